@@ -1,0 +1,5 @@
+//! What to run: a TOML sweep definition, checked, expanded into trials with a stable identity. Pure: no files, no
+//! clock, no libtorch.
+
+pub mod backbone;
+pub mod trial;

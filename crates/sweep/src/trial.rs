@@ -1,0 +1,182 @@
+//! A trial: everything that can change the outcome of one training run, and the identity that follows from it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Raised when the meaning of a [`TrialSpec`] changes, so that results of the old meaning are not taken for the new.
+pub const FORMAT: u32 = 1;
+
+/// One training run, resolved: no shares, no defaults, no paths.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSpec {
+    pub data: DataSpec,
+    pub model: ModelSpec,
+    pub parameters: Parameters,
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSpec {
+    pub dataset: Dataset,
+    /// BLAKE3 of the data set's files, or of the drawing program's version for [`Dataset::Shapes`].
+    pub digest: String,
+    pub validation: Validation,
+    /// Side of the square that the backbone sees, in pixels.
+    pub image_size: u32,
+    pub augment: Augment,
+    pub train_limit: Option<u32>,
+    pub test_limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    Cifar10,
+    Shapes,
+}
+
+/// Where the images come from that trials are selected by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// A stratified share of the training set, above 0 and below 1.
+    Share(f64),
+    /// The test set itself, as the article did.
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Augment {
+    None,
+    /// Every image as it is and mirrored left to right.
+    Flip,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// A name in [`crate::backbone`]'s table.
+    pub backbone: String,
+    pub weights: WeightsIdentity,
+}
+
+/// The starting weights by content, wherever the file lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsIdentity {
+    /// Initialised by Keras' rules from a fixed seed, the same for every trial: a stand-in for pretrained weights.
+    Random,
+    /// BLAKE3 of the file, in hexadecimal.
+    File(String),
+}
+
+/// Hyperparameters: every key that may stand in `[grid]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// How many of the backbone's layers, counted as Keras counts `model.layers`, stay as they are.
+    pub frozen_layers: u32,
+    /// Width of each dense layer before the classifier: the first `head_depth` of the definition's `head_units`.
+    pub head_units: Vec<u32>,
+    /// Dropout rate after each of `head_units`, same length.
+    pub head_dropout: Vec<f64>,
+    pub optimizer: Optimizer,
+    pub learning_rate: f64,
+    pub epochs: u32,
+    pub batch_size: u32,
+    pub precision: Precision,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    Adam,
+    Rmsprop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    Float32,
+    Bfloat16,
+}
+
+/// Identity of a trial: a hash of its [`TrialSpec`] and of nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrialId(pub [u8; 16]);
+
+/// Identity of a configuration: trials of one group differ in the seed only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub [u8; 16]);
+
+impl TrialSpec {
+    /// BLAKE3 over the canonical form: compact JSON in the order of declaration, floats in their shortest exact form.
+    pub fn id(&self) -> TrialId {
+        TrialId(digest("frostline trial", self))
+    }
+
+    pub fn group(&self) -> GroupId {
+        let unseeded = TrialSpec { seed: 0, ..self.clone() };
+        GroupId(digest("frostline group", &unseeded))
+    }
+}
+
+fn digest(domain: &str, spec: &TrialSpec) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{domain} v{FORMAT}\0").as_bytes());
+    serde_json::to_writer(&mut hasher, spec).expect("a trial has no map keys or values that JSON cannot hold");
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    id
+}
+
+macro_rules! hexadecimal_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let invalid = || InvalidId(text.to_owned());
+                if text.len() != 32 || !text.is_ascii() {
+                    return Err(invalid());
+                }
+                let mut id = [0; 16];
+                for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+                    let digits = std::str::from_utf8(digits).map_err(|_| invalid())?;
+                    *byte = u8::from_str_radix(digits, 16).map_err(|_| invalid())?;
+                }
+                Ok($name(id))
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+hexadecimal_id!(TrialId);
+hexadecimal_id!(GroupId);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not 32 hexadecimal digits")]
+pub struct InvalidId(pub String);
