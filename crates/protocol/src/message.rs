@@ -1,0 +1,198 @@
+//! The messages.
+
+use frostline_sweep::features::{FeatureKey, FeatureSpec};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure};
+use frostline_sweep::trial::{TrialId, TrialSpec};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Raised with every change that an older peer would misunderstand; peers of different versions part at once.
+pub const VERSION: u32 = 1;
+
+/// A worker process' place in its coordinator; given out by the coordinator when it launches the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub u32);
+
+/// What an assignment is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKey {
+    /// Compute features into the cache.
+    Fill(FeatureKey),
+    Trial(TrialId),
+}
+
+/// One attempt at one task: what every message about it carries.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    pub task: TaskKey,
+    pub attempt: AttemptId,
+}
+
+/// First message of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Greeting {
+    Worker(Hello),
+    Client(Request),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u32,
+    /// The results folder's secret, which only processes of the same user can read.
+    pub token: String,
+    pub worker: WorkerId,
+    pub process: u32,
+    pub build: Build,
+    /// What the worker still runs, when it comes back after a lost connection.
+    pub running: Option<Claim>,
+}
+
+/// What a worker process is: recorded as provenance of its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Version of Frostline.
+    pub version: String,
+    /// Version of libtorch, with "cpu" or "cuda".
+    pub libtorch: String,
+    /// The device in words, such as "cpu" or "cuda:0 (NVIDIA H100)".
+    pub device: String,
+    pub threads: u32,
+    pub host: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromWorker {
+    /// Still alive and at work.
+    Heartbeat,
+    /// How far a long step has come, for the progress display only; not recorded, not acknowledged.
+    Progress { claim: Claim, done: u64, total: u64 },
+    Report { claim: Claim, number: u32, report: Report },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    Epoch(EpochMetrics),
+    /// The assignment is done; ends the attempt.
+    Complete(Evaluation),
+    Filled(Filled),
+    Failed(Failure),
+    /// Ended because it was told to; what its last checkpoint holds is not lost.
+    Stopped,
+}
+
+impl Report {
+    /// Whether this is the last report of its attempt.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Report::Epoch(_))
+    }
+}
+
+/// A feature cache folder is in place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Filled {
+    pub bytes: u64,
+    pub seconds: f64,
+    /// False where another process had filled it already.
+    pub computed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToWorker {
+    Welcome(Welcome),
+    Assign(Box<Assignment>),
+    /// Reports of this attempt are durable up to and including `number`.
+    Acknowledge { attempt: AttemptId, number: u32 },
+    /// End this attempt after the running batch; answer [`Report::Stopped`].
+    Stop { attempt: AttemptId },
+    /// End after the running epoch (answer [`Report::Stopped`]), take no more work, and exit.
+    Drain,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub protocol: u32,
+    /// A worker says something at least this often, in seconds.
+    pub heartbeat: f64,
+    /// How long a worker that lost its coordinator tries to come back before it exits, in seconds.
+    pub reconnect_grace: f64,
+    pub places: Places,
+}
+
+/// Where things lie on this machine; never part of a trial's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// The data set's folder; none for drawn data.
+    pub data: Option<PathBuf>,
+    /// The weights file; none for random weights.
+    pub weights: Option<PathBuf>,
+    /// Folder of the feature cache.
+    pub features: PathBuf,
+    /// Folder of the checkpoints.
+    pub checkpoints: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub attempt: AttemptId,
+    pub work: Work,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    Train {
+        trial: TrialId,
+        spec: TrialSpec,
+        /// The cached features to start from; none computes the frozen part in every epoch.
+        features: Option<FeatureSpec>,
+    },
+    Fill {
+        spec: FeatureSpec,
+        /// Cached features of an earlier cut to start from.
+        from: Option<FeatureSpec>,
+    },
+}
+
+impl Work {
+    pub fn task(&self) -> TaskKey {
+        match self {
+            Work::Train { trial, .. } => TaskKey::Trial(*trial),
+            Work::Fill { spec, .. } => TaskKey::Fill(spec.key()),
+        }
+    }
+}
+
+impl Assignment {
+    pub fn claim(&self) -> Claim {
+        Claim { task: self.work.task(), attempt: self.attempt }
+    }
+}
+
+/// What a command says to a running coordinator. Answered with one [`Response`], then the connection closes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub protocol: u32,
+    pub token: String,
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Cancel these trials, or every unfinished trial of the sweep where none is named.
+    Cancel { sweep: String, trials: Vec<TrialId> },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// How many trials were cancelled.
+    Cancelled(u64),
+    Refused(String),
+}

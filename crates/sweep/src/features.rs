@@ -1,0 +1,56 @@
+//! Features: the frozen part's output at a cut, which is a function of the image alone and so is computed once for
+//! all the trials that share it.
+
+use crate::trial::{Augment, Dataset, ModelSpec, Precision, TrialSpec};
+use serde::{Deserialize, Serialize};
+
+/// Everything that features depend on: the content of one cache folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureSpec {
+    pub dataset: Dataset,
+    pub data_digest: String,
+    pub train_limit: Option<u32>,
+    pub test_limit: Option<u32>,
+    pub image_size: u32,
+    pub augment: Augment,
+    pub model: ModelSpec,
+    pub precision: Precision,
+    /// How many blocks of the backbone have run, see [`crate::backbone`].
+    pub cut: u32,
+}
+
+impl FeatureSpec {
+    /// The features of `trial` at `cut`.
+    pub fn of(trial: &TrialSpec, cut: u32) -> FeatureSpec {
+        FeatureSpec {
+            dataset: trial.data.dataset,
+            data_digest: trial.data.digest.clone(),
+            train_limit: trial.data.train_limit,
+            test_limit: trial.data.test_limit,
+            image_size: trial.data.image_size,
+            augment: trial.data.augment,
+            model: trial.model.clone(),
+            precision: trial.parameters.precision,
+            cut,
+        }
+    }
+
+    /// Name of the cache folder: 32 hexadecimal digits of a BLAKE3 hash of the canonical form.
+    pub fn key(&self) -> FeatureKey {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"frostline features v1\0");
+        serde_json::to_writer(&mut hasher, self).expect("the specification has nothing that JSON cannot hold");
+        FeatureKey(hasher.finalize().to_hex()[..32].to_owned())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeatureKey(pub String);
+
+impl std::fmt::Display for FeatureKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}

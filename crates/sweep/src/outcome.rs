@@ -1,0 +1,117 @@
+//! What comes out of running a trial: states, failures and measurements, in the words that every part shares.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One try at running a trial or filling a cache; unique in a database and never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptId(pub u64);
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! named_variants {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+ }
+
+        impl $name {
+            pub const ALL: &[$name] = &[$($name::$variant,)+];
+
+            /// The word used in the database, on the wire and on the screen.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
+
+            pub fn parse(text: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|variant| variant.as_str() == text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+named_variants!(TrialState {
+    Waiting = "waiting",
+    Running = "running",
+    Complete = "complete",
+    Pruned = "pruned",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
+
+impl TrialState {
+    /// Whether a trial in this state is done with, unless somebody asks for it again.
+    pub fn is_final(self) -> bool {
+        !matches!(self, TrialState::Waiting | TrialState::Running)
+    }
+}
+
+named_variants!(
+    /// Why an attempt failed; each kind has a retry rule of its own.
+    FailureKind {
+        OutOfMemory = "out_of_memory",
+        /// The loss became infinite or not a number.
+        Diverged = "diverged",
+        /// The worker process ended or fell silent.
+        WorkerLost = "worker_lost",
+        /// A file from outside is missing, damaged or of the wrong network.
+        BadData = "bad_data",
+        Internal = "internal",
+    }
+);
+
+/// An attempt that ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// One sentence with the value and the remedy.
+    pub message: String,
+    /// The last lines of the worker's log.
+    pub log: Vec<String>,
+}
+
+/// One epoch's measurements. Accuracies are shares of 1; losses are mean cross-entropy in nats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Measured while training, with dropout on, as Keras' `fit` reports it.
+    pub train_loss: f64,
+    pub train_accuracy: f64,
+    pub val_loss: f64,
+    pub val_accuracy: f64,
+    /// At the epoch's last step.
+    pub learning_rate: f64,
+    /// Training and validation together.
+    pub seconds: f64,
+    /// Training images over the training part's seconds.
+    pub images_per_second: f64,
+    /// Peak resident memory of the worker process so far (CPU) or peak device memory (CUDA), in bytes.
+    pub peak_memory: u64,
+}
+
+/// Measured once, after the last epoch, on the test split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub test_loss: f64,
+    pub test_accuracy: f64,
+    /// Share of each class' images that was recognised, in the order of the classes.
+    pub class_accuracy: Vec<f64>,
+    /// `confusion[truth][prediction]`, counts of images.
+    pub confusion: Vec<Vec<u32>>,
+    /// How many parameters were trained, head included.
+    pub trained_parameters: u64,
+    /// Wall time of the whole attempt.
+    pub seconds: f64,
+}
