@@ -2,4 +2,6 @@
 //! clock, no libtorch.
 
 pub mod backbone;
+pub mod features;
+pub mod outcome;
 pub mod trial;
