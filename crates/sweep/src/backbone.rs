@@ -1,15 +1,98 @@
-//! The EfficientNet family as one table, and the layers that follow from it.
+//! The EfficientNet family as one table, and the layers and cuts that follow from it.
+//!
+//! Layers are counted as Keras counts `model.layers` of an application built with `include_top=False`: in the order of
+//! `keras/src/applications/efficientnet_v2.py`, input and rescaling included. Tan & Le 2021 (arXiv:2104.00298) for
+//! EfficientNetV2; EfficientNet-Lite0 is EfficientNet-B0 (arXiv:1905.11946) without squeeze-and-excite, with ReLU6, and
+//! is laid out here by the same rules.
+
+use std::ops::Range;
 
 /// One member of the family.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Architecture {
     pub name: &'static str,
-    layers: u32,
+    pub stem_channels: u32,
+    pub stages: &'static [Stage],
+    /// Width of the last convolution, and so of the pooled features.
+    pub top_channels: u32,
+    pub activation: Activation,
+    /// Stochastic depth's rate at the last block; it grows linearly from 0 at the first.
+    pub drop_connect: f64,
+    pub batch_norm_epsilon: f64,
+    /// Share of the old moving statistics that an update keeps, as Keras counts it.
+    pub batch_norm_momentum: f64,
 }
 
+/// Blocks of one kind, one after the other; only the first has the stride.
+#[derive(Debug, PartialEq)]
+pub struct Stage {
+    pub kind: BlockKind,
+    pub expansion: u32,
+    pub kernel: u32,
+    pub stride: u32,
+    pub channels: u32,
+    pub repeats: u32,
+    /// Squeeze-and-excite to this fraction (1/n) of the block's input channels.
+    pub squeeze: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// One full convolution instead of expansion and depthwise convolution.
+    FusedMbConv,
+    MbConv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Silu,
+    Relu6,
+}
+
+const fn stage(kind: BlockKind, sizes: [u32; 5], squeeze: Option<u32>) -> Stage {
+    let [expansion, kernel, stride, channels, repeats] = sizes;
+    Stage { kind, expansion, kernel, stride, channels, repeats, squeeze }
+}
+
+use BlockKind::{FusedMbConv, MbConv};
+
+/// Each stage: kind, [expansion, kernel, stride, channels, repeats], squeeze-and-excite.
 static ARCHITECTURES: [Architecture; 2] = [
-    Architecture { name: "efficientnet_v2_s", layers: 513 },
-    Architecture { name: "efficientnet_lite0", layers: 150 },
+    Architecture {
+        name: "efficientnet_v2_s",
+        stem_channels: 24,
+        stages: &[
+            stage(FusedMbConv, [1, 3, 1, 24, 2], None),
+            stage(FusedMbConv, [4, 3, 2, 48, 4], None),
+            stage(FusedMbConv, [4, 3, 2, 64, 4], None),
+            stage(MbConv, [4, 3, 2, 128, 6], Some(4)),
+            stage(MbConv, [6, 3, 1, 160, 9], Some(4)),
+            stage(MbConv, [6, 3, 2, 256, 15], Some(4)),
+        ],
+        top_channels: 1280,
+        activation: Activation::Silu,
+        drop_connect: 0.2,
+        batch_norm_epsilon: 1e-3,
+        batch_norm_momentum: 0.9,
+    },
+    Architecture {
+        name: "efficientnet_lite0",
+        stem_channels: 32,
+        stages: &[
+            stage(MbConv, [1, 3, 1, 16, 1], None),
+            stage(MbConv, [6, 3, 2, 24, 2], None),
+            stage(MbConv, [6, 5, 2, 40, 2], None),
+            stage(MbConv, [6, 3, 2, 80, 3], None),
+            stage(MbConv, [6, 5, 1, 112, 3], None),
+            stage(MbConv, [6, 5, 2, 192, 4], None),
+            stage(MbConv, [6, 3, 1, 320, 1], None),
+        ],
+        top_channels: 1280,
+        activation: Activation::Relu6,
+        drop_connect: 0.2,
+        batch_norm_epsilon: 1e-3,
+        batch_norm_momentum: 0.99,
+    },
 ];
 
 /// The architecture called `name`.
@@ -22,9 +105,292 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ARCHITECTURES.iter().map(|architecture| architecture.name)
 }
 
+/// One entry of `model.layers`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    pub index: u32,
+    /// Keras' name, such as `block4e_expand_conv`.
+    pub name: String,
+    pub kind: LayerKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LayerKind {
+    Input,
+    Rescaling,
+    Convolution { kernel: u32, stride: u32, input: u32, output: u32, bias: bool },
+    DepthwiseConvolution { kernel: u32, stride: u32, channels: u32 },
+    BatchNormalization { channels: u32 },
+    Activation,
+    GlobalAveragePooling,
+    Reshape,
+    Multiply,
+    /// Stochastic depth: drops a sample's whole residual branch.
+    Dropout { rate: f64 },
+    Add,
+}
+
+impl LayerKind {
+    /// Keras' class name.
+    pub fn keras_class(self) -> &'static str {
+        match self {
+            LayerKind::Input => "InputLayer",
+            LayerKind::Rescaling => "Rescaling",
+            LayerKind::Convolution { .. } => "Conv2D",
+            LayerKind::DepthwiseConvolution { .. } => "DepthwiseConv2D",
+            LayerKind::BatchNormalization { .. } => "BatchNormalization",
+            LayerKind::Activation => "Activation",
+            LayerKind::GlobalAveragePooling => "GlobalAveragePooling2D",
+            LayerKind::Reshape => "Reshape",
+            LayerKind::Multiply => "Multiply",
+            LayerKind::Dropout { .. } => "Dropout",
+            LayerKind::Add => "Add",
+        }
+    }
+
+    /// Trained and moving values together, as Keras counts parameters.
+    pub fn parameters(self) -> u64 {
+        match self {
+            LayerKind::Convolution { kernel, input, output, bias, .. } => {
+                u64::from(kernel * kernel * input) * u64::from(output) + if bias { u64::from(output) } else { 0 }
+            }
+            LayerKind::DepthwiseConvolution { kernel, channels, .. } => u64::from(kernel * kernel * channels),
+            LayerKind::BatchNormalization { channels } => 4 * u64::from(channels),
+            _ => 0,
+        }
+    }
+}
+
+/// One block of the network, resolved from its stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// `block4e` for the fifth block of stage 4.
+    pub name: String,
+    /// Stage (from 1) and place in it (from 0).
+    pub place: (u32, u32),
+    pub kind: BlockKind,
+    pub kernel: u32,
+    pub stride: u32,
+    pub input: u32,
+    /// Channels inside the block.
+    pub expanded: u32,
+    pub output: u32,
+    /// Channels of the squeeze.
+    pub squeeze: Option<u32>,
+    /// Rate of stochastic depth; none where the block has no such layer.
+    pub drop_rate: Option<f64>,
+}
+
+impl Block {
+    pub fn expands(&self) -> bool {
+        self.expanded != self.input
+    }
+
+    /// Whether the block's input is added to its output.
+    pub fn is_residual(&self) -> bool {
+        self.stride == 1 && self.input == self.output
+    }
+}
+
+/// The network in steps between which features can be taken: stem, each block, top.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// `stem`, `block1a`, …, `top`.
+    pub name: String,
+    pub layers: Range<u32>,
+    /// Channels of its output.
+    pub channels: u32,
+    /// Input pixels over output pixels along a side, product of the strides so far.
+    pub scale: u32,
+}
+
 impl Architecture {
+    pub fn blocks(&self) -> Vec<Block> {
+        let total: u32 = self.stages.iter().map(|stage| stage.repeats).sum();
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut input = self.stem_channels;
+        for (number, stage) in (1..).zip(self.stages) {
+            for repeat in 0..stage.repeats {
+                let stride = if repeat == 0 { stage.stride } else { 1 };
+                let rate = self.drop_connect * blocks.len() as f64 / f64::from(total);
+                let is_residual = stride == 1 && input == stage.channels;
+                blocks.push(Block {
+                    name: format!("block{number}{}", char::from(b'a' + repeat as u8)),
+                    place: (number, repeat),
+                    kind: stage.kind,
+                    kernel: stage.kernel,
+                    stride,
+                    input,
+                    expanded: input * stage.expansion,
+                    output: stage.channels,
+                    squeeze: stage.squeeze.map(|part| (input / part).max(1)),
+                    // Keras leaves the layer out where the rate is zero: in the first block.
+                    drop_rate: (is_residual && rate > 0.0).then_some(rate),
+                });
+                input = stage.channels;
+            }
+        }
+        blocks
+    }
+
+    /// Keras' `model.layers`.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.lay_out().0
+    }
+
+    /// Stem, blocks and top, each with its layers. A cut `n` lies after the first `n` segments.
+    pub fn segments(&self) -> Vec<Segment> {
+        self.lay_out().1
+    }
+
     /// How many layers the backbone has, counted as Keras counts `model.layers` without the classifier.
     pub fn layer_count(&self) -> u32 {
-        self.layers
+        self.layers().len() as u32
+    }
+
+    /// The last block boundary at or before this many frozen layers, as a number of segments: 0 is the image itself,
+    /// the number of all segments is the pooled output.
+    pub fn cut_at(&self, frozen_layers: u32) -> u32 {
+        self.segments().iter().take_while(|segment| segment.layers.end <= frozen_layers).count() as u32
+    }
+
+    /// Keras' count of parameters, moving statistics included.
+    pub fn parameter_count(&self) -> u64 {
+        self.layers().iter().map(|layer| layer.kind.parameters()).sum()
+    }
+
+    fn lay_out(&self) -> (Vec<Layer>, Vec<Segment>) {
+        let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1 };
+        plan.layer("input_layer", LayerKind::Input);
+        plan.layer("rescaling", LayerKind::Rescaling);
+        plan.convolution("stem_conv", 3, 2, 3, self.stem_channels);
+        plan.normalization("stem_bn", self.stem_channels);
+        plan.layer("stem_activation", LayerKind::Activation);
+        plan.end("stem", self.stem_channels);
+        let blocks = self.blocks();
+        for block in &blocks {
+            plan.block(block);
+            plan.end(&block.name, block.output);
+        }
+        let last = blocks.last().map_or(self.stem_channels, |block| block.output);
+        plan.convolution("top_conv", 1, 1, last, self.top_channels);
+        plan.normalization("top_bn", self.top_channels);
+        plan.layer("top_activation", LayerKind::Activation);
+        plan.end("top", self.top_channels);
+        (plan.layers, plan.segments)
+    }
+}
+
+struct Plan {
+    layers: Vec<Layer>,
+    segments: Vec<Segment>,
+    scale: u32,
+}
+
+impl Plan {
+    fn layer(&mut self, name: &str, kind: LayerKind) {
+        self.layers.push(Layer { index: self.layers.len() as u32, name: name.to_owned(), kind });
+    }
+
+    fn convolution(&mut self, name: &str, kernel: u32, stride: u32, input: u32, output: u32) {
+        self.scale *= stride;
+        self.layer(name, LayerKind::Convolution { kernel, stride, input, output, bias: false });
+    }
+
+    fn normalization(&mut self, name: &str, channels: u32) {
+        self.layer(name, LayerKind::BatchNormalization { channels });
+    }
+
+    fn end(&mut self, name: &str, channels: u32) {
+        let start = self.segments.last().map_or(0, |segment| segment.layers.end);
+        let layers = start..self.layers.len() as u32;
+        self.segments.push(Segment { name: name.to_owned(), layers, channels, scale: self.scale });
+    }
+
+    fn block(&mut self, block: &Block) {
+        let named = |part: &str| format!("{}_{part}", block.name);
+        let &Block { kernel, stride, input, expanded, output, .. } = block;
+        match block.kind {
+            BlockKind::FusedMbConv => {
+                if block.expands() {
+                    self.convolution(&named("expand_conv"), kernel, stride, input, expanded);
+                    self.normalization(&named("expand_bn"), expanded);
+                    self.layer(&named("expand_activation"), LayerKind::Activation);
+                }
+            }
+            BlockKind::MbConv => {
+                if block.expands() {
+                    self.convolution(&named("expand_conv"), 1, 1, input, expanded);
+                    self.normalization(&named("expand_bn"), expanded);
+                    self.layer(&named("expand_activation"), LayerKind::Activation);
+                }
+                self.scale *= stride;
+                self.layer(&named("dwconv2"), LayerKind::DepthwiseConvolution { kernel, stride, channels: expanded });
+                self.normalization(&named("bn"), expanded);
+                self.layer(&named("activation"), LayerKind::Activation);
+            }
+        }
+        if let Some(squeezed) = block.squeeze {
+            let dense = |input, output| LayerKind::Convolution { kernel: 1, stride: 1, input, output, bias: true };
+            self.layer(&named("se_squeeze"), LayerKind::GlobalAveragePooling);
+            self.layer(&named("se_reshape"), LayerKind::Reshape);
+            self.layer(&named("se_reduce"), dense(expanded, squeezed));
+            self.layer(&named("se_expand"), dense(squeezed, expanded));
+            self.layer(&named("se_excite"), LayerKind::Multiply);
+        }
+        if block.kind == BlockKind::FusedMbConv && !block.expands() {
+            self.convolution(&named("project_conv"), kernel, stride, input, output);
+            self.normalization(&named("project_bn"), output);
+            self.layer(&named("project_activation"), LayerKind::Activation);
+        } else {
+            self.convolution(&named("project_conv"), 1, 1, expanded, output);
+            self.normalization(&named("project_bn"), output);
+        }
+        if let Some(rate) = block.drop_rate {
+            self.layer(&named("drop"), LayerKind::Dropout { rate });
+        }
+        if block.is_residual() {
+            self.layer(&named("add"), LayerKind::Add);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn efficientnet_v2_s_counts_as_keras_does() {
+        let architecture = find("efficientnet_v2_s").unwrap();
+        assert_eq!(architecture.layer_count(), 513);
+        assert_eq!(architecture.parameter_count(), 20_331_360);
+        let segment_of = |layer: u32| {
+            let segments = architecture.segments();
+            segments.into_iter().find(|segment| segment.layers.contains(&layer)).unwrap().name
+        };
+        assert_eq!([128, 256, 384].map(segment_of), ["block4e", "block5g", "block6g"]);
+    }
+
+    #[test]
+    fn the_cut_is_the_last_boundary_at_or_before_the_frozen_layers() {
+        let architecture = find("efficientnet_v2_s").unwrap();
+        let segments = architecture.segments();
+        assert_eq!(architecture.cut_at(0), 0);
+        assert_eq!(architecture.cut_at(4), 0);
+        assert_eq!(architecture.cut_at(5), 1, "the stem ends with layer 4");
+        assert_eq!(architecture.cut_at(513), segments.len() as u32);
+        assert_eq!(segments[architecture.cut_at(128) as usize - 1].name, "block4d");
+        assert_eq!(segments.last().unwrap().scale, 32);
+    }
+
+    #[test]
+    fn lite0_has_the_parameters_of_the_published_network() {
+        // 4,652,008 with its classifier of 1,280,000 + 1,000, of which moving statistics are not counted in PyTorch.
+        let architecture = find("efficientnet_lite0").unwrap();
+        let moving: u64 = (architecture.layers().iter())
+            .filter(|layer| matches!(layer.kind, LayerKind::BatchNormalization { .. }))
+            .map(|layer| layer.kind.parameters() / 2)
+            .sum();
+        assert_eq!(architecture.parameter_count() - moving, 4_652_008 - 1_281_000);
     }
 }
