@@ -1,1 +1,21 @@
-//! (being written)
+//! Learning: backbones, weights, data, the feature cache, optimizers and the trainer. The only library that knows
+//! libtorch.
+
+pub mod backbone;
+mod checkpoint;
+mod data;
+mod derive;
+pub mod device;
+mod error;
+pub mod features;
+mod flat;
+mod head;
+mod input;
+mod memory;
+mod optimizer;
+mod session;
+mod trainer;
+
+pub use error::TrainingError;
+pub use session::{Fill, Places, Session};
+pub use trainer::{Ended, Observer, Stop};

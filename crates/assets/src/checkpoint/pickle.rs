@@ -1,0 +1,310 @@
+//! A reader of Python's pickles that builds plain data and runs nothing.
+//!
+//! Only what PyTorch's `state_dict` files need: containers, numbers, strings, and the few constructors in
+//! [`Constructor`]. Any other global is refused by name.
+
+use super::{Fault, damaged};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Values on the stack and in the memo together; a real checkpoint of this family has some tens of thousands.
+const MOST_VALUES: usize = 4_000_000;
+
+/// What a pickle holds.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    None,
+    Bool,
+    Int(i64),
+    Float,
+    Text(Rc<str>),
+    Tuple(Rc<[Value]>),
+    List(Rc<RefCell<Vec<Value>>>),
+    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Constructor(Constructor),
+    /// A reference to data outside the pickle: PyTorch's storages.
+    Persistent(Rc<Value>),
+    /// A constructor's arguments, not yet looked at.
+    Built(Constructor, Rc<[Value]>),
+}
+
+/// The globals that a weights file has use for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Constructor {
+    OrderedDict,
+    Tensor,
+    Parameter,
+    /// `torch.FloatStorage` and its kin, by name.
+    Storage(Rc<str>),
+}
+
+impl Constructor {
+    fn find(module: &str, name: &str) -> Result<Constructor, Fault> {
+        Ok(match (module, name) {
+            ("collections", "OrderedDict") => Constructor::OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Constructor::Tensor,
+            ("torch._utils", "_rebuild_parameter") => Constructor::Parameter,
+            ("torch", storage) if storage.ends_with("Storage") => Constructor::Storage(storage.into()),
+            _ => return Err(Fault::Code(format!("{module}.{name}"))),
+        })
+    }
+}
+
+impl Value {
+    pub(super) fn as_usize(&self) -> Option<usize> {
+        match self {
+            Value::Int(value) => usize::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The elements of a tuple or list.
+    pub(super) fn elements(&self) -> Option<Vec<Value>> {
+        match self {
+            Value::Tuple(values) => Some(values.to_vec()),
+            Value::List(values) => Some(values.borrow().clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Reads one pickle from the beginning of `bytes`; returns its value and how many bytes it took.
+pub(super) fn read(bytes: &[u8]) -> Result<(Value, usize), Fault> {
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+    loop {
+        if let Some(value) = machine.step()? {
+            return Ok((value, machine.at));
+        }
+        if machine.stack.len() + machine.memo.len() > MOST_VALUES {
+            return Err(damaged("its pickle holds too many values"));
+        }
+    }
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    stack: Vec<Value>,
+    marks: Vec<usize>,
+    memo: Vec<Option<Value>>,
+}
+
+impl Machine<'_> {
+    fn take(&mut self, count: usize) -> Result<&[u8], Fault> {
+        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or_else(|| damaged(format!("its pickle breaks off at byte {}", self.bytes.len())))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    /// A little-endian number of up to 8 bytes.
+    fn number(&mut self, count: usize) -> Result<u64, Fault> {
+        Ok(self.take(count)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    }
+
+    fn length(&mut self, count: usize) -> Result<usize, Fault> {
+        let length = self.number(count)?;
+        usize::try_from(length).map_err(|_| damaged("its pickle has an impossible length"))
+    }
+
+    fn text(&mut self, length: usize) -> Result<Rc<str>, Fault> {
+        let bytes = self.take(length)?;
+        Ok(std::str::from_utf8(bytes).map_err(|_| damaged("its pickle has text that is not UTF-8"))?.into())
+    }
+
+    fn line(&mut self) -> Result<Rc<str>, Fault> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or_else(|| damaged("its pickle breaks off"))?;
+        let text = self.text(length)?;
+        self.at += 1;
+        Ok(text)
+    }
+
+    fn pop(&mut self) -> Result<Value, Fault> {
+        self.stack.pop().ok_or_else(|| damaged("its pickle takes from an empty stack"))
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>, Fault> {
+        let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len());
+        Ok(self.stack.split_off(mark.ok_or_else(|| damaged("its pickle has no mark"))?))
+    }
+
+    fn memoize(&mut self, slot: usize) -> Result<(), Fault> {
+        if slot > MOST_VALUES {
+            return Err(damaged("its pickle remembers too many values"));
+        }
+        let value = self.stack.last().cloned().ok_or_else(|| damaged("its pickle remembers nothing"))?;
+        if slot >= self.memo.len() {
+            self.memo.resize(slot + 1, None);
+        }
+        self.memo[slot] = Some(value);
+        Ok(())
+    }
+
+    fn recall(&mut self, slot: usize) -> Result<(), Fault> {
+        let value = self.memo.get(slot).cloned().flatten();
+        self.stack.push(value.ok_or_else(|| damaged("its pickle recalls what it never had"))?);
+        Ok(())
+    }
+
+    fn tuple(&mut self, count: usize) -> Result<(), Fault> {
+        let start = self.stack.len().checked_sub(count).ok_or_else(|| damaged("its pickle has too few values"))?;
+        let values = self.stack.split_off(start);
+        self.stack.push(Value::Tuple(values.into()));
+        Ok(())
+    }
+
+    /// Puts pairs into the dictionary on top of the stack.
+    fn set_items(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        let Some(Value::Dict(dict)) = self.stack.last() else {
+            return Err(damaged("its pickle sets items of something that is no dictionary"));
+        };
+        let mut dict = dict.borrow_mut();
+        for pair in items.chunks_exact(2) {
+            dict.push((pair[0].clone(), pair[1].clone()));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        let Some(Value::List(list)) = self.stack.last() else {
+            return Err(damaged("its pickle appends to something that is no list"));
+        };
+        list.borrow_mut().extend(items);
+        Ok(())
+    }
+
+    fn reduce(&mut self) -> Result<(), Fault> {
+        let (arguments, callee) = (self.pop()?, self.pop()?);
+        let (Value::Constructor(constructor), Value::Tuple(arguments)) = (callee, arguments) else {
+            return Err(damaged("its pickle calls something that cannot be called"));
+        };
+        self.stack.push(match constructor {
+            Constructor::OrderedDict => Value::Dict(Rc::default()),
+            constructor => Value::Built(constructor, arguments),
+        });
+        Ok(())
+    }
+
+    /// Executes one instruction; a value ends the pickle. Opcodes: `Lib/pickletools.py` of CPython.
+    fn step(&mut self) -> Result<Option<Value>, Fault> {
+        let opcode = self.take(1)?[0];
+        match opcode {
+            b'.' => return self.pop().map(Some),
+            0x80 => drop(self.take(1)?),
+            0x95 => drop(self.take(8)?),
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => drop(self.pop()?),
+            b'N' => self.stack.push(Value::None),
+            0x88 | 0x89 => self.stack.push(Value::Bool),
+            b'K' => {
+                let value = self.number(1)? as i64;
+                self.stack.push(Value::Int(value));
+            }
+            b'M' => {
+                let value = self.number(2)? as i64;
+                self.stack.push(Value::Int(value));
+            }
+            b'J' => {
+                let value = i64::from(self.number(4)? as u32 as i32);
+                self.stack.push(Value::Int(value));
+            }
+            0x8a => {
+                // Little-endian two's complement of any length. What is longer than 8 bytes (PyTorch's magic number)
+                // is told apart before it comes here.
+                let count = self.length(1)?;
+                let bytes = self.take(count)?;
+                let fill = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
+                let mut word = [fill; 8];
+                let kept = bytes.len().min(8);
+                word[..kept].copy_from_slice(&bytes[..kept]);
+                self.stack.push(Value::Int(i64::from_le_bytes(word)));
+            }
+            b'G' => {
+                self.take(8)?;
+                self.stack.push(Value::Float);
+            }
+            b'X' | 0x8c | 0x8d | b'T' | b'U' => {
+                let width = match opcode {
+                    b'X' | b'T' => 4,
+                    0x8d => 8,
+                    _ => 1,
+                };
+                let length = self.length(width)?;
+                let text = self.text(length)?;
+                self.stack.push(Value::Text(text));
+            }
+            b')' => self.stack.push(Value::Tuple(Rc::new([]))),
+            0x85 => self.tuple(1)?,
+            0x86 => self.tuple(2)?,
+            0x87 => self.tuple(3)?,
+            b't' => {
+                let values = self.pop_to_mark()?;
+                self.stack.push(Value::Tuple(values.into()));
+            }
+            b']' => self.stack.push(Value::List(Rc::default())),
+            b'}' => self.stack.push(Value::Dict(Rc::default())),
+            b'a' => {
+                let item = self.pop()?;
+                self.append(vec![item])?;
+            }
+            b'e' => {
+                let items = self.pop_to_mark()?;
+                self.append(items)?;
+            }
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set_items(vec![key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_to_mark()?;
+                self.set_items(items)?;
+            }
+            b'q' => {
+                let slot = self.length(1)?;
+                self.memoize(slot)?;
+            }
+            b'r' => {
+                let slot = self.length(4)?;
+                self.memoize(slot)?;
+            }
+            0x94 => self.memoize(self.memo.len())?,
+            b'h' => {
+                let slot = self.length(1)?;
+                self.recall(slot)?;
+            }
+            b'j' => {
+                let slot = self.length(4)?;
+                self.recall(slot)?;
+            }
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.stack.push(Value::Constructor(Constructor::find(&module, &name)?));
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Some(module), Some(name)) = (module.as_text(), name.as_text()) else {
+                    return Err(damaged("its pickle names a global by something that is no text"));
+                };
+                self.stack.push(Value::Constructor(Constructor::find(module, name)?));
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.stack.push(Value::Persistent(Rc::new(id)));
+            }
+            b'R' => self.reduce()?,
+            // State of an OrderedDict (`_metadata`): nothing that weights need.
+            b'b' => drop(self.pop()?),
+            other => return Err(damaged(format!("its pickle has the instruction 0x{other:02x} at byte {}", self.at - 1))),
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,168 @@
+//! Running a network, segment by segment.
+
+use super::convention::same_padding;
+use super::{Network, Padding, channels_last};
+use frostline_sweep::backbone::{Activation, Block, BlockKind};
+use tch::{Kind, Tensor};
+
+/// Where a step of the network finds its parameters and learns how to behave.
+struct Pass<'a> {
+    network: &'a Network,
+    /// Layers that are not frozen use batch statistics, update the moving ones, and drop.
+    training: bool,
+}
+
+impl Network {
+    /// Runs the segments from cut `from` to cut `to`: on prepared images where `from` is 0, else on the features of
+    /// that cut. The last cut's output is pooled, `[batch, channels]`; every other is
+    /// `[batch, channels, height, width]`.
+    ///
+    /// While `training`, layers from `frozen_layers` on behave as in training; those before stay in inference mode and
+    /// draw no random numbers.
+    pub fn forward(&self, input: &Tensor, from: u32, to: u32, training: bool) -> Tensor {
+        let pass = Pass { network: self, training };
+        let last = self.shared.segments.len() as u32 - 1;
+        let mut x = input.shallow_clone();
+        for segment in from..to {
+            let frozen = self.shared.segments[segment as usize].layers.end <= self.frozen_layers;
+            let run = |x: &Tensor| match segment {
+                0 => stem(&pass, x),
+                n if n == last => top(&pass, x),
+                n => block(&pass, &self.shared.blocks[n as usize - 1], x),
+            };
+            x = if frozen || !training { tch::no_grad(|| run(&x)) } else { run(&x) };
+        }
+        x
+    }
+
+    /// The number of segments: the cut after which nothing of the backbone is left.
+    pub fn cuts(&self) -> u32 {
+        self.shared.segments.len() as u32
+    }
+}
+
+fn stem(pass: &Pass, x: &Tensor) -> Tensor {
+    pass.activation(pass.convolution("stem_conv", "stem_bn", x, 2, 1))
+}
+
+fn top(pass: &Pass, x: &Tensor) -> Tensor {
+    let x = pass.activation(pass.convolution("top_conv", "top_bn", x, 1, 1));
+    x.mean_dim([2i64, 3].as_slice(), false, x.kind())
+}
+
+fn block(pass: &Pass, block: &Block, input: &Tensor) -> Tensor {
+    let named = |part: &str| format!("{}_{part}", block.name);
+    let convolution = |conv: &str, norm: &str, x: &Tensor, stride: u32, groups: u32| {
+        pass.convolution(&named(conv), &named(norm), x, i64::from(stride), i64::from(groups))
+    };
+    let mut x = input.shallow_clone();
+    if block.kind == BlockKind::FusedMbConv && !block.expands() {
+        x = pass.activation(convolution("project_conv", "project_bn", &x, block.stride, 1));
+    } else {
+        if block.expands() {
+            let stride = if block.kind == BlockKind::FusedMbConv { block.stride } else { 1 };
+            x = pass.activation(convolution("expand_conv", "expand_bn", &x, stride, 1));
+        }
+        if block.kind == BlockKind::MbConv {
+            x = pass.activation(convolution("dwconv2", "bn", &x, block.stride, block.expanded));
+        }
+        if block.squeeze.is_some() {
+            x = squeeze_and_excite(pass, block, &x);
+        }
+        x = convolution("project_conv", "project_bn", &x, 1, 1);
+    }
+    if let Some(rate) = block.drop_rate.filter(|_| pass.trains(&named("drop"))) {
+        x = drop_connect(&x, rate);
+    }
+    if block.is_residual() { x + input } else { x }
+}
+
+/// Hu et al. 2018 (arXiv:1709.01507): channels weighted by what their means say of each other.
+fn squeeze_and_excite(pass: &Pass, block: &Block, x: &Tensor) -> Tensor {
+    let dense = |part: &str, x: &Tensor| {
+        let name = format!("{}_{part}", block.name);
+        let (weight, bias) = (pass.tensor(&name, "weight", x.kind()), pass.tensor(&name, "bias", x.kind()));
+        x.conv2d(&weight, Some(&bias), 1, 0, 1, 1)
+    };
+    let means = x.mean_dim([2i64, 3].as_slice(), true, x.kind());
+    let reduced = pass.activation(dense("se_reduce", &means));
+    x * dense("se_expand", &reduced).sigmoid()
+}
+
+/// Stochastic depth (Huang et al. 2016, arXiv:1603.09382) as Keras' `Dropout` with one value a sample: whole samples
+/// are dropped at this rate, the others scaled up.
+fn drop_connect(x: &Tensor, rate: f64) -> Tensor {
+    let kept = Tensor::empty([x.size()[0], 1, 1, 1], (Kind::Float, x.device())).bernoulli_float_(1.0 - rate);
+    x * (kept / (1.0 - rate)).to_kind(x.kind())
+}
+
+impl Pass<'_> {
+    /// Whether this layer behaves as in training.
+    fn trains(&self, layer: &str) -> bool {
+        self.training && self.network.shared.indices[layer] >= self.network.frozen_layers
+    }
+
+    fn tensor(&self, layer: &str, part: &str, kind: Kind) -> Tensor {
+        self.network.tensors[&format!("{layer}.{part}")].to_kind(kind)
+    }
+
+    fn activation(&self, x: Tensor) -> Tensor {
+        // In place where no gradient needs the input: the tensor was made by the layer before.
+        let mut x = x;
+        let in_place = !x.requires_grad();
+        match (self.network.shared.architecture.activation, in_place) {
+            (Activation::Silu, true) => x.silu_(),
+            (Activation::Silu, false) => x.silu(),
+            (Activation::Relu6, true) => x.clamp_(0.0, 6.0),
+            (Activation::Relu6, false) => x.clamp(0.0, 6.0),
+        }
+    }
+
+    /// A convolution without bias and the batch normalization after it.
+    fn convolution(&self, conv: &str, norm: &str, x: &Tensor, stride: i64, groups: i64) -> Tensor {
+        let network = self.network;
+        let indices = &network.shared.indices;
+        // The normalization follows its convolution, so a frozen normalization has a frozen convolution.
+        if indices[norm] < network.frozen_layers {
+            let (weight, bias) = &network.shared.folded[conv];
+            return self.convolve(x, weight, Some(bias), stride, groups);
+        }
+        // What trains computes in float32, whatever type the frozen part left.
+        let x = self.convolve(&x.to_kind(Kind::Float), &network.tensors[&format!("{conv}.weight")], None, stride, groups);
+        self.batch_normalization(norm, &x)
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: i64, groups: i64) -> Tensor {
+        let kernel = weight.size()[2];
+        let (height, width) = (x.size()[2], x.size()[3]);
+        let (rows, columns) = match self.network.shared.conventions.padding {
+            Padding::Symmetric => ((kernel / 2, kernel / 2), (kernel / 2, kernel / 2)),
+            Padding::Same => (same_padding(height, kernel, stride), same_padding(width, kernel, stride)),
+        };
+        if rows.0 == rows.1 && columns.0 == columns.1 {
+            return x.conv2d(weight, bias, stride, [rows.0, columns.0].as_slice(), 1, groups);
+        }
+        let padded = x.constant_pad_nd([columns.0, columns.1, rows.0, rows.1].as_slice());
+        channels_last(&padded).conv2d(weight, bias, stride, 0, 1, groups)
+    }
+
+    /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: moving statistics keep `momentum` of their old value, and
+    /// the moving variance takes up the batch's biased variance.
+    fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
+        let part = |part: &str| &self.network.tensors[&format!("{layer}.{part}")];
+        let (weight, bias, mean, variance) = (part("weight"), part("bias"), part("running_mean"), part("running_var"));
+        let epsilon = self.network.shared.conventions.epsilon;
+        if !self.trains(layer) {
+            return x.batch_norm(Some(weight), Some(bias), Some(mean), Some(variance), false, 0.0, epsilon, false);
+        }
+        let none: Option<&Tensor> = None;
+        let (out, batch_mean, inverse) = x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
+        tch::no_grad(|| {
+            let keep = 1.0 - self.network.shared.architecture.batch_norm_momentum;
+            let batch_variance = inverse.pow_tensor_scalar(-2.0) - epsilon;
+            let _ = mean.shallow_clone().lerp_(&batch_mean, keep);
+            let _ = variance.shallow_clone().lerp_(&batch_variance, keep);
+        });
+        out
+    }
+}

@@ -1,0 +1,48 @@
+//! Why training or filling ended without a result.
+
+use crate::backbone::WeightsError;
+use frostline_assets::cifar10::DataError;
+use frostline_sweep::outcome::FailureKind;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("the assignment needs {0}, and the coordinator named no place for it")]
+    NoPlace(&'static str),
+    #[error("unknown backbone `{0}`")]
+    UnknownBackbone(String),
+    #[error("{0}")]
+    Impossible(String),
+    #[error("the loss became {loss} in epoch {epoch}: try a lower learning rate than {learning_rate}")]
+    Diverged { epoch: u32, loss: f64, learning_rate: f64 },
+    #[error("cannot {action} {}: {source}", path.display())]
+    File { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("libtorch: {0}")]
+    Libtorch(#[from] tch::TchError),
+}
+
+impl TrainingError {
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            TrainingError::Data(_) | TrainingError::Weights(_) => FailureKind::BadData,
+            TrainingError::Diverged { .. } => FailureKind::Diverged,
+            TrainingError::Libtorch(error) if is_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
+            TrainingError::NoPlace(_)
+            | TrainingError::UnknownBackbone(_)
+            | TrainingError::Impossible(_)
+            | TrainingError::File { .. }
+            | TrainingError::Libtorch(_) => FailureKind::Internal,
+        }
+    }
+}
+
+/// Whether libtorch's message says that memory ran out: CUDA's allocator or the CPU's.
+pub fn is_out_of_memory(message: &str) -> bool {
+    ["out of memory", "can't allocate memory", "not enough memory", "bad_alloc"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}

@@ -1,0 +1,239 @@
+//! A worker's warm state: data, backbones and mapped features stay in memory from one assignment to the next.
+
+use crate::backbone::{Backbone, Source as WeightsSource};
+use crate::checkpoint;
+use crate::data::{Data, Images, Pool};
+use crate::error::TrainingError;
+use crate::features::{self, CachedFeatures};
+use crate::input::{Input, Source};
+use crate::trainer::{Ended, Observer, Stop, Trainer};
+use frostline_assets::checkpoint as weights_file;
+use frostline_sweep::backbone;
+use frostline_sweep::features::{FeatureKey, FeatureSpec};
+use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
+use std::fs::File;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+use tch::{Device, Kind};
+
+/// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
+const RANDOM_WEIGHTS_SEED: u64 = 0;
+
+/// Images in a batch while a cache is filled; fixed, since it is part of the arithmetic.
+const FILL_BATCH: usize = 50;
+
+/// Where things lie on this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Places {
+    pub data: Option<PathBuf>,
+    pub weights: Option<PathBuf>,
+    pub features: PathBuf,
+    pub checkpoints: PathBuf,
+}
+
+/// What a fill has done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fill {
+    Done {
+        bytes: u64,
+        seconds: f64,
+        /// False where the folder was there already.
+        computed: bool,
+    },
+    Stopped,
+}
+
+/// One device, and what is kept on it and in memory between assignments: the last of each, which is what the
+/// assignments of one sweep share.
+pub struct Session {
+    device: Device,
+    places: Places,
+    data: Option<(DataSpec, Rc<Data>)>,
+    backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
+    features: Option<(FeatureKey, Rc<CachedFeatures>)>,
+}
+
+impl Session {
+    pub fn new(device: Device, places: Places) -> Session {
+        Session { device, places, data: None, backbone: None, features: None }
+    }
+
+    /// Trains a trial to its end, from the features of `features` where they are cached, else from its images.
+    pub fn train(
+        &mut self,
+        spec: &TrialSpec,
+        features: Option<&FeatureSpec>,
+        observer: &mut dyn Observer,
+    ) -> Result<Ended, TrainingError> {
+        let data = self.data(&spec.data)?;
+        let backbone = self.backbone(&spec.model, spec.parameters.precision)?;
+        let network = backbone.instance(spec.parameters.frozen_layers);
+        let input = match features {
+            Some(wanted) => {
+                let Some(cached) = self.features(wanted, observer)? else { return Ok(Ended::Stopped) };
+                Input { source: Source::Features(cached), from: wanted.cut, device: self.device }
+            }
+            None => self.images(&backbone, spec.data.image_size, spec.parameters.precision),
+        };
+        let ended = Trainer::new(spec, &data, input, network).run(&self.places.checkpoints, observer)?;
+        if matches!(ended, Ended::Complete(_)) {
+            checkpoint::remove(&self.places.checkpoints, spec.id());
+        }
+        Ok(ended)
+    }
+
+    /// Computes features into the cache, from those of an earlier cut where they are there, else from the images.
+    pub fn fill(
+        &mut self,
+        spec: &FeatureSpec,
+        from: Option<&FeatureSpec>,
+        observer: &mut dyn Observer,
+    ) -> Result<Fill, TrainingError> {
+        let started = Instant::now();
+        let cache = self.places.features.clone();
+        std::fs::create_dir_all(&cache)
+            .map_err(|source| TrainingError::File { action: "create", path: cache.clone(), source })?;
+        // Two processes that want the same cut fill it once: the second waits here and finds it done.
+        let lock = cache.join(format!("{}.lock", spec.key()));
+        let lock_failed = |source| TrainingError::File { action: "lock", path: lock.clone(), source };
+        let held = File::create(&lock).map_err(lock_failed)?;
+        held.lock().map_err(lock_failed)?;
+        if let Some(bytes) = features::size(&cache, spec) {
+            return Ok(Fill::Done { bytes, seconds: started.elapsed().as_secs_f64(), computed: false });
+        }
+        let data = self.data(&data_of(spec))?;
+        let backbone = self.backbone(&spec.model, spec.precision)?;
+        let earlier = match from {
+            Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Rc::new(cached))),
+            None => None,
+        };
+        let input = match earlier {
+            Some((cut, cached)) => Input { source: Source::Features(cached), from: cut, device: self.device },
+            None => self.images(&backbone, spec.image_size, spec.precision),
+        };
+        let network = backbone.instance(backbone.architecture().layer_count());
+        let views = view_count(spec.augment);
+        let total = (views * (data.train.len() + data.test.len())) as u64;
+        let mut done = 0;
+        let mut writer = features::Writer::new(&cache, spec)?;
+        for pool in Pool::ALL {
+            let images: &Images = data.pool(pool);
+            let all: Vec<u32> = (0..images.len() as u32).collect();
+            let batches = (0..views).flat_map(|view| all.chunks(FILL_BATCH).map(move |chosen| (view, chosen)));
+            let mut stopped = false;
+            let computed = batches.map_while(|(view, chosen)| {
+                if observer.should_stop() != Stop::No {
+                    stopped = true;
+                    return None;
+                }
+                observer.progress(done, total);
+                done += chosen.len() as u64;
+                let mirrored = vec![true; chosen.len()];
+                let batch = input.batch(pool, images, chosen, (view == 1).then_some(&mirrored[..]));
+                Some(Ok(network.forward(&batch, input.from, spec.cut, false)))
+            });
+            writer.pool(pool, views, images.len(), computed)?;
+            if stopped {
+                return Ok(Fill::Stopped);
+            }
+        }
+        Ok(Fill::Done { bytes: writer.finish()?, seconds: started.elapsed().as_secs_f64(), computed: true })
+    }
+
+    fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {
+        // The validation split is made from the loaded images, and so is no reason to load them again.
+        let wanted = DataSpec { validation: Validation::Test, ..spec.clone() };
+        if let Some((loaded, data)) = &self.data
+            && *loaded == wanted
+        {
+            return Ok(Rc::clone(data));
+        }
+        let data = Rc::new(Data::load(spec, self.places.data.as_deref())?);
+        self.data = Some((wanted, Rc::clone(&data)));
+        Ok(data)
+    }
+
+    fn backbone(&mut self, model: &ModelSpec, precision: Precision) -> Result<Rc<Backbone>, TrainingError> {
+        if let Some((loaded, kind, backbone)) = &self.backbone
+            && (loaded, *kind) == (model, precision)
+        {
+            return Ok(Rc::clone(backbone));
+        }
+        let architecture = backbone::find(&model.backbone)
+            .ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
+        let kind = kind(precision);
+        let backbone = match &model.weights {
+            WeightsIdentity::Random => {
+                Backbone::load(architecture, WeightsSource::Random(RANDOM_WEIGHTS_SEED), self.device, kind)?
+            }
+            WeightsIdentity::File(_) => {
+                let path = self.places.weights.as_ref().ok_or(TrainingError::NoPlace("a weights file"))?;
+                let file = weights_file::open(path).map_err(crate::backbone::WeightsError::from)?;
+                Backbone::load(architecture, WeightsSource::Checkpoint(&file), self.device, kind)?
+            }
+        };
+        let backbone = Rc::new(backbone);
+        self.backbone = Some((model.clone(), precision, Rc::clone(&backbone)));
+        Ok(backbone)
+    }
+
+    /// The cached features, filled first where they are missing or damaged; none where that was stopped.
+    fn features(
+        &mut self,
+        spec: &FeatureSpec,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Rc<CachedFeatures>>, TrainingError> {
+        let key = spec.key();
+        if let Some((mapped, features)) = &self.features
+            && *mapped == key
+        {
+            return Ok(Some(Rc::clone(features)));
+        }
+        self.features = None;
+        let mut cached = features::open(&self.places.features, spec)?;
+        if cached.is_none() {
+            if self.fill(spec, None, observer)? == Fill::Stopped {
+                return Ok(None);
+            }
+            cached = features::open(&self.places.features, spec)?;
+        }
+        let cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
+        let cached = Rc::new(cached);
+        self.features = Some((key, Rc::clone(&cached)));
+        Ok(Some(cached))
+    }
+
+    fn images(&self, backbone: &Backbone, size: u32, precision: Precision) -> Input {
+        let conventions = backbone.conventions().clone();
+        let source = Source::Images { conventions, size: i64::from(size), kind: kind(precision) };
+        Input { source, from: 0, device: self.device }
+    }
+}
+
+fn kind(precision: Precision) -> Kind {
+    match precision {
+        Precision::Float32 => Kind::Float,
+        Precision::Bfloat16 => Kind::BFloat16,
+    }
+}
+
+fn view_count(augment: Augment) -> usize {
+    match augment {
+        Augment::None => 1,
+        Augment::Flip => 2,
+    }
+}
+
+/// The part of a data specification that features depend on.
+fn data_of(spec: &FeatureSpec) -> DataSpec {
+    DataSpec {
+        dataset: spec.dataset,
+        digest: spec.data_digest.clone(),
+        validation: Validation::Test,
+        image_size: spec.image_size,
+        augment: spec.augment,
+        train_limit: spec.train_limit,
+        test_limit: spec.test_limit,
+    }
+}

@@ -1,0 +1,235 @@
+//! Training one trial: epochs of batches, validation after each, the test split at the end.
+
+use crate::backbone::Network;
+use crate::checkpoint::{self, Progress};
+use crate::data::{Data, Division, Images, Pool};
+use crate::derive::{Purpose, generator, seed_libtorch};
+use crate::error::TrainingError;
+use crate::flat::FlatParameters;
+use crate::head::Head;
+use crate::input::Input;
+use crate::memory;
+use crate::optimizer::Optimizer;
+use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+use frostline_sweep::trial::{Augment, TrialSpec};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use std::path::Path;
+use std::time::Instant;
+use tch::{Kind, Tensor};
+
+/// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
+const EVALUATION_BATCH: usize = 250;
+
+/// Who hears of a trial's progress and may end it.
+pub trait Observer {
+    fn epoch(&mut self, metrics: EpochMetrics);
+    /// Steps done of the running epoch or fill, and all of them.
+    fn progress(&mut self, done: u64, total: u64);
+    /// Asked before every batch.
+    fn should_stop(&self) -> Stop;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    No,
+    /// Before the next epoch; what the running one measures is still reported.
+    AfterEpoch,
+    Now,
+}
+
+/// How an assignment ended, if not with an error.
+#[derive(Debug, PartialEq)]
+pub enum Ended {
+    Complete(Evaluation),
+    Stopped,
+}
+
+/// Everything that a trial trains and trains on.
+pub(crate) struct Trainer<'a> {
+    spec: &'a TrialSpec,
+    data: &'a Data,
+    division: Division,
+    input: Input,
+    network: Network,
+    head: Head,
+    flat: FlatParameters,
+    optimizer: Optimizer,
+    /// How many of the flat buffer's leaves are the head's; they come first.
+    head_leaves: usize,
+}
+
+impl<'a> Trainer<'a> {
+    pub(crate) fn new(spec: &'a TrialSpec, data: &'a Data, input: Input, mut network: Network) -> Trainer<'a> {
+        let parameters = &spec.parameters;
+        let pooled = network.pooled_channels();
+        let head = Head::new(pooled, &parameters.head_units, &parameters.head_dropout, data.classes as i64);
+        let mut initial = head.initial(spec.seed);
+        let head_leaves = initial.len();
+        let names = network.trainable_names();
+        initial.extend(names.iter().map(|name| network.tensor(name).shallow_clone()));
+        let flat = FlatParameters::new(&initial, input.device);
+        network.replace(names.into_iter().zip(flat.leaves()[head_leaves..].iter().map(Tensor::shallow_clone)));
+        let optimizer = Optimizer::new(parameters, flat.values());
+        let division = data.division(spec.data.validation);
+        Trainer { spec, data, division, input, network, head, flat, optimizer, head_leaves }
+    }
+
+    /// Trains to the last epoch, from the last checkpoint in `checkpoints` where there is one.
+    pub(crate) fn run(&mut self, checkpoints: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
+        let started = Instant::now();
+        let place = checkpoint::path(checkpoints, self.spec.id());
+        let mut history: Vec<EpochMetrics> = Vec::new();
+        if let Some(progress) = checkpoint::load(&place, self.spec)? {
+            history = self.restore(progress);
+        }
+        for metrics in &history {
+            observer.epoch(metrics.clone());
+        }
+        for epoch in history.len() as u32 + 1..=self.spec.parameters.epochs {
+            if observer.should_stop() != Stop::No {
+                return Ok(Ended::Stopped);
+            }
+            let Some(metrics) = self.epoch(epoch, observer)? else { return Ok(Ended::Stopped) };
+            history.push(metrics.clone());
+            // Kept before it is reported: an attempt that goes on from here repeats at most the epoch under way.
+            checkpoint::save(&place, &self.progress(&history), self.spec)?;
+            observer.epoch(metrics);
+        }
+        let test = self.evaluate(Pool::Test, &(0..self.data.test.len() as u32).collect::<Vec<_>>());
+        Ok(Ended::Complete(Evaluation {
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            class_accuracy: test.class_accuracy(),
+            confusion: test.confusion,
+            trained_parameters: self.flat.elements(),
+            seconds: started.elapsed().as_secs_f64(),
+        }))
+    }
+
+    /// One pass over the training images; none where it was told to stop.
+    fn epoch(&mut self, epoch: u32, observer: &mut dyn Observer) -> Result<Option<EpochMetrics>, TrainingError> {
+        let started = Instant::now();
+        let (seed, parameters) = (self.spec.seed, &self.spec.parameters);
+        let mut order = self.division.train.clone();
+        order.shuffle(&mut generator(seed, Purpose::Order, epoch));
+        let mut view_stream = generator(seed, Purpose::View, epoch);
+        seed_libtorch(seed, Purpose::Dropout, epoch);
+        let labels = self.data.train.label_tensor();
+        let device = self.input.device;
+        // Added up on the device, so that no batch waits for a number.
+        let mut loss_sum = Tensor::zeros([], (Kind::Double, device));
+        let mut correct = Tensor::zeros([], (Kind::Int64, device));
+        let batches = order.chunks(parameters.batch_size as usize);
+        let steps = batches.len() as u64;
+        for (step, chosen) in batches.enumerate() {
+            if observer.should_stop() == Stop::Now {
+                return Ok(None);
+            }
+            observer.progress(step as u64, steps);
+            let views: Option<Vec<bool>> = (self.spec.data.augment == Augment::Flip)
+                .then(|| chosen.iter().map(|_| view_stream.random()).collect());
+            let batch = self.input.batch(Pool::Train, &self.data.train, chosen, views.as_deref());
+            let truth = labels.index_select(0, &crate::data::indices(chosen)).to_device(device);
+            let scores = self.scores(&batch, true);
+            let loss = scores.cross_entropy_for_logits(&truth);
+            loss.backward();
+            self.optimizer.step(self.flat.values(), self.flat.gradients(), parameters.learning_rate);
+            self.flat.zero_gradients();
+            tch::no_grad(|| {
+                loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
+                correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);
+            });
+        }
+        let images = order.len() as f64;
+        let train_loss = loss_sum.double_value(&[]) / images;
+        let train_seconds = started.elapsed().as_secs_f64();
+        let validation = self.evaluate(self.division.validation_pool, &self.division.validation);
+        if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
+            return Err(TrainingError::Diverged { epoch, loss, learning_rate: parameters.learning_rate });
+        }
+        Ok(Some(EpochMetrics {
+            epoch,
+            train_loss,
+            train_accuracy: correct.int64_value(&[]) as f64 / images,
+            val_loss: validation.loss,
+            val_accuracy: validation.accuracy,
+            learning_rate: parameters.learning_rate,
+            seconds: started.elapsed().as_secs_f64(),
+            images_per_second: images / train_seconds,
+            peak_memory: memory::peak_resident(),
+        }))
+    }
+
+    /// Class scores of a batch, `[batch, classes]`.
+    fn scores(&self, batch: &Tensor, training: bool) -> Tensor {
+        let pooled = self.input.pooled(&self.network, batch, training);
+        self.head.forward(&self.flat.leaves()[..self.head_leaves], &pooled, training)
+    }
+
+    fn evaluate(&self, pool: Pool, chosen: &[u32]) -> Measured {
+        let _guard = tch::no_grad_guard();
+        let images: &Images = self.data.pool(pool);
+        let labels = images.label_tensor();
+        let classes = self.data.classes;
+        let mut measured = Measured { loss: 0.0, accuracy: 0.0, confusion: vec![vec![0; classes]; classes] };
+        for batch in chosen.chunks(EVALUATION_BATCH) {
+            let scores = self.scores(&self.input.batch(pool, images, batch, None), false);
+            let truth = labels.index_select(0, &crate::data::indices(batch)).to_device(self.input.device);
+            let log = scores.log_softmax(-1, Kind::Float);
+            measured.loss += log.nll_loss(&truth).double_value(&[]) * batch.len() as f64;
+            let predicted = Vec::<i64>::try_from(scores.argmax(1, false)).expect("class numbers, one an image");
+            for (&index, predicted) in batch.iter().zip(predicted) {
+                measured.confusion[usize::from(images.labels[index as usize])][predicted as usize] += 1;
+            }
+        }
+        let correct: u32 = (0..classes).map(|class| measured.confusion[class][class]).sum();
+        measured.loss /= chosen.len() as f64;
+        measured.accuracy = f64::from(correct) / chosen.len() as f64;
+        measured
+    }
+
+    fn progress(&self, history: &[EpochMetrics]) -> Progress {
+        let (step, moments) = self.optimizer.state();
+        let statistics = self.network.statistic_names();
+        Progress {
+            history: history.to_vec(),
+            step,
+            values: self.flat.values().shallow_clone(),
+            moments: moments.iter().map(Tensor::shallow_clone).collect(),
+            statistics: statistics.iter().map(|name| self.network.tensor(name).shallow_clone()).collect(),
+        }
+    }
+
+    /// Takes over a checkpoint; one that does not fit is passed over, and the trial begins anew.
+    fn restore(&mut self, progress: Progress) -> Vec<EpochMetrics> {
+        let statistics = self.network.statistic_names();
+        let fits = progress.values.size() == self.flat.values().size() && progress.statistics.len() == statistics.len();
+        if !fits || !self.optimizer.restore(progress.step, &progress.moments) {
+            tracing::warn!("the checkpoint of trial {} does not fit it: starting from the beginning", self.spec.id());
+            return Vec::new();
+        }
+        tch::no_grad(|| {
+            self.flat.values().shallow_clone().copy_(&progress.values);
+            for (name, saved) in statistics.iter().zip(&progress.statistics) {
+                self.network.tensor(name).shallow_clone().copy_(saved);
+            }
+        });
+        progress.history
+    }
+}
+
+/// What an evaluation adds up to.
+struct Measured {
+    loss: f64,
+    accuracy: f64,
+    /// `[truth][prediction]`.
+    confusion: Vec<Vec<u32>>,
+}
+
+impl Measured {
+    fn class_accuracy(&self) -> Vec<f64> {
+        let row = |(class, row): (usize, &Vec<u32>)| f64::from(row[class]) / f64::from(row.iter().sum::<u32>().max(1));
+        self.confusion.iter().enumerate().map(row).collect()
+    }
+}
