@@ -1,1 +1,209 @@
-//! How a message lies on the wire: a length, then JSON.
+//! How a message lies on the wire: its length as four bytes, most significant first, then that many bytes of JSON.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{self, ErrorKind, Read, Write};
+
+/// A longer message is refused by both sides.
+pub const MAX_BYTES: usize = 4 << 20;
+const PREFIX: usize = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    #[error("a message of {length} bytes is longer than the {MAX_BYTES} allowed")]
+    TooLong { length: usize },
+    #[error("the message `{start}` can't be read: {reason}")]
+    Malformed { start: String, reason: serde_json::Error },
+    #[error("the message has a number that is infinite or not a number")]
+    NotFinite,
+    #[error("the message can't be written: {0}")]
+    Unwritable(serde_json::Error),
+    #[error("the connection ended within a message")]
+    Truncated,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Appends `message` to `out`; leaves `out` as it was where that fails.
+pub fn encode<T: Serialize + DeserializeOwned>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let start = out.len();
+    let end = append(message, out);
+    if end.is_err() {
+        out.truncate(start);
+    }
+    end
+}
+
+fn append<T: Serialize + DeserializeOwned>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let start = out.len();
+    out.extend([0; PREFIX]);
+    serde_json::to_writer(&mut *out, message).map_err(CodecError::Unwritable)?;
+    let body = &out[start + PREFIX..];
+    if body.len() > MAX_BYTES {
+        return Err(CodecError::TooLong { length: body.len() });
+    }
+    // JSON has no word for them, so `serde_json` writes null, which the other side could not read as a number.
+    if body.windows(4).any(|window| window == b"null") && serde_json::from_slice::<T>(body).is_err() {
+        return Err(CodecError::NotFinite);
+    }
+    let length = (body.len() as u32).to_be_bytes();
+    out[start..start + PREFIX].copy_from_slice(&length);
+    Ok(())
+}
+
+/// Takes bytes as they come and gives out the messages in them. After an error the connection is of no use any more.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    /// Where in `buffer` the next message begins.
+    start: usize,
+}
+
+impl Decoder {
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, where all of it is there. A message that is announced as too long is refused at once.
+    pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+        let Some((prefix, rest)) = self.buffer[self.start..].split_first_chunk() else { return Ok(None) };
+        let length = announced(*prefix)?;
+        let Some(body) = rest.get(..length) else { return Ok(None) };
+        let message = decode(body)?;
+        self.start += PREFIX + length;
+        Ok(Some(message))
+    }
+
+    /// Whether a message has begun and is not complete.
+    pub fn is_within_message(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+}
+
+/// Writes one message and nothing else: buffer and flushing are the caller's.
+pub fn write_message<T: Serialize + DeserializeOwned>(
+    writer: &mut impl Write,
+    message: &T,
+) -> Result<(), CodecError> {
+    let mut frame = Vec::new();
+    encode(message, &mut frame)?;
+    writer.write_all(&frame)?;
+    Ok(())
+}
+
+/// Waits for one message. None where the other side closed the connection between two messages.
+pub fn read_message<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<T>, CodecError> {
+    let mut prefix = [0; PREFIX];
+    let mut filled = 0;
+    while filled < PREFIX {
+        match reader.read(&mut prefix[filled..]) {
+            Ok(0) if filled == 0 => return Ok(None),
+            Ok(0) => return Err(CodecError::Truncated),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let length = announced(prefix)?;
+    // Grows with what really comes, not with what was announced.
+    let mut body = Vec::with_capacity(length.min(64 << 10));
+    reader.take(length as u64).read_to_end(&mut body)?;
+    if body.len() < length {
+        return Err(CodecError::Truncated);
+    }
+    decode(&body).map(Some)
+}
+
+fn announced(prefix: [u8; PREFIX]) -> Result<usize, CodecError> {
+    match u32::from_be_bytes(prefix) as usize {
+        length if length > MAX_BYTES => Err(CodecError::TooLong { length }),
+        length => Ok(length),
+    }
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, CodecError> {
+    serde_json::from_slice(body).map_err(|reason| {
+        let start = String::from_utf8_lossy(&body[..body.len().min(80)]).escape_debug().to_string();
+        CodecError::Malformed { start, reason }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Claim, FromWorker, Report, TaskKey};
+    use frostline_sweep::outcome::{AttemptId, EpochMetrics};
+    use frostline_sweep::trial::TrialId;
+
+    fn epoch(val_loss: f64) -> FromWorker {
+        let claim = Claim { task: TaskKey::Trial(TrialId([7; 16])), attempt: AttemptId(3) };
+        let metrics = EpochMetrics {
+            epoch: 1,
+            train_loss: 0.1 + 0.2,
+            train_accuracy: 0.5,
+            val_loss,
+            val_accuracy: 0.25,
+            learning_rate: 1e-3,
+            seconds: 1.5,
+            images_per_second: 100.0,
+            peak_memory: 1 << 40,
+        };
+        FromWorker::Report { claim, number: 1, report: Report::Epoch(metrics) }
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in_however_the_bytes_are_cut() {
+        let messages = [FromWorker::Heartbeat, epoch(1.0 / 3.0), FromWorker::Heartbeat];
+        let mut bytes = Vec::new();
+        messages.iter().for_each(|message| encode(message, &mut bytes).unwrap());
+        for size in [1, 2, 3, 5, 64, bytes.len()] {
+            let mut decoder = Decoder::default();
+            let mut received = Vec::new();
+            for piece in bytes.chunks(size) {
+                decoder.push(piece);
+                while let Some(message) = decoder.next_message::<FromWorker>().unwrap() {
+                    received.push(message);
+                }
+            }
+            assert_eq!(received, messages);
+            assert!(!decoder.is_within_message());
+        }
+        let mut reader = bytes.as_slice();
+        for message in messages {
+            assert_eq!(read_message::<FromWorker>(&mut reader).unwrap(), Some(message));
+        }
+        assert_eq!(read_message::<FromWorker>(&mut reader).unwrap(), None);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_and_leaves_nothing_behind() {
+        let mut out = b"before".to_vec();
+        for loss in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(matches!(encode(&epoch(loss), &mut out), Err(CodecError::NotFinite)));
+            assert_eq!(out, b"before");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_refused_before_it_is_read() {
+        let mut decoder = Decoder::default();
+        decoder.push(&u32::MAX.to_be_bytes());
+        assert!(matches!(decoder.next_message::<FromWorker>(), Err(CodecError::TooLong { .. })));
+        let announced = u32::MAX.to_be_bytes();
+        assert!(matches!(read_message::<FromWorker>(&mut announced.as_slice()), Err(CodecError::TooLong { .. })));
+        let long = "x".repeat(MAX_BYTES);
+        assert!(matches!(encode(&long, &mut Vec::new()), Err(CodecError::TooLong { .. })));
+    }
+
+    #[test]
+    fn what_is_no_message_is_named_and_a_cut_one_is_noticed() {
+        let mut bytes = 5u32.to_be_bytes().to_vec();
+        bytes.extend(b"\x00hey!");
+        let error = read_message::<FromWorker>(&mut bytes.as_slice()).unwrap_err();
+        assert!(error.to_string().starts_with(r"the message `\0hey!` can't be read"), "{error}");
+        let error = read_message::<FromWorker>(&mut &bytes[..6]).unwrap_err();
+        assert!(matches!(error, CodecError::Truncated));
+    }
+}
