@@ -175,7 +175,9 @@ fn pip(entry: &Entry, requirement: &str, member: &str, part: &Path) -> Result<()
 fn verify(path: &Path, checksum: Checksum) -> Result<(), FetchError> {
     let (expected, actual) = match checksum {
         Checksum::Md5(expected) => (format!("MD5 {expected}"), format!("MD5 {}", digest::<md5::Md5>(path)?)),
-        Checksum::Sha256(expected) => (format!("SHA-256 {expected}"), format!("SHA-256 {}", digest::<sha2::Sha256>(path)?)),
+        Checksum::Sha256(expected) => {
+            (format!("SHA-256 {expected}"), format!("SHA-256 {}", digest::<sha2::Sha256>(path)?))
+        }
         Checksum::Sha256Prefix(expected) => {
             let digest = digest::<sha2::Sha256>(path)?;
             (format!("SHA-256 {expected}…"), format!("SHA-256 {}…", &digest[..expected.len()]))
@@ -203,7 +205,8 @@ fn digest<D: Digest>(path: &Path) -> Result<String, FetchError> {
 
 /// Unpacks a `.tar.gz` beside its place and renames the folder that it holds into place.
 fn unpack(archive: &Path, parent: &Path, target: &Path) -> Result<(), FetchError> {
-    let aside = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(parent).map_err(failed("create", parent))?;
+    let aside =
+        tempfile::Builder::new().prefix(".unpacking-").tempdir_in(parent).map_err(failed("create", parent))?;
     let file = File::open(archive).map_err(failed("read", archive))?;
     let unpacked = tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(aside.path());
     unpacked.map_err(failed("unpack", archive))?;

@@ -58,7 +58,17 @@ mod tests {
 
     /// 60 images of class 0, 30 of class 1, 10 of class 2.
     fn labels() -> Vec<u8> {
-        (0..100).map(|i| if i % 10 < 6 { 0 } else if i % 10 < 9 { 1 } else { 2 }).collect()
+        (0..100)
+            .map(|i| {
+                if i % 10 < 6 {
+                    0
+                } else if i % 10 < 9 {
+                    1
+                } else {
+                    2
+                }
+            })
+            .collect()
     }
 
     fn counts(labels: &[u8], chosen: &[u32]) -> [usize; 3] {

@@ -118,15 +118,29 @@ pub struct Layer {
 pub enum LayerKind {
     Input,
     Rescaling,
-    Convolution { kernel: u32, stride: u32, input: u32, output: u32, bias: bool },
-    DepthwiseConvolution { kernel: u32, stride: u32, channels: u32 },
-    BatchNormalization { channels: u32 },
+    Convolution {
+        kernel: u32,
+        stride: u32,
+        input: u32,
+        output: u32,
+        bias: bool,
+    },
+    DepthwiseConvolution {
+        kernel: u32,
+        stride: u32,
+        channels: u32,
+    },
+    BatchNormalization {
+        channels: u32,
+    },
     Activation,
     GlobalAveragePooling,
     Reshape,
     Multiply,
     /// Stochastic depth: drops a sample's whole residual branch.
-    Dropout { rate: f64 },
+    Dropout {
+        rate: f64,
+    },
     Add,
 }
 

@@ -2,6 +2,12 @@
 //! clock, no libtorch.
 
 pub mod backbone;
+pub mod definition;
+pub mod difference;
+pub mod expand;
 pub mod features;
+pub mod metric;
 pub mod outcome;
+pub mod parameters;
+pub mod suggest;
 pub mod trial;

@@ -2,10 +2,11 @@
 
 /// The candidate nearest to `word`, if any is near: at most a third of its letters differ, or one is part of the other.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let score = |candidate: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
-    let best = candidates.into_iter().min_by_key(|candidate| score(candidate))?;
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
+    let is_part = |candidate: &str| word.len() >= 3 && candidate.contains(word);
+    let best = candidates.into_iter().min_by_key(|candidate| (!is_part(candidate), distance(candidate)))?;
     let bound = word.len().max(best.len()).div_ceil(3);
-    (score(best) <= bound || (word.len() >= 3 && best.contains(word))).then_some(best)
+    (is_part(best) || distance(best) <= bound).then_some(best)
 }
 
 /// ", did you mean `x`?" where a candidate is near, else "".

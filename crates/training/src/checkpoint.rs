@@ -86,7 +86,11 @@ fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
 
 fn bytes_of(tensor: &Tensor) -> Vec<u8> {
     let tensor = tensor.to_device(Device::Cpu).contiguous().view([-1]);
-    Vec::<f32>::try_from(&tensor).expect("checkpoints hold float32").iter().flat_map(|value| value.to_le_bytes()).collect()
+    Vec::<f32>::try_from(&tensor)
+        .expect("checkpoints hold float32")
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 /// Reads a checkpoint; none where there is none, or where it is damaged or of another trial, which is said in the log.

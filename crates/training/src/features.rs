@@ -123,7 +123,8 @@ fn map(path: &Path, digest: &str) -> io::Result<Option<MappedFeatures>> {
 /// Type, shape and first data byte of the one tensor in a safetensors file.
 fn parse(bytes: &[u8]) -> Option<(Kind, Vec<i64>, usize)> {
     let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?) as usize;
-    let header: BTreeMap<String, TensorEntry> = serde_json::from_slice(bytes.get(8..8usize.checked_add(length)?)?).ok()?;
+    let header: BTreeMap<String, TensorEntry> =
+        serde_json::from_slice(bytes.get(8..8usize.checked_add(length)?)?).ok()?;
     let entry = header.get(TENSOR)?;
     let kind = match entry.dtype.as_str() {
         "F32" => Kind::Float,
@@ -177,7 +178,8 @@ impl Writer {
         let name = file_name(pool);
         let path = self.aside.path().join(&name);
         let failed = |source| file("write", &path, source);
-        let mut out = Hashing { out: BufWriter::new(File::create(&path).map_err(failed)?), hasher: blake3::Hasher::new() };
+        let mut out =
+            Hashing { out: BufWriter::new(File::create(&path).map_err(failed)?), hasher: blake3::Hasher::new() };
         let mut header_written = false;
         for batch in batches {
             let batch = batch?;

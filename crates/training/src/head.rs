@@ -35,7 +35,8 @@ impl Head {
             .flat_map(|pair| {
                 let (input, output) = (pair[0], pair[1]);
                 let limit = (6.0 / (input + output) as f64).sqrt() as f32;
-                let weights: Vec<f32> = (0..input * output).map(|_| (2.0 * random.random::<f32>() - 1.0) * limit).collect();
+                let weights: Vec<f32> =
+                    (0..input * output).map(|_| (2.0 * random.random::<f32>() - 1.0) * limit).collect();
                 let weights = Tensor::from_slice(&weights).view([output, input]);
                 [weights, Tensor::zeros([output], (Kind::Float, Device::Cpu))]
             })

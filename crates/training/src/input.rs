@@ -16,7 +16,11 @@ pub struct Input {
 
 pub enum Source {
     /// Prepared for every batch.
-    Images { conventions: Conventions, size: i64, kind: Kind },
+    Images {
+        conventions: Conventions,
+        size: i64,
+        kind: Kind,
+    },
     Features(Rc<CachedFeatures>),
 }
 

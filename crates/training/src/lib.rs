@@ -16,6 +16,6 @@ mod optimizer;
 mod session;
 mod trainer;
 
-pub use error::TrainingError;
+pub use error::{TrainingError, is_out_of_memory};
 pub use session::{Fill, Places, Session};
 pub use trainer::{Ended, Observer, Stop};

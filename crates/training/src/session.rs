@@ -92,8 +92,11 @@ impl Session {
     ) -> Result<Fill, TrainingError> {
         let started = Instant::now();
         let cache = self.places.features.clone();
-        std::fs::create_dir_all(&cache)
-            .map_err(|source| TrainingError::File { action: "create", path: cache.clone(), source })?;
+        std::fs::create_dir_all(&cache).map_err(|source| TrainingError::File {
+            action: "create",
+            path: cache.clone(),
+            source,
+        })?;
         // Two processes that want the same cut fill it once: the second waits here and finds it done.
         let lock = cache.join(format!("{}.lock", spec.key()));
         let lock_failed = |source| TrainingError::File { action: "lock", path: lock.clone(), source };
@@ -160,8 +163,8 @@ impl Session {
         {
             return Ok(Rc::clone(backbone));
         }
-        let architecture = backbone::find(&model.backbone)
-            .ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
+        let architecture =
+            backbone::find(&model.backbone).ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
         let kind = kind(precision);
         let backbone = match &model.weights {
             WeightsIdentity::Random => {

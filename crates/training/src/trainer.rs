@@ -204,7 +204,8 @@ impl<'a> Trainer<'a> {
     /// Takes over a checkpoint; one that does not fit is passed over, and the trial begins anew.
     fn restore(&mut self, progress: Progress) -> Vec<EpochMetrics> {
         let statistics = self.network.statistic_names();
-        let fits = progress.values.size() == self.flat.values().size() && progress.statistics.len() == statistics.len();
+        let fits =
+            progress.values.size() == self.flat.values().size() && progress.statistics.len() == statistics.len();
         if !fits || !self.optimizer.restore(progress.step, &progress.moments) {
             tracing::warn!("the checkpoint of trial {} does not fit it: starting from the beginning", self.spec.id());
             return Vec::new();
@@ -229,7 +230,8 @@ struct Measured {
 
 impl Measured {
     fn class_accuracy(&self) -> Vec<f64> {
-        let row = |(class, row): (usize, &Vec<u32>)| f64::from(row[class]) / f64::from(row.iter().sum::<u32>().max(1));
+        let row =
+            |(class, row): (usize, &Vec<u32>)| f64::from(row[class]) / f64::from(row.iter().sum::<u32>().max(1));
         self.confusion.iter().enumerate().map(row).collect()
     }
 }

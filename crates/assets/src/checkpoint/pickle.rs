@@ -303,7 +303,9 @@ impl Machine<'_> {
             b'R' => self.reduce()?,
             // State of an OrderedDict (`_metadata`): nothing that weights need.
             b'b' => drop(self.pop()?),
-            other => return Err(damaged(format!("its pickle has the instruction 0x{other:02x} at byte {}", self.at - 1))),
+            other => {
+                return Err(damaged(format!("its pickle has the instruction 0x{other:02x} at byte {}", self.at - 1)));
+            }
         }
         Ok(None)
     }

@@ -67,7 +67,8 @@ pub(super) fn read_stream(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault
         let key = key.as_text().ok_or_else(|| damaged("a storage has no name"))?;
         let element = types.get(key).ok_or_else(|| damaged(format!("no tensor uses storage {key}")))?;
         let count = bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
-        let end = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(element.bytes())?.checked_add(at + 8));
+        let end =
+            count.and_then(|count| usize::try_from(count).ok()?.checked_mul(element.bytes())?.checked_add(at + 8));
         let end = end.filter(|&end| end <= bytes.len()).ok_or_else(|| damaged("a storage reaches past the end"))?;
         storages.insert(key.to_owned(), at + 8..end);
         at = end;
@@ -113,7 +114,13 @@ fn entry(value: &Value, storages: &Storages) -> Option<Entry> {
             let sizes = |value: &Value| value.elements()?.iter().map(Value::as_usize).collect::<Option<Vec<_>>>();
             let (shape, strides) = (sizes(shape)?, sizes(strides)?);
             let storage = storages.get(&key)?.clone();
-            (shape.len() == strides.len()).then_some(Entry { element, shape, strides, offset: offset.as_usize()?, storage })
+            (shape.len() == strides.len()).then_some(Entry {
+                element,
+                shape,
+                strides,
+                offset: offset.as_usize()?,
+                storage,
+            })
         }
         _ => None,
     }

@@ -31,10 +31,12 @@ fn serve(answers: &'static [usize]) -> (String, thread::JoinHandle<Vec<String>>)
             let (mut stream, _) = listener.accept().unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
             let head = lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n").to_lowercase();
-            let from: usize = head.split("bytes=").nth(1).map_or(0, |rest| rest.split('-').next().unwrap().parse().unwrap());
+            let from: usize =
+                head.split("bytes=").nth(1).map_or(0, |rest| rest.split('-').next().unwrap().parse().unwrap());
             let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
             let rest = &CONTENT[from..];
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len()).unwrap();
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", rest.len())
+                .unwrap();
             stream.write_all(&rest[..count.min(rest.len())]).unwrap();
             heads.push(head);
         }
@@ -82,5 +84,8 @@ fn an_unreachable_host_says_how_to_place_the_file_by_hand() {
     let cache = tempfile::tempdir().unwrap();
     let message = run(&entry(PREFIX), cache.path(), "http://127.0.0.1:1").unwrap_err().to_string();
     assert!(message.contains("cannot reach http://127.0.0.1:1/models/small.pth"), "{message}");
-    assert!(message.contains("download https://weights.example/models/small.pth elsewhere and put it at"), "{message}");
+    assert!(
+        message.contains("download https://weights.example/models/small.pth elsewhere and put it at"),
+        "{message}"
+    );
 }

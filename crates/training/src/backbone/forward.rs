@@ -128,7 +128,8 @@ impl Pass<'_> {
             return self.convolve(x, weight, Some(bias), stride, groups);
         }
         // What trains computes in float32, whatever type the frozen part left.
-        let x = self.convolve(&x.to_kind(Kind::Float), &network.tensors[&format!("{conv}.weight")], None, stride, groups);
+        let x =
+            self.convolve(&x.to_kind(Kind::Float), &network.tensors[&format!("{conv}.weight")], None, stride, groups);
         self.batch_normalization(norm, &x)
     }
 
@@ -150,13 +151,15 @@ impl Pass<'_> {
     /// the moving variance takes up the batch's biased variance.
     fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
         let part = |part: &str| &self.network.tensors[&format!("{layer}.{part}")];
-        let (weight, bias, mean, variance) = (part("weight"), part("bias"), part("running_mean"), part("running_var"));
+        let (weight, bias, mean, variance) =
+            (part("weight"), part("bias"), part("running_mean"), part("running_var"));
         let epsilon = self.network.shared.conventions.epsilon;
         if !self.trains(layer) {
             return x.batch_norm(Some(weight), Some(bias), Some(mean), Some(variance), false, 0.0, epsilon, false);
         }
         let none: Option<&Tensor> = None;
-        let (out, batch_mean, inverse) = x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
+        let (out, batch_mean, inverse) =
+            x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
         tch::no_grad(|| {
             let keep = 1.0 - self.network.shared.architecture.batch_norm_momentum;
             let batch_variance = inverse.pow_tensor_scalar(-2.0) - epsilon;

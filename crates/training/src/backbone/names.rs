@@ -55,7 +55,9 @@ impl Origin {
         let inner = blocks.iter().enumerate().flat_map(|(number, block)| {
             let prefix = self.block_prefix(number, block);
             let parts = self.block_parts(block);
-            parts.into_iter().map(move |(ours, theirs)| (format!("{}_{ours}", block.name), format!("{prefix}.{theirs}")))
+            parts
+                .into_iter()
+                .map(move |(ours, theirs)| (format!("{}_{ours}", block.name), format!("{prefix}.{theirs}")))
         });
         outer.into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs)).chain(inner).collect()
     }
@@ -105,10 +107,20 @@ impl Origin {
                 ]),
                 (false, expands) => {
                     if expands {
-                        add(&[("expand_conv", "conv_pw"), ("expand_bn", "bn1"), ("dwconv2", "conv_dw"), ("bn", "bn2")]);
+                        add(&[
+                            ("expand_conv", "conv_pw"),
+                            ("expand_bn", "bn1"),
+                            ("dwconv2", "conv_dw"),
+                            ("bn", "bn2"),
+                        ]);
                         add(&[("project_conv", "conv_pwl"), ("project_bn", "bn3")]);
                     } else {
-                        add(&[("dwconv2", "conv_dw"), ("bn", "bn1"), ("project_conv", "conv_pw"), ("project_bn", "bn2")]);
+                        add(&[
+                            ("dwconv2", "conv_dw"),
+                            ("bn", "bn1"),
+                            ("project_conv", "conv_pw"),
+                            ("project_bn", "bn2"),
+                        ]);
                     }
                     if block.squeeze.is_some() {
                         add(&[("se_reduce", "se.conv_reduce"), ("se_expand", "se.conv_expand")]);
@@ -152,11 +164,8 @@ pub struct Mismatch {
 
 impl Mismatch {
     fn describe(&self) -> String {
-        let mut text = format!(
-            "the weights are not those of {} (read with {}'s names)",
-            self.architecture,
-            self.origin.name()
-        );
+        let mut text =
+            format!("the weights are not those of {} (read with {}'s names)", self.architecture, self.origin.name());
         let mut list = |what: &str, names: Vec<String>| {
             if !names.is_empty() {
                 let more = names.len().saturating_sub(LISTED);

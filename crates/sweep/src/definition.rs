@@ -1,0 +1,103 @@
+//! A sweep definition: what its TOML may say, checked.
+
+mod problems;
+mod reader;
+mod sections;
+
+pub use problems::{DefinitionErrors, Problem};
+
+use crate::backbone::Architecture;
+use crate::metric::Metric;
+use crate::trial::{Augment, Dataset, Validation};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One TOML file, checked: everything in it is possible, though files that it names may not be there.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub name: String,
+    pub objective: &'static Metric,
+    pub seeds: Vec<u64>,
+    pub data: Data,
+    pub model: Model,
+    /// In the order of the file; the cross product is the sweep.
+    pub axes: Vec<Axis>,
+    /// Values of the keys that are no axis, defaults included.
+    pub fixed: BTreeMap<&'static str, Value>,
+    pub exclude: Vec<Exclusion>,
+    pub workers: Workers,
+    pub cache: Cache,
+    /// What was parsed, overrides included: parsing it again gives the same definition.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    pub dataset: Dataset,
+    /// None where the catalogue's place is meant.
+    pub path: Option<PathBuf>,
+    pub validation: Validation,
+    pub image_size: u32,
+    pub augment: Augment,
+    pub train_limit: Option<u32>,
+    pub test_limit: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub architecture: &'static Architecture,
+    /// "random", a catalogue name, or a file.
+    pub weights: String,
+}
+
+/// One key of `[grid]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub name: &'static str,
+    /// As written, and in canonical form.
+    pub values: Vec<(Value, Value)>,
+}
+
+/// Cells in which each of these keys has one of these canonical values do not run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exclusion {
+    pub conditions: Vec<(&'static str, Vec<Value>)>,
+}
+
+/// How the sweep is run; never part of a trial's identity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workers {
+    /// None chooses by the machine.
+    pub count: Option<u32>,
+    /// libtorch threads of each worker; none chooses by the machine.
+    pub threads: Option<u32>,
+    pub device: DeviceChoice,
+    /// Seconds that a worker without its coordinator tries to come back.
+    pub reconnect_grace: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cache {
+    /// Whether frozen output is computed once and kept.
+    pub features: bool,
+    pub max_bytes: u64,
+}
+
+impl Definition {
+    /// Checks a definition. `overrides` are `key = value` pairs such as `train.epochs`, `2`, applied first; a value
+    /// that is no TOML is taken for a string.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place, not only the first.
+    pub fn parse(file: &str, text: &str, overrides: &[(String, String)]) -> Result<Definition, DefinitionErrors> {
+        sections::definition(file, text, overrides)
+    }
+}

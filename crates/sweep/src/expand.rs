@@ -1,0 +1,105 @@
+//! From a definition to its trials.
+
+use crate::definition::Definition;
+use crate::parameters;
+use crate::trial::{DataSpec, GroupId, ModelSpec, Parameters, TrialId, TrialSpec, WeightsIdentity};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// What a definition names by place, by content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sources {
+    pub data_digest: String,
+    pub weights: WeightsIdentity,
+}
+
+/// One trial of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    pub id: TrialId,
+    pub group: GroupId,
+    pub spec: TrialSpec,
+}
+
+impl Definition {
+    /// The hyperparameters of every cell that is not excluded: axes in the order of the file, the last one fastest.
+    ///
+    /// # Errors
+    /// A sentence: values that do not fit together, or two cells that are the same after all.
+    pub fn cells(&self) -> Result<Vec<Parameters>, String> {
+        let mut cells = Vec::new();
+        let mut seen: HashMap<String, Vec<String>> = HashMap::new();
+        let total: usize = self.axes.iter().map(|axis| axis.values.len()).product();
+        for number in 0..total {
+            let chosen = self.chosen(number);
+            let value = |name: &str| {
+                let axis = chosen.iter().find(|(axis, ..)| *axis == name).map(|(_, _, value)| (*value).clone());
+                axis.or_else(|| self.fixed.get(name).cloned()).unwrap_or(Value::Null)
+            };
+            let is_excluded = self
+                .exclude
+                .iter()
+                .any(|exclusion| exclusion.conditions.iter().all(|(name, values)| values.contains(&value(name))));
+            if is_excluded {
+                continue;
+            }
+            let cell = parameters::resolve(value)?;
+            let written: Vec<String> =
+                chosen.iter().map(|(name, written, _)| format!("{name} = {written}")).collect();
+            let key = serde_json::to_string(&cell).expect("hyperparameters are plain JSON");
+            if let Some(earlier) = seen.insert(key, written.clone()) {
+                return Err(format!(
+                    "two cells are the same trial: {} and {}",
+                    earlier.join(", "),
+                    written.join(", ")
+                ));
+            }
+            cells.push(cell);
+        }
+        Ok(cells)
+    }
+
+    /// Each axis' value in the cell of this number: name, as written, canonical.
+    fn chosen(&self, mut number: usize) -> Vec<(&'static str, &Value, &Value)> {
+        let mut chosen = Vec::with_capacity(self.axes.len());
+        for axis in self.axes.iter().rev() {
+            let (written, canonical) = &axis.values[number % axis.values.len()];
+            number /= axis.values.len();
+            chosen.push((axis.name, written, canonical));
+        }
+        chosen.reverse();
+        chosen
+    }
+
+    /// How many cells `[[exclude]]` leaves out.
+    pub fn excluded(&self) -> usize {
+        let total: usize = self.axes.iter().map(|axis| axis.values.len()).product();
+        total - self.cells().map_or(0, |cells| cells.len())
+    }
+
+    /// The trials: every cell once per seed, seeds innermost.
+    pub fn expand(&self, sources: &Sources) -> Vec<Trial> {
+        let data = DataSpec {
+            dataset: self.data.dataset,
+            digest: sources.data_digest.clone(),
+            validation: self.data.validation,
+            image_size: self.data.image_size,
+            augment: self.data.augment,
+            train_limit: self.data.train_limit,
+            test_limit: self.data.test_limit,
+        };
+        let backbone = self.model.architecture.name.to_owned();
+        let model = ModelSpec { backbone, weights: sources.weights.clone() };
+        let cells = self.cells().unwrap_or_default();
+        let trial = |parameters: &Parameters, seed: u64| {
+            let parameters = parameters.clone();
+            let spec = TrialSpec { data: data.clone(), model: model.clone(), parameters, seed };
+            Trial { id: spec.id(), group: spec.group(), spec }
+        };
+        cells
+            .iter()
+            .flat_map(|cell| self.seeds.iter().map(move |&seed| (cell, seed)))
+            .map(|(c, s)| trial(c, s))
+            .collect()
+    }
+}

@@ -1,0 +1,222 @@
+//! The hyperparameters by name: what each accepts, and its value in a trial.
+
+use crate::backbone::Architecture;
+use crate::suggest;
+use crate::trial::{Optimizer, Parameters, Precision, TrialSpec};
+use serde_json::{Value, json};
+
+/// A key that may stand in `[train]` with one value, or in `[grid]` with a list of them.
+pub struct Key {
+    pub name: &'static str,
+    /// The value in its canonical form, or what is wrong with it.
+    check: fn(&Value, &Architecture) -> Result<Value, String>,
+    /// What holds where a definition does not say; none where it has to.
+    default: fn() -> Option<Value>,
+}
+
+static KEYS: [Key; 9] = [
+    Key { name: "frozen_layers", check: frozen_layers, default: || None },
+    Key { name: "head_depth", check: |value, _| count(value, 0, 16), default: || None },
+    Key {
+        name: "head_units",
+        check: |value, _| list(value, |unit| count(unit, 1, 65_536)),
+        default: || Some(json!([])),
+    },
+    Key { name: "head_dropout", check: |value, _| list(value, rate), default: || Some(json!([])) },
+    Key { name: "optimizer", check: |value, _| word(value, &["adam", "rmsprop"]), default: || Some(json!("adam")) },
+    Key { name: "learning_rate", check: |value, _| positive(value), default: || Some(json!(1e-3)) },
+    Key { name: "epochs", check: |value, _| count(value, 1, 100_000), default: || Some(json!(10)) },
+    Key { name: "batch_size", check: |value, _| count(value, 1, 65_536), default: || Some(json!(64)) },
+    Key {
+        name: "precision",
+        check: |value, _| word(value, &["float32", "bfloat16"]),
+        default: || Some(json!("float32")),
+    },
+];
+
+/// The key called `name`.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter()
+}
+
+impl Key {
+    pub fn check(&self, value: &Value, architecture: &Architecture) -> Result<Value, String> {
+        (self.check)(value, architecture)
+    }
+
+    pub fn default(&self) -> Option<Value> {
+        (self.default)()
+    }
+}
+
+/// A count, a share of all layers, or "all"; canonical is the count. A share is rounded down.
+fn frozen_layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
+    let all = architecture.layer_count();
+    match value {
+        Value::String(word) if word == "all" => Ok(json!(all)),
+        Value::Number(number) if number.is_f64() => {
+            let share = number.as_f64().unwrap_or(f64::NAN);
+            if (0.0..=1.0).contains(&share) {
+                Ok(json!((share * f64::from(all)).floor() as u32))
+            } else {
+                Err(format!("a share from 0.0 to 1.0, a count or \"all\", not {share}"))
+            }
+        }
+        Value::Number(_) => match count(value, 0, all) {
+            Ok(count) => Ok(count),
+            Err(_) => {
+                Err(format!("0 to {all} or \"all\", since {} has {all} layers, not {value}", architecture.name))
+            }
+        },
+        _ => Err(format!("a count (256), a share (0.5) or \"all\", not {value}")),
+    }
+}
+
+fn count(value: &Value, least: u32, most: u32) -> Result<Value, String> {
+    match value.as_u64().and_then(|count| u32::try_from(count).ok()) {
+        Some(count) if (least..=most).contains(&count) => Ok(json!(count)),
+        _ => Err(format!("a whole number from {least} to {most}, not {value}")),
+    }
+}
+
+fn positive(value: &Value) -> Result<Value, String> {
+    match value.as_f64() {
+        Some(number) if number > 0.0 && number.is_finite() => Ok(json!(number)),
+        _ => Err(format!("a number above 0, not {value}")),
+    }
+}
+
+fn rate(value: &Value) -> Result<Value, String> {
+    match value.as_f64() {
+        Some(rate) if (0.0..1.0).contains(&rate) => Ok(json!(rate)),
+        _ => Err(format!("a rate from 0.0 to below 1.0, not {value}")),
+    }
+}
+
+fn list(value: &Value, check: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
+    let Value::Array(items) = value else { return Err(format!("a list, not {value}")) };
+    items.iter().map(check).collect::<Result<Vec<_>, _>>().map(Value::Array)
+}
+
+fn word(value: &Value, words: &[&str]) -> Result<Value, String> {
+    match value.as_str() {
+        Some(word) if words.contains(&word) => Ok(json!(word)),
+        Some(word) => {
+            let hint = suggest::hint(word, words.iter().copied());
+            Err(format!("one of \"{}\", not {value}{hint}", words.join("\", \"")))
+        }
+        None => Err(format!("one of \"{}\", not {value}", words.join("\", \""))),
+    }
+}
+
+/// Builds the hyperparameters of one cell from its canonical values.
+///
+/// # Errors
+/// What does not fit together: `head_depth` above the number of `head_units`, more dropout rates than layers.
+pub fn resolve(value: impl Fn(&str) -> Value) -> Result<Parameters, String> {
+    let number = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
+    let numbers = |name: &str| value(name).as_array().cloned().unwrap_or_default();
+    let units = numbers("head_units");
+    let dropout = numbers("head_dropout");
+    let depth = match value("head_depth") {
+        Value::Null => units.len(),
+        _ => number("head_depth") as usize,
+    };
+    if depth > units.len() {
+        return Err(format!("head_depth = {depth} needs {depth} head_units, and there are {}", units.len()));
+    }
+    if dropout.len() > units.len() {
+        return Err(format!("{} head_dropout rates for {} head_units", dropout.len(), units.len()));
+    }
+    let rate = |layer: usize| dropout.get(layer).and_then(Value::as_f64).unwrap_or(0.0);
+    Ok(Parameters {
+        frozen_layers: number("frozen_layers"),
+        head_units: units.iter().take(depth).map(|unit| unit.as_u64().unwrap_or_default() as u32).collect(),
+        head_dropout: (0..depth).map(rate).collect(),
+        optimizer: if value("optimizer") == "rmsprop" { Optimizer::Rmsprop } else { Optimizer::Adam },
+        learning_rate: value("learning_rate").as_f64().unwrap_or_default(),
+        epochs: number("epochs"),
+        batch_size: number("batch_size"),
+        precision: if value("precision") == "bfloat16" { Precision::Bfloat16 } else { Precision::Float32 },
+    })
+}
+
+/// A trial's hyperparameters and seed by name, for tables, JSON and filters.
+pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
+    let parameters = &spec.parameters;
+    vec![
+        ("frozen_layers", json!(parameters.frozen_layers)),
+        ("head_depth", json!(parameters.head_units.len())),
+        ("head_units", json!(parameters.head_units)),
+        ("head_dropout", json!(parameters.head_dropout)),
+        ("optimizer", json!(parameters.optimizer)),
+        ("learning_rate", json!(parameters.learning_rate)),
+        ("epochs", json!(parameters.epochs)),
+        ("batch_size", json!(parameters.batch_size)),
+        ("precision", json!(parameters.precision)),
+        ("seed", json!(spec.seed)),
+    ]
+}
+
+/// A condition on a trial: `frozen_layers=256`, `learning_rate<0.01`, `optimizer!=adam`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    name: &'static str,
+    comparison: Comparison,
+    value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Comparison {
+    Equal,
+    Unequal,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+}
+
+impl Filter {
+    /// # Errors
+    /// A sentence that names what is wrong with the condition.
+    pub fn parse(text: &str) -> Result<Filter, String> {
+        use Comparison::{AtLeast, AtMost, Equal, Greater, Less, Unequal};
+        let signs = [("!=", Unequal), ("<=", AtMost), (">=", AtLeast), ("=", Equal), ("<", Less), (">", Greater)];
+        let start = text.find(['=', '!', '<', '>']).ok_or_else(|| {
+            format!("`{text}` is no condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)")
+        })?;
+        let (name, rest) = (text[..start].trim(), &text[start..]);
+        let (sign, comparison) = signs
+            .into_iter()
+            .find(|(sign, _)| rest.starts_with(sign))
+            .ok_or_else(|| format!("`{text}` is no condition: `!` stands before `=` only"))?;
+        let names = || KEYS.iter().map(|key| key.name).chain(["seed"]);
+        let known = names().find(|known| *known == name);
+        let name =
+            known.ok_or_else(|| format!("no hyperparameter is called `{name}`{}", suggest::hint(name, names())))?;
+        Ok(Filter { name, comparison, value: rest[sign.len()..].trim().to_owned() })
+    }
+
+    /// Whether a trial of this network meets the condition. `frozen_layers` may be given as in a definition.
+    pub fn matches(&self, spec: &TrialSpec, architecture: &Architecture) -> bool {
+        let Some((_, actual)) = named(spec).into_iter().find(|(name, _)| *name == self.name) else { return false };
+        let wanted = serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone()));
+        let wanted = find(self.name).and_then(|key| key.check(&wanted, architecture).ok()).unwrap_or(wanted);
+        let order = match (actual.as_f64(), wanted.as_f64()) {
+            (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
+            _ => (actual == wanted).then_some(std::cmp::Ordering::Equal),
+        };
+        match self.comparison {
+            Comparison::Equal => order.is_some_and(|order| order.is_eq()),
+            Comparison::Unequal => !order.is_some_and(|order| order.is_eq()),
+            Comparison::Less => order.is_some_and(|order| order.is_lt()),
+            Comparison::AtMost => order.is_some_and(|order| order.is_le()),
+            Comparison::Greater => order.is_some_and(|order| order.is_gt()),
+            Comparison::AtLeast => order.is_some_and(|order| order.is_ge()),
+        }
+    }
+}

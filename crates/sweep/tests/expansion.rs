@@ -1,0 +1,123 @@
+//! From text to trials: order, exclusion, and identities that only what matters can change.
+
+use frostline_sweep::definition::Definition;
+use frostline_sweep::difference::{Change, changes};
+use frostline_sweep::expand::{Sources, Trial};
+use frostline_sweep::parameters::Filter;
+use frostline_sweep::trial::WeightsIdentity;
+use serde_json::json;
+
+const TEXT: &str = r#"
+[sweep]
+name = "demo"
+seeds = [0, 1]
+[data]
+dataset = "shapes"
+image_size = 64
+[model]
+backbone = "efficientnet_v2_s"
+weights = "random"
+[grid]
+frozen_layers = [0.25, 384, "all"]
+head_depth = [1, 2]
+[[exclude]]
+frozen_layers = "all"
+head_depth = [2]
+[train]
+head_units = [32, 16]
+head_dropout = [0.5]
+"#;
+
+fn parse(text: &str, overrides: &[(&str, &str)]) -> Definition {
+    let overrides: Vec<_> = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Definition::parse("demo.toml", text, &overrides).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn trials(definition: &Definition) -> Vec<Trial> {
+    definition.expand(&Sources { data_digest: "d".to_owned(), weights: WeightsIdentity::Random })
+}
+
+#[test]
+fn cells_come_in_the_order_of_the_file_with_seeds_innermost() {
+    let definition = parse(TEXT, &[]);
+    let cells: Vec<_> = trials(&definition)
+        .iter()
+        .map(|trial| (trial.spec.parameters.frozen_layers, trial.spec.parameters.head_units.len(), trial.spec.seed))
+        .collect();
+    let expected: Vec<_> = [(128, 1), (128, 2), (384, 1), (384, 2), (513, 1)]
+        .iter()
+        .flat_map(|&(frozen, depth)| [(frozen, depth, 0), (frozen, depth, 1)])
+        .collect();
+    assert_eq!(cells, expected);
+    assert_eq!(definition.excluded(), 1);
+    assert_eq!(trials(&definition)[0].group, trials(&definition)[1].group);
+}
+
+#[test]
+fn identities_never_change() {
+    // Results in every database are found by these: a new value needs a new `trial::FORMAT`.
+    let first = &trials(&parse(TEXT, &[]))[0];
+    insta::assert_snapshot!(format!("{} {}", first.id, first.group));
+}
+
+#[test]
+fn what_does_not_change_an_outcome_does_not_change_an_identity() {
+    let before: Vec<_> = trials(&parse(TEXT, &[])).iter().map(|trial| trial.id).collect();
+    for overrides in [
+        [("sweep.name", "other")],
+        [("sweep.objective", "val_loss")],
+        [("workers.count", "4")],
+        [("cache.features", "off")],
+        [("grid.frozen_layers", "[128, 0.75, 513]")],
+    ] {
+        let after: Vec<_> = trials(&parse(TEXT, &overrides)).iter().map(|trial| trial.id).collect();
+        assert_eq!(before, after, "{overrides:?}");
+    }
+    let longer_head = parse(TEXT, &[("train.head_units", "[32, 16, 8]")]);
+    assert!(before.iter().eq(trials(&longer_head).iter().map(|trial| &trial.id)), "unused layers do not count");
+    for overrides in [[("train.epochs", "9")], [("data.image_size", "65")], [("data.augment", "flip")]] {
+        assert!(trials(&parse(TEXT, &overrides)).iter().all(|trial| !before.contains(&trial.id)), "{overrides:?}");
+    }
+}
+
+#[test]
+fn the_effective_text_gives_the_same_definition_again() {
+    let once = parse(TEXT, &[("train.epochs", "7"), ("data.train_limit", "100"), ("workers.device", "cpu")]);
+    let again = parse(&once.text, &[]);
+    assert_eq!(format!("{again:?}"), format!("{once:?}"));
+}
+
+#[test]
+fn a_changed_definition_is_described() {
+    let old = parse(TEXT, &[]);
+    assert_eq!(changes(&old, &old), []);
+    let new =
+        parse(TEXT, &[("grid.frozen_layers", "[0.25, 'all', 0]"), ("train.epochs", "3"), ("data.image_size", "96")]);
+    assert_eq!(
+        changes(&old, &new),
+        [
+            Change::Altered { key: "epochs".to_owned(), old: json!(10), new: json!(3) },
+            Change::Gained { axis: "frozen_layers", values: vec![json!(0)] },
+            Change::Lost { axis: "frozen_layers", values: vec![json!(384)] },
+            Change::Altered { key: "data.image_size".to_owned(), old: json!(64), new: json!(96) },
+        ]
+    );
+}
+
+#[test]
+fn filters_compare_values_as_definitions_write_them() {
+    let definition = parse(TEXT, &[]);
+    let count = |text: &str| {
+        let filter = Filter::parse(text).unwrap();
+        let architecture = definition.model.architecture;
+        trials(&definition).iter().filter(|trial| filter.matches(&trial.spec, architecture)).count()
+    };
+    assert_eq!(count("frozen_layers=128"), 4);
+    assert_eq!(count("frozen_layers=0.25"), 4);
+    assert_eq!(count("frozen_layers=all"), 2);
+    assert_eq!(count("frozen_layers >= 384"), 6);
+    assert_eq!(count("seed!=0"), 5);
+    assert_eq!(count("optimizer=adam"), 10);
+    assert!(Filter::parse("frozen=1").unwrap_err().contains("did you mean `frozen_layers`?"));
+    assert!(Filter::parse("frozen_layers").unwrap_err().contains("is no condition"));
+}
