@@ -28,6 +28,7 @@ pub struct Definition {
     pub exclude: Vec<Exclusion>,
     pub workers: Workers,
     pub cache: Cache,
+    pub keep: Keep,
     /// What was parsed, overrides included: parsing it again gives the same definition.
     pub text: String,
 }
@@ -73,6 +74,8 @@ pub struct Workers {
     /// libtorch threads of each worker; none chooses by the machine.
     pub threads: Option<u32>,
     pub device: DeviceChoice,
+    /// Seconds of silence after which a worker is given up.
+    pub lease: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
 }
@@ -91,6 +94,34 @@ pub struct Cache {
     pub max_bytes: u64,
 }
 
+/// Which trained models stay on disk after their trials; never part of a trial's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    pub models: KeepModels,
+    /// With [`KeepModels::Best`]: how many of the sweep's best, by its objective.
+    pub count: u32,
+    /// Space for all kept models of the sweep together; the better ones come first.
+    pub max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepModels {
+    Best,
+    All,
+    None,
+}
+
+impl KeepModels {
+    /// As it is written in a definition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeepModels::Best => "best",
+            KeepModels::All => "all",
+            KeepModels::None => "none",
+        }
+    }
+}
+
 impl Definition {
     /// Checks a definition. `overrides` are `key = value` pairs such as `train.epochs`, `2`, applied first; a value
     /// that is no TOML is taken for a string.
@@ -98,6 +129,15 @@ impl Definition {
     /// # Errors
     /// Everything that is wrong, each with its place, not only the first.
     pub fn parse(file: &str, text: &str, overrides: &[(String, String)]) -> Result<Definition, DefinitionErrors> {
-        sections::definition(file, text, overrides)
+        sections::definition(file, text, overrides, true)
+    }
+
+    /// A definition that was checked when it was stored: its cells, of which there may be very many, are not put together
+    /// once more.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`], where the format has changed since.
+    pub fn stored(file: &str, text: &str) -> Result<Definition, DefinitionErrors> {
+        sections::definition(file, text, &[], false)
     }
 }

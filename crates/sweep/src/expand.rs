@@ -1,6 +1,6 @@
 //! From a definition to its trials.
 
-use crate::definition::Definition;
+use crate::definition::{Axis, Definition};
 use crate::parameters;
 use crate::trial::{DataSpec, GroupId, ModelSpec, Parameters, TrialId, TrialSpec, WeightsIdentity};
 use serde_json::Value;
@@ -69,6 +69,34 @@ impl Definition {
         }
         chosen.reverse();
         chosen
+    }
+
+    /// Some cells in which every hyperparameter varies that varies in the sweep: each value of each axis, once with the
+    /// first values of the other axes and once with their last. Their number grows with the axes' lengths, not with their
+    /// product.
+    pub fn corners(&self) -> Vec<Parameters> {
+        let mut corners = Vec::new();
+        for (place, axis) in self.axes.iter().enumerate() {
+            for number in 0..axis.values.len() {
+                for last in [false, true] {
+                    let chosen = |(other, axis): (usize, &Axis)| match other == place {
+                        true => number,
+                        false if last => axis.values.len() - 1,
+                        false => 0,
+                    };
+                    let numbers: Vec<usize> = self.axes.iter().enumerate().map(chosen).collect();
+                    let value = |name: &str| {
+                        let place = self.axes.iter().position(|axis| axis.name == name);
+                        let axis = place.and_then(|place| self.axes[place].values.get(numbers[place]));
+                        let value = axis.map(|(_, canonical)| canonical).or_else(|| self.fixed.get(name));
+                        value.cloned().unwrap_or(Value::Null)
+                    };
+                    // A cell whose values do not fit together is one that `[[exclude]]` leaves out.
+                    corners.extend(parameters::resolve(value));
+                }
+            }
+        }
+        corners
     }
 
     /// How many cells `[[exclude]]` leaves out.

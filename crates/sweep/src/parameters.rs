@@ -2,7 +2,8 @@
 
 use crate::backbone::Architecture;
 use crate::suggest;
-use crate::trial::{Optimizer, Parameters, Precision, TrialSpec};
+use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// A key that may stand in `[train]` with one value, or in `[grid]` with a list of them.
@@ -14,7 +15,10 @@ pub struct Key {
     default: fn() -> Option<Value>,
 }
 
-static KEYS: [Key; 9] = [
+/// Keras' default of AdamW.
+const KERAS_ADAMW_DECAY: f64 = 0.004;
+
+static KEYS: [Key; 17] = [
     Key { name: "frozen_layers", check: frozen_layers, default: || None },
     Key { name: "head_depth", check: |value, _| count(value, 0, 16), default: || None },
     Key {
@@ -23,8 +27,25 @@ static KEYS: [Key; 9] = [
         default: || Some(json!([])),
     },
     Key { name: "head_dropout", check: |value, _| list(value, rate), default: || Some(json!([])) },
-    Key { name: "optimizer", check: |value, _| word(value, &["adam", "rmsprop"]), default: || Some(json!("adam")) },
+    Key {
+        name: "optimizer",
+        check: |value, _| word(value, &["adam", "rmsprop", "sgd", "adamw"]),
+        default: || Some(json!("adam")),
+    },
+    Key { name: "momentum", check: |value, _| rate(value), default: || Some(json!(0.9)) },
+    // None: what holds depends on the optimizer.
+    Key { name: "weight_decay", check: |value, _| rate(value), default: || Some(Value::Null) },
     Key { name: "learning_rate", check: |value, _| positive(value), default: || Some(json!(1e-3)) },
+    Key {
+        name: "schedule",
+        check: |value, _| word(value, &["constant", "cosine", "step"]),
+        default: || Some(json!("constant")),
+    },
+    Key { name: "warmup_epochs", check: |value, _| count(value, 0, 100_000), default: || Some(json!(0)) },
+    Key { name: "step_epochs", check: |value, _| count(value, 1, 100_000), default: || Some(json!(3)) },
+    Key { name: "step_factor", check: |value, _| positive(value), default: || Some(json!(0.1)) },
+    Key { name: "label_smoothing", check: |value, _| rate(value), default: || Some(json!(0.0)) },
+    Key { name: "clip_norm", check: |value, _| not_negative(value), default: || Some(json!(0.0)) },
     Key { name: "epochs", check: |value, _| count(value, 1, 100_000), default: || Some(json!(10)) },
     Key { name: "batch_size", check: |value, _| count(value, 1, 65_536), default: || Some(json!(64)) },
     Key {
@@ -90,6 +111,13 @@ fn positive(value: &Value) -> Result<Value, String> {
     }
 }
 
+fn not_negative(value: &Value) -> Result<Value, String> {
+    match value.as_f64() {
+        Some(number) if number >= 0.0 && number.is_finite() => Ok(json!(number)),
+        _ => Err(format!("a number of at least 0, not {value}")),
+    }
+}
+
 fn rate(value: &Value) -> Result<Value, String> {
     match value.as_f64() {
         Some(rate) if (0.0..1.0).contains(&rate) => Ok(json!(rate)),
@@ -116,7 +144,8 @@ fn word(value: &Value, words: &[&str]) -> Result<Value, String> {
 /// Builds the hyperparameters of one cell from its canonical values.
 ///
 /// # Errors
-/// What does not fit together: `head_depth` above the number of `head_units`, more dropout rates than layers.
+/// What does not fit together: `head_depth` above the number of `head_units`, more dropout rates than layers, a warm-up
+/// longer than the training.
 pub fn resolve(value: impl Fn(&str) -> Value) -> Result<Parameters, String> {
     let number = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
     let numbers = |name: &str| value(name).as_array().cloned().unwrap_or_default();
@@ -137,24 +166,70 @@ pub fn resolve(value: impl Fn(&str) -> Value) -> Result<Parameters, String> {
         frozen_layers: number("frozen_layers"),
         head_units: units.iter().take(depth).map(|unit| unit.as_u64().unwrap_or_default() as u32).collect(),
         head_dropout: (0..depth).map(rate).collect(),
-        optimizer: if value("optimizer") == "rmsprop" { Optimizer::Rmsprop } else { Optimizer::Adam },
+        optimizer: named_value(value("optimizer")).unwrap_or(Optimizer::Adam),
         learning_rate: value("learning_rate").as_f64().unwrap_or_default(),
+        recipe: recipe(&value)?,
         epochs: number("epochs"),
         batch_size: number("batch_size"),
-        precision: if value("precision") == "bfloat16" { Precision::Bfloat16 } else { Precision::Float32 },
+        precision: named_value(value("precision")).unwrap_or(Precision::Float32),
+    })
+}
+
+/// A variant by its name, which was checked.
+fn named_value<T: DeserializeOwned>(name: Value) -> Option<T> {
+    serde_json::from_value(name).ok()
+}
+
+/// What does not apply is left at its default, so that it makes no second trial of the same training.
+fn recipe(value: impl Fn(&str) -> Value) -> Result<Recipe, String> {
+    let whole = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
+    let real = |name: &str| value(name).as_f64().unwrap_or_default();
+    let (warmup, epochs) = (whole("warmup_epochs"), whole("epochs"));
+    if warmup > epochs {
+        return Err(format!("warmup_epochs = {warmup} is more than epochs = {epochs}"));
+    }
+    let optimizer = value("optimizer");
+    Ok(Recipe {
+        schedule: match value("schedule").as_str() {
+            Some("cosine") => Schedule::Cosine,
+            Some("step") => Schedule::Step { epochs: whole("step_epochs").max(1), factor: real("step_factor") },
+            _ => Schedule::Constant,
+        },
+        warmup_epochs: warmup,
+        momentum: if optimizer == "sgd" { real("momentum") } else { 0.0 },
+        weight_decay: match value("weight_decay") {
+            Value::Null if optimizer == "adamw" => KERAS_ADAMW_DECAY,
+            decay => decay.as_f64().unwrap_or_default(),
+        },
+        label_smoothing: real("label_smoothing"),
+        clip_norm: real("clip_norm"),
     })
 }
 
 /// A trial's hyperparameters and seed by name, for tables, JSON and filters.
 pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
     let parameters = &spec.parameters;
+    let recipe = &parameters.recipe;
+    let (schedule, step_epochs, step_factor) = match recipe.schedule {
+        Schedule::Constant => ("constant", Value::Null, Value::Null),
+        Schedule::Cosine => ("cosine", Value::Null, Value::Null),
+        Schedule::Step { epochs, factor } => ("step", json!(epochs), json!(factor)),
+    };
     vec![
         ("frozen_layers", json!(parameters.frozen_layers)),
         ("head_depth", json!(parameters.head_units.len())),
         ("head_units", json!(parameters.head_units)),
         ("head_dropout", json!(parameters.head_dropout)),
         ("optimizer", json!(parameters.optimizer)),
+        ("momentum", if parameters.optimizer == Optimizer::Sgd { json!(recipe.momentum) } else { Value::Null }),
+        ("weight_decay", json!(recipe.weight_decay)),
         ("learning_rate", json!(parameters.learning_rate)),
+        ("schedule", json!(schedule)),
+        ("warmup_epochs", json!(recipe.warmup_epochs)),
+        ("step_epochs", step_epochs),
+        ("step_factor", step_factor),
+        ("label_smoothing", json!(recipe.label_smoothing)),
+        ("clip_norm", json!(recipe.clip_norm)),
         ("epochs", json!(parameters.epochs)),
         ("batch_size", json!(parameters.batch_size)),
         ("precision", json!(parameters.precision)),

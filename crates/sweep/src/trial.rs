@@ -84,7 +84,9 @@ pub struct Parameters {
     /// Dropout rate after each of `head_units`, same length.
     pub head_dropout: Vec<f64>,
     pub optimizer: Optimizer,
+    /// Before any schedule.
     pub learning_rate: f64,
+    pub recipe: Recipe,
     pub epochs: u32,
     pub batch_size: u32,
     pub precision: Precision,
@@ -95,6 +97,38 @@ pub struct Parameters {
 pub enum Optimizer {
     Adam,
     Rmsprop,
+    Sgd,
+    /// Adam; the name says that weight decay is meant, which every optimizer takes apart from its gradients here.
+    Adamw,
+}
+
+/// What is done to rate, labels, gradients and weights on the way; the default does nothing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub schedule: Schedule,
+    /// Epochs in which the rate grows linearly from 0.
+    pub warmup_epochs: u32,
+    /// Of [`Optimizer::Sgd`]; 0 for the others.
+    pub momentum: f64,
+    /// Share of each trained value that a step takes away, times the rate, as Keras' `weight_decay`.
+    pub weight_decay: f64,
+    /// Share of the truth that is spread over all classes.
+    pub label_smoothing: f64,
+    /// The gradients of all trained parameters together are scaled down to this norm; 0 leaves them.
+    pub clip_norm: f64,
+}
+
+/// How the learning rate goes on after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    #[default]
+    Constant,
+    /// Half a cosine wave down to 0 at the last step.
+    Cosine,
+    /// Multiplied by `factor` every `epochs`.
+    Step { epochs: u32, factor: f64 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -121,6 +155,13 @@ impl TrialSpec {
     pub fn group(&self) -> GroupId {
         let unseeded = TrialSpec { seed: 0, ..self.clone() };
         GroupId(digest("frostline group", &unseeded))
+    }
+}
+
+impl TrialId {
+    /// Name of the file that keeps what this trial trained, in the results' folder of models.
+    pub fn model_file(self) -> String {
+        format!("{self}.safetensors")
     }
 }
 

@@ -3,9 +3,10 @@
 use frostline_sweep::definition::Definition;
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
-use frostline_sweep::parameters::Filter;
+use frostline_sweep::parameters::{Filter, named};
 use frostline_sweep::trial::WeightsIdentity;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 const TEXT: &str = r#"
 [sweep]
@@ -120,4 +121,31 @@ fn filters_compare_values_as_definitions_write_them() {
     assert_eq!(count("optimizer=adam"), 10);
     assert!(Filter::parse("frozen=1").unwrap_err().contains("did you mean `frozen_layers`?"));
     assert!(Filter::parse("frozen_layers").unwrap_err().contains("is no condition"));
+}
+
+#[test]
+fn the_corners_vary_in_what_the_trials_vary_in() {
+    let grid = [
+        ("grid.optimizer", r#"["adam", "sgd"]"#),
+        ("grid.momentum", "[0.8, 0.9]"),
+        ("grid.schedule", r#"["constant", "step"]"#),
+    ];
+    // Momentum is a value of SGD alone, so the cells with Adam need an exclusion.
+    let text = format!("{TEXT}\n[[exclude]]\noptimizer = \"adam\"\nmomentum = 0.9\n");
+    let definition = parse(&text, &grid);
+    let trials = trials(&definition);
+    let template = &trials[0].spec;
+    let corners = definition.corners();
+    let values = |place: usize| -> BTreeSet<String> {
+        trials.iter().map(|trial| named(&trial.spec)[place].1.to_string()).collect()
+    };
+    for (place, (name, _)) in named(template).into_iter().enumerate().filter(|(_, (name, _))| *name != "seed") {
+        let of_corner = |parameters: &frostline_sweep::trial::Parameters| {
+            let spec = frostline_sweep::trial::TrialSpec { parameters: parameters.clone(), ..template.clone() };
+            named(&spec)[place].1.to_string()
+        };
+        let found: BTreeSet<String> = corners.iter().map(of_corner).collect();
+        assert_eq!(found, values(place), "{name}");
+    }
+    assert!(corners.len() < trials.len());
 }

@@ -2,7 +2,7 @@
 
 use super::problems::{DefinitionErrors, Place};
 use super::reader::{Reader, Section, Spanned, apply_overrides, place};
-use super::{Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Model, Workers};
+use super::{Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, Model, Workers};
 use crate::backbone::{self, Architecture};
 use crate::metric::{self, Metric};
 use crate::trial::{Augment, Dataset, Validation};
@@ -11,17 +11,19 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use toml_edit::Document;
 
-const SECTIONS: [&str; 8] = ["sweep", "data", "model", "grid", "exclude", "train", "workers", "cache"];
+const SECTIONS: [&str; 9] = ["sweep", "data", "model", "grid", "exclude", "train", "workers", "cache", "keep"];
 
 /// Cells of one sweep; more are a mistake, or want another method than a grid.
 const MOST_CELLS: usize = 1_000_000;
 
 const DEFAULT_CACHE_BYTES: u64 = 20_000_000_000;
+const DEFAULT_KEEP_BYTES: u64 = 2_000_000_000;
 
 pub(super) fn definition(
     file: &str,
     text: &str,
     overrides: &[(String, String)],
+    with_cells: bool,
 ) -> Result<Definition, DefinitionErrors> {
     let text = apply_overrides(file, text, overrides)?;
     let reader = Reader::new(file, &text, overrides);
@@ -44,6 +46,7 @@ pub(super) fn definition(
     let model = model(&reader.section(&document, "model"));
     let workers = workers(&reader.section(&document, "workers"));
     let cache = cache(&reader.section(&document, "cache"));
+    let keep = keep(&reader.section(&document, "keep"));
     let Some(model) = model else {
         reader.finish()?;
         unreachable!("a missing model is a problem")
@@ -58,9 +61,23 @@ pub(super) fn definition(
     let (Some((name, objective, seeds)), Some(data)) = (head, data) else {
         unreachable!("what is missing is a problem")
     };
-    let definition =
-        Definition { name, objective, seeds, data, model, axes, fixed, exclude, workers, cache, text: text.clone() };
-    check_cells(&definition, &reader, &grid);
+    let definition = Definition {
+        name,
+        objective,
+        seeds,
+        data,
+        model,
+        axes,
+        fixed,
+        exclude,
+        workers,
+        cache,
+        keep,
+        text: text.clone(),
+    };
+    if with_cells {
+        check_cells(&definition, &reader, &grid);
+    }
     reader.finish()?;
     Ok(definition)
 }
@@ -217,13 +234,16 @@ fn workers(section: &Section) -> Workers {
         Some("cuda") => Ok(DeviceChoice::Cuda),
         _ => Err(format!("\"auto\", \"cpu\" or \"cuda\", not {value}")),
     });
-    let reconnect_grace = section.read("reconnect_grace", |value| {
-        let seconds = value.as_f64().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-        seconds.ok_or_else(|| format!("seconds from 0 to 86400, not {value}"))
-    });
+    let seconds = |value: &Value, least: f64| {
+        let seconds = value.as_f64().filter(|seconds| (least..=86_400.0).contains(seconds));
+        seconds.ok_or_else(|| format!("seconds from {least} to 86400, not {value}"))
+    };
+    let lease = section.read("lease", |value| seconds(value, 1.0));
+    let reconnect_grace = section.read("reconnect_grace", |value| seconds(value, 0.0));
     section.refuse_others(|_| None);
     let device = device.unwrap_or(DeviceChoice::Auto);
-    Workers { count, threads, device, reconnect_grace: reconnect_grace.unwrap_or(30.0) }
+    let (lease, reconnect_grace) = (lease.unwrap_or(20.0), reconnect_grace.unwrap_or(30.0));
+    Workers { count, threads, device, lease, reconnect_grace }
 }
 
 fn cache(section: &Section) -> Cache {
@@ -232,12 +252,31 @@ fn cache(section: &Section) -> Cache {
         Some("off") => Ok(false),
         _ => Err(format!("\"auto\" or \"off\", not {value}")),
     });
-    let max_bytes = section.read("max_bytes", |value| {
-        let wanted = || format!("a number of bytes, or text such as \"20 GB\", not {value}");
-        value.as_u64().or_else(|| bytes(value.as_str()?)).ok_or_else(wanted)
-    });
+    let max_bytes = section.read("max_bytes", |value| space(value, "20 GB"));
     section.refuse_others(|_| None);
     Cache { features: features.unwrap_or(true), max_bytes: max_bytes.unwrap_or(DEFAULT_CACHE_BYTES) }
+}
+
+fn keep(section: &Section) -> Keep {
+    let models = section.read("models", |value| match value.as_str() {
+        Some("best") => Ok(KeepModels::Best),
+        Some("all") => Ok(KeepModels::All),
+        Some("none") => Ok(KeepModels::None),
+        _ => Err(format!("\"best\", \"all\" or \"none\", not {value}")),
+    });
+    let count = section.read("count", |value| whole(value, 1, 1_000_000));
+    let max_bytes = section.read("max_bytes", |value| space(value, "2 GB"));
+    section.refuse_others(|_| None);
+    Keep {
+        models: models.unwrap_or(KeepModels::Best),
+        count: count.unwrap_or(1),
+        max_bytes: max_bytes.unwrap_or(DEFAULT_KEEP_BYTES),
+    }
+}
+
+fn space(value: &Value, example: &str) -> Result<u64, String> {
+    let wanted = || format!("a number of bytes, or text such as \"{example}\", not {value}");
+    value.as_u64().or_else(|| bytes(value.as_str()?)).ok_or_else(wanted)
 }
 
 /// "20 GB", "1.5GiB", "500000".
