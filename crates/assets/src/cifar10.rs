@@ -14,7 +14,8 @@ const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST: &str = "test_batch.bin";
 
-const CLASSES: [&str; 10] =
+/// In the order of the labels.
+pub const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Small colour images and their classes.
@@ -75,6 +76,20 @@ pub fn digest(folder: &Path) -> Result<String, DataError> {
         hasher.update(&bytes);
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// How many training and test images a folder has, by the sizes of its files.
+pub fn counts(folder: &Path) -> Result<(u64, u64), DataError> {
+    let count = |name: &str| {
+        let path = folder.join(name);
+        let length = fs::metadata(&path).map_err(|source| DataError::File { path, source })?.len();
+        Ok(length / RECORD as u64)
+    };
+    let mut train = 0;
+    for name in TRAIN {
+        train += count(name)?;
+    }
+    Ok((train, count(TEST)?))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {

@@ -7,7 +7,7 @@ use super::{Fault, damaged};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Values on the stack and in the memo together; a real checkpoint of this family has some tens of thousands.
+/// Values on the stack, in the memo and such that hold others, together; a real checkpoint of this family has some tens of thousands.
 const MOST_VALUES: usize = 4_000_000;
 
 /// What a pickle holds.
@@ -75,14 +75,48 @@ impl Value {
     }
 }
 
-/// Reads one pickle from the beginning of `bytes`; returns its value and how many bytes it took.
-pub(super) fn read(bytes: &[u8]) -> Result<(Value, usize), Fault> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+/// A pickle that has been read.
+pub(super) struct Pickle {
+    pub(super) value: Value,
+    /// How many bytes it took.
+    pub(super) length: usize,
+    _containers: Containers,
+}
+
+/// Every value that holds others, in the order of their making. Dropped last, and one by one: a pickle may nest deeper
+/// than the stack allows a recursive drop to go, or hold itself.
+#[derive(Default)]
+struct Containers(Vec<Value>);
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        for value in &self.0 {
+            match value {
+                Value::List(values) => values.borrow_mut().clear(),
+                Value::Dict(pairs) => pairs.borrow_mut().clear(),
+                _ => {}
+            }
+        }
+        // What is left holds only what was made before it.
+        while self.0.pop().is_some() {}
+    }
+}
+
+/// Reads one pickle from the beginning of `bytes`.
+pub(super) fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: Vec::new(),
+        containers: Containers::default(),
+    };
     loop {
         if let Some(value) = machine.step()? {
-            return Ok((value, machine.at));
+            return Ok(Pickle { value, length: machine.at, _containers: machine.containers });
         }
-        if machine.stack.len() + machine.memo.len() > MOST_VALUES {
+        if machine.stack.len() + machine.memo.len() + machine.containers.0.len() > MOST_VALUES {
             return Err(damaged("its pickle holds too many values"));
         }
     }
@@ -94,6 +128,7 @@ struct Machine<'a> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: Vec<Option<Value>>,
+    containers: Containers,
 }
 
 impl Machine<'_> {
@@ -128,6 +163,12 @@ impl Machine<'_> {
         Ok(text)
     }
 
+    /// Pushes a value that holds others.
+    fn push_container(&mut self, value: Value) {
+        self.containers.0.push(value.clone());
+        self.stack.push(value);
+    }
+
     fn pop(&mut self) -> Result<Value, Fault> {
         self.stack.pop().ok_or_else(|| damaged("its pickle takes from an empty stack"))
     }
@@ -158,7 +199,7 @@ impl Machine<'_> {
     fn tuple(&mut self, count: usize) -> Result<(), Fault> {
         let start = self.stack.len().checked_sub(count).ok_or_else(|| damaged("its pickle has too few values"))?;
         let values = self.stack.split_off(start);
-        self.stack.push(Value::Tuple(values.into()));
+        self.push_container(Value::Tuple(values.into()));
         Ok(())
     }
 
@@ -187,7 +228,7 @@ impl Machine<'_> {
         let (Value::Constructor(constructor), Value::Tuple(arguments)) = (callee, arguments) else {
             return Err(damaged("its pickle calls something that cannot be called"));
         };
-        self.stack.push(match constructor {
+        self.push_container(match constructor {
             Constructor::OrderedDict => Value::Dict(Rc::default()),
             constructor => Value::Built(constructor, arguments),
         });
@@ -242,16 +283,16 @@ impl Machine<'_> {
                 let text = self.text(length)?;
                 self.stack.push(Value::Text(text));
             }
-            b')' => self.stack.push(Value::Tuple(Rc::new([]))),
+            b')' => self.push_container(Value::Tuple(Rc::new([]))),
             0x85 => self.tuple(1)?,
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
             b't' => {
                 let values = self.pop_to_mark()?;
-                self.stack.push(Value::Tuple(values.into()));
+                self.push_container(Value::Tuple(values.into()));
             }
-            b']' => self.stack.push(Value::List(Rc::default())),
-            b'}' => self.stack.push(Value::Dict(Rc::default())),
+            b']' => self.push_container(Value::List(Rc::default())),
+            b'}' => self.push_container(Value::Dict(Rc::default())),
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])?;
@@ -298,7 +339,7 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.stack.push(Value::Persistent(Rc::new(id)));
+                self.push_container(Value::Persistent(Rc::new(id)));
             }
             b'R' => self.reduce()?,
             // State of an OrderedDict (`_metadata`): nothing that weights need.

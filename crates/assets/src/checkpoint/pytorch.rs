@@ -1,7 +1,8 @@
 //! PyTorch's two checkpoint forms: the zip archive of version 1.6 and later, and the older stream of pickles.
 
 use super::pickle::{self, Constructor, Value};
-use super::{ElementType, Entry, Fault, damaged};
+use super::tensor::{ElementType, Entry, Storage};
+use super::{Fault, damaged};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 use std::ops::Range;
@@ -15,6 +16,9 @@ const WRAPPERS: [&str; 4] = ["state_dict", "model", "model_state_dict", "state_d
 pub(super) fn is_stream(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
+
+/// Values looked at in search of storages; a real checkpoint of this family has some tens of thousands.
+const MOST_VISITS: usize = 4_000_000;
 
 /// Where each storage lies in the file, by its key.
 type Storages = HashMap<String, Range<usize>>;
@@ -43,25 +47,25 @@ pub(super) fn read_zip(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault> {
         }
     }
     let table = table.ok_or_else(|| damaged("a zip archive, but without PyTorch's data.pkl"))?;
-    let (value, _) = pickle::read(&bytes[table])?;
-    tensors(&value, &storages)
+    let table = pickle::read(&bytes[table])?;
+    tensors(&table.value, &storages)
 }
 
 pub(super) fn read_stream(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault> {
     // Magic number, protocol version, facts on the machine, the object, the storages' keys; then the storages.
     let mut at = 0;
     let mut next = || {
-        let (value, length) = pickle::read(&bytes[at..])?;
-        at += length;
-        Ok::<_, Fault>((value, at))
+        let pickle = pickle::read(&bytes[at..])?;
+        at += pickle.length;
+        Ok::<_, Fault>((pickle, at))
     };
     for _ in 0..3 {
         next()?;
     }
     let (object, _) = next()?;
     let (keys, mut at) = next()?;
-    let keys = keys.elements().ok_or_else(|| damaged("its list of storages is no list"))?;
-    let types = storage_types(&object);
+    let keys = keys.value.elements().ok_or_else(|| damaged("its list of storages is no list"))?;
+    let types = storage_types(&object.value)?;
     let mut storages = Storages::new();
     for key in &keys {
         let key = key.as_text().ok_or_else(|| damaged("a storage has no name"))?;
@@ -73,7 +77,7 @@ pub(super) fn read_stream(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault
         storages.insert(key.to_owned(), at + 8..end);
         at = end;
     }
-    tensors(&object, &storages)
+    tensors(&object.value, &storages)
 }
 
 /// The named tensors of a `state_dict`, at the top or in one of the usual wrappers.
@@ -105,10 +109,12 @@ fn tensors_of(value: &Value, storages: &Storages) -> Result<BTreeMap<String, Ent
 }
 
 fn entry(value: &Value, storages: &Storages) -> Option<Entry> {
-    let Value::Built(constructor, arguments) = value else { return None };
-    match constructor {
-        Constructor::Parameter => entry(arguments.first()?, storages),
-        Constructor::Tensor => {
+    let value = match value {
+        Value::Built(Constructor::Parameter, arguments) => arguments.first()?,
+        plain => plain,
+    };
+    match value {
+        Value::Built(Constructor::Tensor, arguments) => {
             let [storage, offset, shape, strides, ..] = &arguments[..] else { return None };
             let (key, element) = storage_reference(storage)?;
             let sizes = |value: &Value| value.elements()?.iter().map(Value::as_usize).collect::<Option<Vec<_>>>();
@@ -119,7 +125,7 @@ fn entry(value: &Value, storages: &Storages) -> Option<Entry> {
                 shape,
                 strides,
                 offset: offset.as_usize()?,
-                storage,
+                storage: Storage::File(storage),
             })
         }
         _ => None,
@@ -147,10 +153,12 @@ fn storage_reference(value: &Value) -> Option<(String, ElementType)> {
 }
 
 /// The type of every storage that the object refers to.
-fn storage_types(value: &Value) -> HashMap<String, ElementType> {
+fn storage_types(value: &Value) -> Result<HashMap<String, ElementType>, Fault> {
     let mut types = HashMap::new();
     let mut open = vec![value.clone()];
-    while let Some(value) = open.pop() {
+    // A pickle can hold one value in many places, and itself.
+    for _ in 0..MOST_VISITS {
+        let Some(value) = open.pop() else { return Ok(types) };
         match &value {
             Value::Persistent(_) => types.extend(storage_reference(&value)),
             Value::Built(_, parts) | Value::Tuple(parts) => open.extend(parts.iter().cloned()),
@@ -159,5 +167,5 @@ fn storage_types(value: &Value) -> HashMap<String, ElementType> {
             _ => {}
         }
     }
-    types
+    Err(damaged("its pickle holds itself, or some values far too often"))
 }

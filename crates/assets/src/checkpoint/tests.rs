@@ -123,3 +123,160 @@ fn a_tensor_that_reaches_past_its_storage_is_refused() {
     table[place + 1] = 200;
     assert!(refusal(&archive(&table, false)).contains("tensor `w` reaches past the file's data"));
 }
+
+#[test]
+fn the_identity_of_weights_is_their_content() {
+    let ((_a, first), (_b, second), (_c, other)) = (written(b"same"), written(b"same"), written(b"else"));
+    let identity = weights_identity(&first).unwrap();
+    assert_eq!(identity, WeightsIdentity::File(blake3::hash(b"same").to_hex().to_string()));
+    assert_eq!(identity, weights_identity(&second).unwrap());
+    assert_ne!(identity, weights_identity(&other).unwrap());
+    assert_eq!(weights_identity(Path::new("no/such/file")).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+fn keras(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras").join(name)
+}
+
+/// 0, 1, 2, …
+fn count(end: usize) -> Vec<f32> {
+    (0..end).map(|value| value as f32).collect()
+}
+
+#[test]
+fn keras_3_numbers_its_variables() {
+    for (file, element) in
+        [("keras3.weights.h5", ElementType::Float32), ("keras3-bfloat16.weights.h5", ElementType::Bfloat16)]
+    {
+        let checkpoint = open(&keras(file)).unwrap();
+        assert_eq!(checkpoint.format(), Format::Keras3);
+        let names: Vec<&str> = checkpoint.names().collect();
+        let expected = ["batch_normalization/vars/0", "batch_normalization/vars/1", "batch_normalization/vars/2"];
+        assert_eq!(names[..3], expected.map(|name| format!("layers/{name}")));
+        assert_eq!(names.len(), 4 + 1 + 1 + 2 + 2, "{names:?}");
+        assert_eq!(checkpoint.shape("layers/depthwise_conv2d/vars/0"), Some(vec![3, 3, 4, 1]));
+        assert_eq!(checkpoint.element_type("layers/conv2d/vars/0"), Some(element));
+        assert_eq!(checkpoint.f32("layers/conv2d/vars/0").unwrap(), count(108), "{file}");
+    }
+}
+
+#[test]
+fn keras_older_files_name_their_variables() {
+    let parts = ["beta", "gamma", "moving_mean", "moving_variance"];
+    for file in ["keras2.h5", "saved-model.h5"] {
+        let checkpoint = open(&keras(file)).unwrap();
+        assert_eq!(checkpoint.format(), Format::KerasH5);
+        let mut expected = vec!["block1a_dwconv2/kernel".to_owned()];
+        expected.extend(["bias", "kernel"].map(|part| format!("block1a_se_reduce/{part}")));
+        expected.extend(["bias", "kernel"].map(|part| format!("predictions/{part}")));
+        expected.extend(parts.map(|part| format!("stem_bn/{part}")));
+        expected.push("stem_conv/kernel".to_owned());
+        assert_eq!(checkpoint.names().collect::<Vec<_>>(), expected, "{file}");
+        assert_eq!(checkpoint.f32("stem_conv/kernel").unwrap(), count(108));
+        // A dense kernel is stored [in, out]: its transpose has the classes first.
+        assert_eq!(checkpoint.f32_with_axes("predictions/kernel", &[1, 0]).unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    }
+}
+
+#[test]
+fn compressed_and_half_precision_hdf5_is_read_as_well() {
+    let checkpoint = open(&keras("compressed.h5")).unwrap();
+    assert_eq!(checkpoint.f32("stem_conv/kernel").unwrap(), count(108));
+    assert_eq!(checkpoint.element_type("stem_bn/gamma"), Some(ElementType::Float16));
+    assert_eq!(checkpoint.f32("stem_bn/gamma").unwrap(), count(4));
+    assert_eq!(checkpoint.f32("stem_bn/beta").unwrap(), count(4));
+    assert_eq!(checkpoint.names().count(), 3, "texts are no tensors");
+}
+
+#[test]
+fn a_small_file_that_unpacks_to_gigabytes_is_refused() {
+    let message = open(&keras("bomb.h5")).err().expect("refused").to_string();
+    assert!(message.contains("`top_conv/kernel:0`: it unpacks to more than 1 GiB"), "{message}");
+}
+
+#[test]
+fn hdf5_that_is_cut_short_is_refused() {
+    for file in ["keras2.h5", "keras3.weights.h5", "compressed.h5"] {
+        let whole = std::fs::read(keras(file)).unwrap();
+        for length in (0..whole.len()).step_by(61).chain([whole.len() - 1]) {
+            let message = refusal(&whole[..length]);
+            assert!(length < 100 || message.contains("damaged or cut short"), "{file} cut to {length}: {message}");
+        }
+    }
+}
+
+#[test]
+fn damaged_bytes_are_an_error_or_other_values_and_never_a_panic() {
+    let mut wholes: Vec<Vec<u8>> = vec![stream(), archive(&pickled_state("cpu", b""), false)];
+    wholes.extend(["keras2.h5", "compressed.h5"].map(|file| std::fs::read(keras(file)).unwrap()));
+    wholes.push(safetensors(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]));
+    for whole in wholes {
+        let step = whole.len().div_ceil(400);
+        for place in (0..whole.len()).step_by(step) {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[place] ^= flip;
+                let (_folder, path) = written(&bytes);
+                if let Ok(checkpoint) = open(&path) {
+                    checkpoint.names().for_each(|name| drop(checkpoint.f32(name).unwrap()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn safetensors_that_are_cut_short_are_refused() {
+    let whole = safetensors(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]);
+    for length in 0..whole.len() {
+        refusal(&whole[..length]);
+    }
+}
+
+#[test]
+fn half_precision_storages_of_pytorch_are_converted() {
+    for (name, one) in [("HalfStorage\n", [0x00, 0x3c]), ("BFloat16Storage\n", [0x80, 0x3f])] {
+        let table = pickled_state("cpu", b"");
+        let place = table.windows(13).position(|window| window == b"FloatStorage\n").unwrap();
+        let table = [&table[..place], name.as_bytes(), &table[place + 13..]].concat();
+        let mut bytes = archive(&table, false);
+        let floats = five_floats();
+        let place = bytes.windows(floats.len()).position(|window| window == floats).unwrap();
+        bytes[place..place + 10].copy_from_slice(&one.repeat(5));
+        let (_folder, path) = written(&bytes);
+        assert_eq!(open(&path).unwrap().f32("w").unwrap(), [1.0; 4], "{name}");
+    }
+}
+
+#[test]
+fn a_pickle_that_nests_too_deep_or_holds_itself_ends_in_an_error() {
+    let nested = [&b"\x80\x02N"[..], &b"\x85".repeat(1_000_000), b"."].concat();
+    let lists = [&b"\x80\x02"[..], &b"]".repeat(300_000), &b"a".repeat(299_999), b"."].concat();
+    for table in [&nested, &lists] {
+        assert!(refusal(&archive(table, false)).contains("no dictionary of tensors"));
+    }
+    // Each tuple holds the one before twice: 2^60 values in 200 bytes.
+    let laughing = [&b"\x80\x02N"[..], &b"q\x00h\x00\x86".repeat(60), b"."].concat();
+    let itself = b"\x80\x02]q\x00h\x00a.".to_vec();
+    for object in [laughing, itself] {
+        let mut bytes = MAGIC_STREAM.to_vec();
+        bytes.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
+        bytes.extend(object);
+        bytes.extend(b"\x80\x02]X\x01\x00\x00\x000a.");
+        assert!(refusal(&bytes).contains("holds itself, or some values far too often"));
+    }
+}
+
+#[test]
+fn written_safetensors_read_back_with_their_metadata() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.safetensors");
+    let tensors = [("b".to_owned(), vec![2, 2]), ("a".to_owned(), vec![1])];
+    let values = |index: usize| Ok::<_, io::Error>(if index == 0 { count(4) } else { vec![0.5] });
+    write_safetensors(&path, &BTreeMap::from([("format", "pt".to_owned())]), &tensors, values).unwrap();
+    let checkpoint = open(&path).unwrap();
+    assert_eq!(checkpoint.metadata("format"), Some("pt"));
+    assert_eq!((checkpoint.f32("b").unwrap(), checkpoint.f32("a").unwrap()), (count(4), vec![0.5]));
+    assert_eq!(checkpoint.shape("b"), Some(vec![2, 2]));
+    assert_eq!(checkpoint.names().count(), 2);
+}
