@@ -11,5 +11,6 @@
 
 pub mod codec;
 pub mod message;
+pub mod tools;
 
 pub use message::*;

@@ -1,7 +1,8 @@
 //! The messages.
 
-use frostline_sweep::features::{FeatureKey, FeatureSpec};
+use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure};
+pub use frostline_sweep::record::{Build, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -13,15 +14,6 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(pub u32);
-
-/// What an assignment is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskKey {
-    /// Compute features into the cache.
-    Fill(FeatureKey),
-    Trial(TrialId),
-}
 
 /// One attempt at one task: what every message about it carries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,27 +42,22 @@ pub struct Hello {
     pub running: Option<Claim>,
 }
 
-/// What a worker process is: recorded as provenance of its attempts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Build {
-    /// Version of Frostline.
-    pub version: String,
-    /// Version of libtorch, with "cpu" or "cuda".
-    pub libtorch: String,
-    /// The device in words, such as "cpu" or "cuda:0 (NVIDIA H100)".
-    pub device: String,
-    pub threads: u32,
-    pub host: String,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromWorker {
     /// Still alive and at work.
     Heartbeat,
     /// How far a long step has come, for the progress display only; not recorded, not acknowledged.
-    Progress { claim: Claim, done: u64, total: u64 },
-    Report { claim: Claim, number: u32, report: Report },
+    Progress {
+        claim: Claim,
+        done: u64,
+        total: u64,
+    },
+    Report {
+        claim: Claim,
+        number: u32,
+        report: Report,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +77,17 @@ impl Report {
     pub fn is_last(&self) -> bool {
         !matches!(self, Report::Epoch(_))
     }
+
+    /// Its kind in words.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Report::Epoch(_) => "an epoch",
+            Report::Complete(_) => "complete",
+            Report::Filled(_) => "filled",
+            Report::Failed(_) => "failed",
+            Report::Stopped => "stopped",
+        }
+    }
 }
 
 /// A feature cache folder is in place.
@@ -107,9 +105,14 @@ pub enum ToWorker {
     Welcome(Welcome),
     Assign(Box<Assignment>),
     /// Reports of this attempt are durable up to and including `number`.
-    Acknowledge { attempt: AttemptId, number: u32 },
+    Acknowledge {
+        attempt: AttemptId,
+        number: u32,
+    },
     /// End this attempt after the running batch; answer [`Report::Stopped`].
-    Stop { attempt: AttemptId },
+    Stop {
+        attempt: AttemptId,
+    },
     /// End after the running epoch (answer [`Report::Stopped`]), take no more work, and exit.
     Drain,
 }
@@ -135,6 +138,9 @@ pub struct Places {
     pub features: PathBuf,
     /// Folder of the checkpoints.
     pub checkpoints: PathBuf,
+    /// Folder of the trained models; none where no model is kept.
+    #[serde(default)]
+    pub models: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

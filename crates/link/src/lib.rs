@@ -1,0 +1,152 @@
+//! A worker's side of the conversation: connects, takes assignments, reports, and comes back after a lost connection.
+//!
+//! What is done with an assignment is behind [`Trainer`], so that this crate needs no libtorch and orchestration can be
+//! tested and measured with a trainer that does nothing ([`idle::Idle`]).
+//!
+//! - The trainer runs on the caller's thread. The connection has threads of its own, so heartbeats go out however long
+//!   a batch takes; they say that the process lives, not that training gets on.
+//! - A report stays in the outbox until it is acknowledged, and is sent again after a reconnection.
+//! - Nothing waits for an acknowledgement: training goes on while the coordinator commits, and while it is away.
+//! - A worker that has no coordinator for the grace period stops and returns [`LinkError::CoordinatorLost`].
+
+mod connection;
+mod desk;
+pub mod idle;
+pub mod log;
+
+use desk::Desk;
+use frostline_protocol::{Build, Filled, Places, Report, Work, WorkerId};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the trainer of a worker without a coordinator may take to end its batch.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Carries out one assignment at a time, and keeps what is worth keeping between them.
+pub trait Trainer {
+    fn run(&mut self, places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ending, Problem>;
+}
+
+/// What a trainer tells while it works, and asks.
+pub trait Observer {
+    fn epoch(&mut self, metrics: EpochMetrics);
+    /// How far a long step has come.
+    fn progress(&mut self, done: u64, total: u64);
+    /// To be asked after every batch.
+    fn should_stop(&self) -> Stop;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    No,
+    AfterEpoch,
+    Now,
+}
+
+#[derive(Debug)]
+pub enum Ending {
+    Complete(Evaluation),
+    Filled(Filled),
+    /// Ended early because [`Observer::should_stop`] said so.
+    Stopped,
+}
+
+/// Why an assignment failed.
+#[derive(Debug)]
+pub struct Problem {
+    pub kind: FailureKind,
+    pub message: String,
+}
+
+pub struct Options {
+    pub socket: PathBuf,
+    pub token: String,
+    pub worker: WorkerId,
+    pub build: Build,
+    /// Where a failure's log lines come from.
+    pub log: log::Tail,
+    /// How long to try for the first connection; later ones have the coordinator's `reconnect_grace`.
+    pub patience: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("the coordinator at {} did not come back within {seconds} s: {reason}", socket.display())]
+    CoordinatorLost { socket: PathBuf, seconds: u64, reason: String },
+    #[error(
+        "the coordinator speaks protocol {theirs}, this worker {ours}: use the `frostline` and `frostline-worker` of one build"
+    )]
+    Protocol { ours: u32, theirs: u32 },
+}
+
+/// Serves the coordinator until it has no more work for this worker.
+pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkError> {
+    let desk = Arc::new(Desk::default());
+    let log = options.log.clone();
+    let connection = std::thread::spawn({
+        let desk = Arc::clone(&desk);
+        move || {
+            let end = connection::keep(&options, &desk);
+            if end.is_err() {
+                leave_hung_trainer(&desk);
+            }
+            end
+        }
+    });
+    while let Some((places, assignment)) = desk.next() {
+        let attempt = assignment.attempt;
+        let mut reporter = Reporter { desk: &desk, attempt };
+        let ending = catch_unwind(AssertUnwindSafe(|| trainer.run(&places, &assignment.work, &mut reporter)))
+            .unwrap_or_else(|panic| Err(Problem { kind: FailureKind::Internal, message: panic_message(&*panic) }));
+        let report = match ending {
+            Ok(Ending::Complete(evaluation)) => Report::Complete(evaluation),
+            Ok(Ending::Filled(filled)) => Report::Filled(filled),
+            Ok(Ending::Stopped) => Report::Stopped,
+            Err(Problem { kind, message }) => {
+                tracing::error!(%attempt, %kind, "{message}");
+                Report::Failed(Failure { kind, message, log: log.lines() })
+            }
+        };
+        desk.report(attempt, report);
+    }
+    desk.left();
+    connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Ends the process where the trainer does not stop in time: nobody is there any more to kill it, and it may hold a GPU.
+fn leave_hung_trainer(desk: &Desk) {
+    if !desk.wait_until_left(STOP_TIMEOUT) {
+        tracing::error!("the trainer did not stop within {} s", STOP_TIMEOUT.as_secs());
+        // Not `exit`: its destructors would wait for the threads that hang.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+struct Reporter<'a> {
+    desk: &'a Desk,
+    attempt: AttemptId,
+}
+
+impl Observer for Reporter<'_> {
+    fn epoch(&mut self, metrics: EpochMetrics) {
+        self.desk.report(self.attempt, Report::Epoch(metrics));
+    }
+
+    fn progress(&mut self, done: u64, total: u64) {
+        self.desk.progress(self.attempt, done, total);
+    }
+
+    fn should_stop(&self) -> Stop {
+        self.desk.should_stop()
+    }
+}
+
+/// What a caught panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    format!("the trainer panicked: {}", message.unwrap_or("no message"))
+}
