@@ -1,0 +1,82 @@
+//! What the scheduler is told, and what it wants done.
+
+use frostline_protocol::{Claim, Report, ToWorker, WorkerId};
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::AttemptId;
+use frostline_sweep::record::{Build, Record, TaskKey};
+use frostline_sweep::trial::TrialId;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A worker has connected, for the first time or again; `running` is what it says it holds.
+    Joined {
+        worker: WorkerId,
+        build: Build,
+        running: Option<Claim>,
+    },
+    /// A worker has said that it lives.
+    Heard {
+        worker: WorkerId,
+    },
+    Reported {
+        worker: WorkerId,
+        claim: Claim,
+        number: u32,
+        report: Report,
+    },
+    /// A worker's connection is over; its process may come back.
+    Left {
+        worker: WorkerId,
+    },
+    /// A worker's process has ended.
+    Exited {
+        worker: WorkerId,
+        description: String,
+        log: Vec<String>,
+    },
+    Cancel {
+        trials: Vec<TrialId>,
+    },
+    /// Hand out no more work, let running epochs end.
+    Drain,
+    /// Nothing happened but time.
+    Tick,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// To be durable before anything else of this batch is done.
+    Record(Record),
+    /// Give this task to this worker.
+    Assign {
+        worker: WorkerId,
+        attempt: AttemptId,
+        task: Task,
+    },
+    Tell {
+        worker: WorkerId,
+        message: ToWorker,
+    },
+    /// Start this worker's process.
+    Launch(WorkerId),
+    /// End this worker's process at once.
+    Kill(WorkerId),
+}
+
+/// What an attempt carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Train, from cached features where there are any.
+    Train { trial: TrialId, features: Option<FeatureKey> },
+    /// Compute features, from those of an earlier cut where there are any.
+    Fill { key: FeatureKey, from: Option<FeatureKey> },
+}
+
+impl Task {
+    pub fn key(&self) -> TaskKey {
+        match self {
+            Task::Train { trial, .. } => TaskKey::Trial(*trial),
+            Task::Fill { key, .. } => TaskKey::Fill(key.clone()),
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The state machine.
+
+use crate::Time;
+use crate::event::{Effect, Event, Task};
+use crate::queue::Queue;
+use crate::retry;
+use crate::rows::{Restored, Settings, TrialRow};
+use frostline_protocol::{Claim, Report, ToWorker, WorkerId};
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::{AttemptId, Failure, FailureKind, TrialState};
+use frostline_sweep::record::{Build, Ending, Record, TaskKey};
+use frostline_sweep::trial::TrialId;
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) id: TrialId,
+    pub(crate) state: TrialState,
+    epochs: u32,
+    features: Option<FeatureKey>,
+    failures: Vec<FailureKind>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) task: TaskKey,
+    pub(crate) worker: WorkerId,
+    /// Reports recorded: the next one has the number after this.
+    pub(crate) reported: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No process.
+    Off,
+    /// A process was started and has until then to connect.
+    Starting {
+        until: Time,
+    },
+    Connected {
+        heard: Time,
+    },
+    /// Its connection is lost; it may come back.
+    Away {
+        since: Time,
+    },
+    /// It was killed; its exit is still to come.
+    Ending,
+    /// Its process ended too often: not started again.
+    Broken,
+}
+
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) phase: Phase,
+    pub(crate) running: Option<AttemptId>,
+    build: Option<Build>,
+    /// Processes in a row that ended without a result.
+    barren: u32,
+    /// Its process is an earlier coordinator's, which may have told it to leave: its end is nobody's fault.
+    adopted: bool,
+}
+
+#[derive(Debug)]
+pub struct Scheduler {
+    settings: Settings,
+    pub(crate) trials: Vec<Trial>,
+    pub(crate) positions: BTreeMap<TrialId, u32>,
+    pub(crate) queue: Queue,
+    /// The current attempts; a number that is not here is fenced.
+    pub(crate) attempts: BTreeMap<AttemptId, Attempt>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) next_attempt: AttemptId,
+    /// When what still runs is cut off.
+    pub(crate) draining: Option<Time>,
+    pub(crate) stale: u64,
+    /// How the last worker process ended that should not have.
+    pub(crate) last_exit: Option<String>,
+}
+
+impl Scheduler {
+    pub fn restore(settings: Settings, restored: Restored, now: Time, effects: &mut Vec<Effect>) -> Scheduler {
+        let worker = |id| {
+            let phase = Phase::Off;
+            (id, Worker { phase, running: None, build: None, barren: 0, adopted: restored.survivors.contains(&id) })
+        };
+        let mut scheduler = Scheduler {
+            settings,
+            trials: Vec::with_capacity(restored.trials.len()),
+            positions: BTreeMap::new(),
+            queue: Queue::new(restored.fills),
+            attempts: BTreeMap::new(),
+            workers: restored.workers.into_iter().map(worker).collect(),
+            next_attempt: restored.next_attempt,
+            draining: None,
+            stale: 0,
+            last_exit: None,
+        };
+        for (position, row) in (0u32..).zip(restored.trials) {
+            let TrialRow { trial, mut state, epochs, features, failures, running } = row;
+            if let Some((attempt, worker, reported)) = running {
+                match scheduler.workers.get_mut(&worker) {
+                    Some(slot) if restored.survivors.contains(&worker) && slot.running.is_none() => {
+                        slot.running = Some(attempt);
+                        let task = TaskKey::Trial(trial);
+                        scheduler.attempts.insert(attempt, Attempt { task, worker, reported });
+                    }
+                    _ => {
+                        state = TrialState::Waiting;
+                        let trial = Some((trial, state));
+                        effects.push(Effect::Record(Record::Ended { attempt, ending: Ending::Interrupted, trial }));
+                    }
+                }
+            }
+            if state == TrialState::Waiting {
+                scheduler.queue.push(position, features.as_ref());
+            }
+            scheduler.positions.insert(trial, position);
+            scheduler.trials.push(Trial { id: trial, state, epochs, features, failures });
+        }
+        for &worker in &restored.survivors {
+            scheduler.launch(worker, now, effects);
+        }
+        scheduler.dispatch(now, effects);
+        scheduler
+    }
+
+    /// Takes in one event and appends what follows from it.
+    pub fn handle(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Joined { worker, build, running } => self.joined(now, worker, build, running, effects),
+            Event::Heard { worker } => self.heard(now, worker),
+            Event::Reported { worker, claim, number, report } => {
+                self.heard(now, worker);
+                self.reported(worker, claim, number, report, effects);
+            }
+            Event::Left { worker } => {
+                if let Some(worker) = self.workers.get_mut(&worker)
+                    && matches!(worker.phase, Phase::Connected { .. })
+                {
+                    worker.phase = Phase::Away { since: now };
+                }
+            }
+            Event::Exited { worker, description, log } => self.exited(worker, description, log, effects),
+            Event::Cancel { trials } => trials.into_iter().for_each(|trial| self.cancel(trial, effects)),
+            Event::Drain => self.drain(now, effects),
+            Event::Tick => {}
+        }
+        self.expire(now, effects);
+        self.dispatch(now, effects);
+    }
+
+    pub(crate) fn deadline(&self, phase: Phase) -> Option<Time> {
+        match phase {
+            Phase::Starting { until } => Some(until),
+            Phase::Connected { heard } => Some(heard.after(self.settings.lease)),
+            Phase::Away { since } => Some(since.after(self.settings.lease)),
+            Phase::Off | Phase::Ending | Phase::Broken => None,
+        }
+    }
+
+    fn heard(&mut self, now: Time, worker: WorkerId) {
+        if let Some(Worker { phase: Phase::Connected { heard }, .. }) = self.workers.get_mut(&worker) {
+            *heard = now;
+        }
+    }
+
+    fn joined(
+        &mut self,
+        now: Time,
+        worker: WorkerId,
+        build: Build,
+        running: Option<Claim>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        if matches!(slot.phase, Phase::Ending | Phase::Broken | Phase::Off) {
+            // Given up already, or never started by us: it is not to get work, whatever it says.
+            effects.push(Effect::Tell { worker, message: ToWorker::Drain });
+            return;
+        }
+        slot.phase = Phase::Connected { heard: now };
+        slot.build = Some(build);
+        let held = slot.running;
+        let goes_on = |claim: &Claim| {
+            held == Some(claim.attempt) && self.attempts.get(&claim.attempt).is_some_and(|it| it.task == claim.task)
+        };
+        if !running.as_ref().is_some_and(goes_on) {
+            if let Some(attempt) = held {
+                // The assignment got lost on its way: no fault of the trial's.
+                self.end(attempt, Ending::Interrupted, effects);
+            }
+            if let Some(Claim { attempt, .. }) = running {
+                self.fenced(worker, attempt, effects);
+            }
+        }
+        if self.draining.is_some() {
+            effects.push(Effect::Tell { worker, message: ToWorker::Drain });
+        }
+    }
+
+    fn fenced(&mut self, worker: WorkerId, attempt: AttemptId, effects: &mut Vec<Effect>) {
+        self.stale += 1;
+        effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt } });
+    }
+
+    fn reported(&mut self, worker: WorkerId, claim: Claim, number: u32, report: Report, effects: &mut Vec<Effect>) {
+        let id = claim.attempt;
+        let current = self.attempts.get_mut(&id).filter(|it| it.worker == worker);
+        let Some(attempt) = current else { return self.fenced(worker, id, effects) };
+        if attempt.task != claim.task {
+            let what = format!("a report about {:?} in attempt {id}, which is about {:?}", claim.task, attempt.task);
+            return self.breach(worker, id, &what, effects);
+        }
+        let acknowledge = Effect::Tell { worker, message: ToWorker::Acknowledge { attempt: id, number } };
+        if number <= attempt.reported {
+            effects.push(acknowledge);
+            return;
+        }
+        let expected = attempt.reported + 1;
+        let epochs = match &attempt.task {
+            TaskKey::Trial(trial) => self.positions.get(trial).map_or(0, |at| self.trials[*at as usize].epochs),
+            TaskKey::Fill(_) => 0,
+        };
+        match (&claim.task, report) {
+            (TaskKey::Trial(trial), Report::Epoch(metrics))
+                if number == expected && metrics.epoch == number && number <= epochs =>
+            {
+                attempt.reported = number;
+                effects.push(Effect::Record(Record::Epoch { attempt: id, trial: *trial, metrics }));
+            }
+            (TaskKey::Trial(trial), Report::Complete(evaluation)) if number == expected && number == epochs + 1 => {
+                self.release(id);
+                self.set_state(*trial, TrialState::Complete);
+                effects.push(Effect::Record(Record::Completed { attempt: id, trial: *trial, evaluation }));
+                self.fruitful(worker);
+            }
+            (TaskKey::Fill(key), Report::Filled(filled)) if number == expected => {
+                self.release(id);
+                self.queue.filled(key);
+                let (bytes, seconds, computed) = (filled.bytes, filled.seconds, filled.computed);
+                effects.push(Effect::Record(Record::Filled { attempt: id, bytes, seconds, computed }));
+                self.fruitful(worker);
+            }
+            (_, Report::Failed(failure)) if number == expected => {
+                self.end(id, Ending::Failed(failure), effects);
+                self.fruitful(worker);
+            }
+            (_, Report::Stopped) if number == expected => self.end(id, Ending::Interrupted, effects),
+            (_, report) => {
+                let what = format!(
+                    "report {number} ({}) where report {expected} of a task of {epochs} epochs was due",
+                    report.name()
+                );
+                return self.breach(worker, id, &what, effects);
+            }
+        }
+        effects.push(acknowledge);
+    }
+
+    /// Ends a current attempt of whose worker nothing can be believed any more. It must end: told to stop, the worker may
+    /// have nothing left that it could answer with.
+    fn breach(&mut self, worker: WorkerId, id: AttemptId, what: &str, effects: &mut Vec<Effect>) {
+        let message = format!("worker {} broke the protocol: {what}", worker.0);
+        self.end(id, Ending::Failed(Failure { kind: FailureKind::Internal, message, log: Vec::new() }), effects);
+        self.fenced(worker, id, effects);
+    }
+
+    /// A worker that brings results may be started again as often as it takes.
+    fn fruitful(&mut self, worker: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.barren = 0;
+        }
+    }
+
+    fn exited(&mut self, worker: WorkerId, description: String, log: Vec<String>, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        let held = slot.running;
+        slot.phase = Phase::Off;
+        if self.draining.is_none() && !slot.adopted {
+            slot.barren += 1;
+            if slot.barren >= self.settings.barren_starts {
+                slot.phase = Phase::Broken;
+            }
+            let last = log.iter().rfind(|line| !line.trim().is_empty());
+            self.last_exit = Some(last.map_or(description.clone(), |line| format!("{description}: {line}")));
+        }
+        if let Some(attempt) = held {
+            self.lose(attempt, format!("the worker process ended ({description})"), log, effects);
+        }
+        if let Some(slot) = self.workers.get_mut(&worker) {
+            slot.adopted = false;
+        }
+    }
+
+    /// Ends an attempt whose worker is gone.
+    fn lose(&mut self, attempt: AttemptId, message: String, log: Vec<String>, effects: &mut Vec<Effect>) {
+        let worker = self.attempts.get(&attempt).and_then(|it| self.workers.get(&it.worker));
+        let ending = match self.draining.is_some() || worker.is_some_and(|worker| worker.adopted) {
+            true => Ending::Interrupted,
+            false => Ending::Failed(Failure { kind: FailureKind::WorkerLost, message, log }),
+        };
+        self.end(attempt, ending, effects);
+    }
+
+    fn cancel(&mut self, trial: TrialId, effects: &mut Vec<Effect>) {
+        let Some(position) = self.positions.get(&trial).copied() else { return };
+        match self.trials[position as usize].state {
+            TrialState::Waiting => {
+                self.queue.remove(position);
+                self.set_state(trial, TrialState::Cancelled);
+                effects.push(Effect::Record(Record::State { trial, state: TrialState::Cancelled }));
+            }
+            TrialState::Running => {
+                let task = TaskKey::Trial(trial);
+                let Some((id, worker)) =
+                    self.attempts.iter().find(|(_, it)| it.task == task).map(|(id, it)| (*id, it.worker))
+                else {
+                    return;
+                };
+                self.end(id, Ending::Cancelled, effects);
+                effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt: id } });
+            }
+            TrialState::Complete | TrialState::Pruned | TrialState::Failed | TrialState::Cancelled => {}
+        }
+    }
+
+    fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.draining = Some(now.after(self.settings.drain));
+        for (id, worker) in &mut self.workers {
+            match worker.phase {
+                Phase::Connected { .. } => {
+                    effects.push(Effect::Tell { worker: *id, message: ToWorker::Drain });
+                }
+                // Nothing is lost with a process that has not connected yet.
+                Phase::Starting { .. } if worker.running.is_none() => {
+                    worker.phase = Phase::Ending;
+                    effects.push(Effect::Kill(*id));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives up workers whose time is over.
+    fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let cut_off = self.draining.is_some_and(|deadline| deadline <= now);
+        let over = |worker: &Worker| {
+            self.deadline(worker.phase).is_some_and(|deadline| deadline <= now)
+                || (cut_off && worker.running.is_some())
+        };
+        let ids: Vec<WorkerId> = self.workers.iter().filter(|(_, worker)| over(worker)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let message = match worker.phase {
+                Phase::Starting { .. } => {
+                    format!("the worker did not connect within {} s of its start", self.settings.start / 1000)
+                }
+                _ => format!("the worker said nothing for {} s", self.settings.lease / 1000),
+            };
+            worker.phase = Phase::Ending;
+            effects.push(Effect::Kill(id));
+            if let Some(attempt) = worker.running {
+                self.lose(attempt, message, Vec::new(), effects);
+            }
+        }
+    }
+
+    /// Gives out work to who is free, and starts workers while there is more to do than workers to do it.
+    fn dispatch(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.draining.is_some() {
+            return;
+        }
+        let free = |worker: &Worker| worker.running.is_none() && matches!(worker.phase, Phase::Connected { .. });
+        let ids: Vec<WorkerId> = self.workers.iter().filter(|(_, worker)| free(worker)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let trials = &self.trials;
+            let trial_at = |position: u32| {
+                let trial = &trials[position as usize];
+                (trial.id, trial.features.clone())
+            };
+            let Some(task) = self.queue.pop(trial_at) else { break };
+            self.assign(id, task, effects);
+        }
+        let coming = |worker: &&Worker| {
+            worker.running.is_none()
+                && matches!(worker.phase, Phase::Starting { .. } | Phase::Connected { .. } | Phase::Away { .. })
+        };
+        let coming = self.workers.values().filter(coming).count();
+        let missing = self.queue.available().saturating_sub(coming);
+        let off = self.workers.iter().filter(|(_, worker)| worker.phase == Phase::Off).map(|(id, _)| *id);
+        for id in off.take(missing).collect::<Vec<_>>() {
+            self.launch(id, now, effects);
+        }
+    }
+
+    fn launch(&mut self, id: WorkerId, now: Time, effects: &mut Vec<Effect>) {
+        let until = now.after(self.settings.start);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.phase = Phase::Starting { until };
+            effects.push(Effect::Launch(id));
+        }
+    }
+
+    fn assign(&mut self, worker: WorkerId, task: Task, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        let Some(build) = slot.build.clone() else { return };
+        let id = self.next_attempt;
+        self.next_attempt = AttemptId(id.0 + 1);
+        slot.running = Some(id);
+        self.attempts.insert(id, Attempt { task: task.key(), worker, reported: 0 });
+        if let Task::Train { trial, .. } = &task {
+            self.set_state(*trial, TrialState::Running);
+        }
+        effects.push(Effect::Record(Record::Started { attempt: id, task: task.key(), worker: worker.0, build }));
+        effects.push(Effect::Assign { worker, attempt: id, task });
+    }
+
+    /// Ends an attempt without a result, records it, and puts its task back where it may be tried again.
+    fn end(&mut self, id: AttemptId, ending: Ending, effects: &mut Vec<Effect>) {
+        let Some(attempt) = self.release(id) else { return };
+        let trial = match attempt.task {
+            TaskKey::Fill(key) => {
+                match &ending {
+                    Ending::Failed(Failure { kind: FailureKind::WorkerLost, .. }) => self.queue.lost(&key),
+                    Ending::Failed(_) => self.queue.given_up(&key),
+                    Ending::Interrupted | Ending::Cancelled => self.queue.interrupted(&key),
+                }
+                None
+            }
+            TaskKey::Trial(trial) => self.positions.get(&trial).copied().map(|position| {
+                let entry = &mut self.trials[position as usize];
+                entry.state = match &ending {
+                    Ending::Cancelled => TrialState::Cancelled,
+                    Ending::Interrupted => TrialState::Waiting,
+                    Ending::Failed(failure) => {
+                        entry.failures.push(failure.kind);
+                        if retry::again(&entry.failures) { TrialState::Waiting } else { TrialState::Failed }
+                    }
+                };
+                if entry.state == TrialState::Waiting {
+                    self.queue.push(position, entry.features.as_ref());
+                }
+                (trial, entry.state)
+            }),
+        };
+        effects.push(Effect::Record(Record::Ended { attempt: id, ending, trial }));
+    }
+
+    /// Fences an attempt: from here on its number is not current any more.
+    fn release(&mut self, id: AttemptId) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&id)?;
+        if let Some(worker) = self.workers.get_mut(&attempt.worker) {
+            worker.running = None;
+        }
+        Some(attempt)
+    }
+
+    fn set_state(&mut self, trial: TrialId, state: TrialState) {
+        if let Some(position) = self.positions.get(&trial) {
+            self.trials[*position as usize].state = state;
+        }
+    }
+}

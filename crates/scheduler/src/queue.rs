@@ -1,0 +1,168 @@
+//! What waits: trials in the order of the sweep, and the fills that some of them wait for.
+
+use crate::event::Task;
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::trial::TrialId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Features that are to be computed before the trials that use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FillPlan {
+    pub key: FeatureKey,
+    /// Features of an earlier cut to start from, a fill of the same plan.
+    pub from: Option<FeatureKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Pending,
+    Running,
+    Ready,
+    /// Could not be computed: whoever wanted it does without.
+    GivenUp,
+}
+
+#[derive(Debug)]
+struct Fill {
+    from: Option<FeatureKey>,
+    status: Status,
+    /// Positions of the waiting trials that need it.
+    blocked: BTreeSet<u32>,
+    losses: u32,
+}
+
+/// Positions are places in the sweep; the lowest goes first.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    ready: BTreeSet<u32>,
+    fills: BTreeMap<FeatureKey, Fill>,
+}
+
+impl Queue {
+    pub(crate) fn new(plans: Vec<FillPlan>) -> Queue {
+        let fill = |plan: FillPlan| {
+            (plan.key, Fill { from: plan.from, status: Status::Pending, blocked: BTreeSet::new(), losses: 0 })
+        };
+        Queue { ready: BTreeSet::new(), fills: plans.into_iter().map(fill).collect() }
+    }
+
+    /// A trial waits, for its features where they are still to come.
+    pub(crate) fn push(&mut self, position: u32, features: Option<&FeatureKey>) {
+        let fill = features.and_then(|key| self.fills.get_mut(key));
+        match fill {
+            Some(fill) if matches!(fill.status, Status::Pending | Status::Running) => fill.blocked.insert(position),
+            _ => self.ready.insert(position),
+        };
+    }
+
+    pub(crate) fn remove(&mut self, position: u32) {
+        self.ready.remove(&position);
+        self.fills.values_mut().for_each(|fill| {
+            fill.blocked.remove(&position);
+        });
+    }
+
+    /// How many trials wait.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.fills.values().map(|fill| fill.blocked.len()).sum::<usize>()
+    }
+
+    /// Whether these features have been computed (so that a trial may start from them).
+    pub(crate) fn has(&self, key: &FeatureKey) -> bool {
+        self.fills.get(key).is_some_and(|fill| fill.status == Status::Ready)
+    }
+
+    /// How many tasks could be given out at once.
+    pub(crate) fn available(&self) -> usize {
+        let fills = self.fills.values().filter(|fill| !fill.blocked.is_empty() && fill.status == Status::Pending);
+        self.ready.len() + fills.count()
+    }
+
+    /// The first thing that can be done for the earliest trial, taken out of the queue.
+    pub(crate) fn pop(&mut self, trial_at: impl Fn(u32) -> (TrialId, Option<FeatureKey>)) -> Option<Task> {
+        let fill = self
+            .fills
+            .iter()
+            .filter_map(|(key, fill)| Some((*fill.blocked.first()?, self.first_step(key)?)))
+            .min_by(|(one, _), (other, _)| one.cmp(other));
+        match (self.ready.first().copied(), fill) {
+            (Some(position), fill) if fill.as_ref().is_none_or(|(blocked, _)| position < *blocked) => {
+                self.ready.remove(&position);
+                let (trial, features) = trial_at(position);
+                Some(Task::Train { trial, features: features.filter(|key| self.has(key)) })
+            }
+            (_, Some((_, key))) => {
+                let from = self.fills.get(&key).and_then(|fill| fill.from.clone()).filter(|from| self.has(from));
+                self.fill_mut(&key).status = Status::Running;
+                Some(Task::Fill { key, from })
+            }
+            (_, None) => None,
+        }
+    }
+
+    /// The pending fill to begin with for `key`: itself, or the one that it starts from. None where one is under way.
+    fn first_step(&self, key: &FeatureKey) -> Option<FeatureKey> {
+        let fill = self.fills.get(key).filter(|fill| fill.status == Status::Pending)?;
+        match fill.from.as_ref().and_then(|from| Some((from, self.fills.get(from)?))) {
+            Some((_, earlier)) if earlier.status == Status::Running => None,
+            Some((from, earlier)) if earlier.status == Status::Pending => self.first_step(from),
+            _ => Some(key.clone()),
+        }
+    }
+
+    /// A fill has ended well: its trials may start.
+    pub(crate) fn filled(&mut self, key: &FeatureKey) {
+        self.settle(key, Status::Ready);
+    }
+
+    /// A fill was interrupted: somebody else may do it.
+    pub(crate) fn interrupted(&mut self, key: &FeatureKey) {
+        self.fill_mut(key).status = Status::Pending;
+    }
+
+    /// A fill's worker was lost: once is an accident, after that its trials do without.
+    pub(crate) fn lost(&mut self, key: &FeatureKey) {
+        let fill = self.fill_mut(key);
+        fill.losses += 1;
+        if fill.losses < 2 {
+            fill.status = Status::Pending;
+        } else {
+            self.given_up(key);
+        }
+    }
+
+    /// A fill can't be done: its trials compute what they need themselves.
+    pub(crate) fn given_up(&mut self, key: &FeatureKey) {
+        self.settle(key, Status::GivenUp);
+    }
+
+    fn settle(&mut self, key: &FeatureKey, status: Status) {
+        let fill = self.fill_mut(key);
+        fill.status = status;
+        let mut freed = std::mem::take(&mut fill.blocked);
+        self.ready.append(&mut freed);
+    }
+
+    fn fill_mut(&mut self, key: &FeatureKey) -> &mut Fill {
+        self.fills.entry(key.clone()).or_insert(Fill {
+            from: None,
+            status: Status::Pending,
+            blocked: BTreeSet::new(),
+            losses: 0,
+        })
+    }
+
+    pub(crate) fn is_running(&self, key: &FeatureKey) -> bool {
+        self.fills.get(key).is_some_and(|fill| fill.status == Status::Running)
+    }
+
+    /// How many fills are said to run.
+    pub(crate) fn running_fills(&self) -> usize {
+        self.fills.values().filter(|fill| fill.status == Status::Running).count()
+    }
+
+    /// Positions of all waiting trials, each once.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.ready.iter().chain(self.fills.values().flat_map(|fill| &fill.blocked)).copied()
+    }
+}

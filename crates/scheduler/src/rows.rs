@@ -1,0 +1,55 @@
+//! What a scheduler is rebuilt from, and its times.
+
+use crate::queue::FillPlan;
+use frostline_protocol::WorkerId;
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
+use frostline_sweep::trial::TrialId;
+use std::collections::BTreeSet;
+
+/// Times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// A worker that is silent for this long is given up.
+    pub lease: u64,
+    /// A new process has this long to connect; loading libtorch from a cold disk takes a while.
+    pub start: u64,
+    /// Running epochs may take this long after [`Event::Drain`].
+    pub drain: u64,
+    /// A worker whose process ends this often in a row without a result is not started again. More often than one trial
+    /// may lose its worker: a trial that kills every worker fails by itself and leaves the worker to the others.
+    pub barren_starts: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { lease: 20_000, start: 120_000, drain: 8_000, barren_starts: 5 }
+    }
+}
+
+/// One trial as the database has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialRow {
+    pub trial: TrialId,
+    pub state: TrialState,
+    pub epochs: u32,
+    /// The features that it would start from.
+    pub features: Option<FeatureKey>,
+    /// Earlier failures that count against it.
+    pub failures: Vec<FailureKind>,
+    /// The attempt that was running when the last coordinator ended: number, worker, reports recorded.
+    pub running: Option<(AttemptId, WorkerId, u32)>,
+}
+
+/// What a scheduler is rebuilt from.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// In the order in which the trials are to run.
+    pub trials: Vec<TrialRow>,
+    pub fills: Vec<FillPlan>,
+    pub workers: Vec<WorkerId>,
+    /// Workers of the last coordinator whose processes still live: their attempts may go on.
+    pub survivors: BTreeSet<WorkerId>,
+    /// Higher than any number that was ever given out.
+    pub next_attempt: AttemptId,
+}

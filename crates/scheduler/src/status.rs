@@ -1,0 +1,54 @@
+//! What the scheduler says of itself.
+
+use crate::Time;
+use crate::machine::{Phase, Scheduler};
+use frostline_protocol::WorkerId;
+use frostline_sweep::outcome::TrialState;
+use frostline_sweep::record::TaskKey;
+use frostline_sweep::trial::TrialId;
+
+impl Scheduler {
+    /// When [`Event::Tick`](crate::Event::Tick) is due, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let workers = self.workers.values().filter_map(|worker| self.deadline(worker.phase));
+        workers.chain(self.draining.filter(|_| !self.is_idle())).min()
+    }
+
+    /// Whether nothing runs and nothing more will be given out.
+    pub fn is_finished(&self) -> bool {
+        self.is_idle() && (self.draining.is_some() || self.queue.len() == 0 || self.is_stuck())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// Whether trials wait and no worker can be started any more; [`Scheduler::last_exit`] says why.
+    pub fn is_stuck(&self) -> bool {
+        self.queue.len() > 0 && self.workers.values().all(|worker| worker.phase == Phase::Broken)
+    }
+
+    /// How the last worker process ended that should not have.
+    pub fn last_exit(&self) -> Option<&str> {
+        self.last_exit.as_deref()
+    }
+
+    /// Messages about attempts that were no longer current.
+    pub fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Every trial with its state, in the order of the sweep.
+    pub fn states(&self) -> impl Iterator<Item = (TrialId, TrialState)> {
+        self.trials.iter().map(|trial| (trial.id, trial.state))
+    }
+
+    pub fn state(&self, trial: TrialId) -> Option<TrialState> {
+        self.positions.get(&trial).map(|position| self.trials[*position as usize].state)
+    }
+
+    /// What runs now: worker, task, and reports recorded so far.
+    pub fn running(&self) -> impl Iterator<Item = (WorkerId, &TaskKey, u32)> {
+        self.attempts.values().map(|attempt| (attempt.worker, &attempt.task, attempt.reported))
+    }
+}

@@ -1,0 +1,491 @@
+//! The scheduler's decisions, one by one.
+
+use frostline_protocol::{Claim, Filled, Report, ToWorker, WorkerId};
+use frostline_scheduler::{Effect, Event, FillPlan, Restored, Scheduler, Settings, Task, Time, TrialRow};
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
+use frostline_sweep::record::{Build, Ending, Record, TaskKey};
+use frostline_sweep::trial::TrialId;
+
+const EPOCHS: u32 = 2;
+
+/// A scheduler, its time, and the effects that nobody has looked at.
+struct Bench {
+    scheduler: Scheduler,
+    now: u64,
+    effects: Vec<Effect>,
+}
+
+impl Bench {
+    fn new(restored: Restored) -> Bench {
+        let mut effects = Vec::new();
+        let scheduler = Scheduler::restore(Settings::default(), restored, Time(0), &mut effects);
+        scheduler.check_invariants().expect("what must hold, holds");
+        Bench { scheduler, now: 0, effects }
+    }
+
+    fn does(&mut self, event: Event) {
+        self.scheduler.handle(Time(self.now), event, &mut self.effects);
+        self.scheduler.check_invariants().expect("what must hold, holds");
+    }
+
+    fn passes(&mut self, milliseconds: u64) {
+        self.now += milliseconds;
+        self.does(Event::Tick);
+    }
+
+    fn joins(&mut self, worker: u32, running: Option<Claim>) {
+        self.does(Event::Joined { worker: WorkerId(worker), build: build(), running });
+    }
+
+    fn exits(&mut self, worker: u32) {
+        let log = vec!["the last line".to_owned()];
+        self.does(Event::Exited { worker: WorkerId(worker), description: "signal: 9".to_owned(), log });
+    }
+
+    fn reports(&mut self, worker: u32, (attempt, task): &(u64, Task), number: u32, report: Report) {
+        let claim = Claim { task: task.key(), attempt: AttemptId(*attempt) };
+        self.does(Event::Reported { worker: WorkerId(worker), claim, number, report });
+    }
+
+    fn trains(&mut self, worker: u32, given: &(u64, Task)) {
+        (1..=EPOCHS).for_each(|number| self.reports(worker, given, number, epoch(number)));
+        self.reports(worker, given, EPOCHS + 1, complete());
+    }
+
+    /// Forgets what was decided so far.
+    fn look_away(&mut self) {
+        self.effects.clear();
+    }
+
+    /// What this worker was given last.
+    fn given(&self, worker: u32) -> (u64, Task) {
+        let assigned = |effect: &Effect| match effect {
+            Effect::Assign { worker: to, attempt, task } if to.0 == worker => Some((attempt.0, task.clone())),
+            _ => None,
+        };
+        self.effects.iter().rev().find_map(assigned).unwrap_or_else(|| panic!("worker {worker} was given nothing"))
+    }
+
+    fn launched(&self) -> Vec<u32> {
+        let launched = |effect: &Effect| match effect {
+            Effect::Launch(worker) => Some(worker.0),
+            _ => None,
+        };
+        self.effects.iter().filter_map(launched).collect()
+    }
+
+    fn assignments(&self) -> usize {
+        self.effects.iter().filter(|effect| matches!(effect, Effect::Assign { .. })).count()
+    }
+
+    /// How attempts ended, and what became of their trials.
+    fn endings(&self) -> Vec<(u64, Option<FailureKind>, Option<TrialState>)> {
+        let ended = |effect: &Effect| match effect {
+            Effect::Record(Record::Ended { attempt, ending, trial }) => {
+                let kind = match ending {
+                    Ending::Failed(failure) => Some(failure.kind),
+                    Ending::Interrupted | Ending::Cancelled => None,
+                };
+                Some((attempt.0, kind, trial.map(|(_, state)| state)))
+            }
+            _ => None,
+        };
+        self.effects.iter().filter_map(ended).collect()
+    }
+
+    fn told(&self, worker: u32, message: ToWorker) -> bool {
+        self.effects.contains(&Effect::Tell { worker: WorkerId(worker), message })
+    }
+
+    fn state(&self, number: u8) -> TrialState {
+        self.scheduler.state(trial(number)).expect("only trials of the sweep are asked for")
+    }
+}
+
+fn trial(number: u8) -> TrialId {
+    TrialId([number; 16])
+}
+
+fn key(name: &str) -> FeatureKey {
+    FeatureKey(name.to_owned())
+}
+
+fn row(number: u8, features: Option<&str>) -> TrialRow {
+    TrialRow {
+        trial: trial(number),
+        state: TrialState::Waiting,
+        epochs: EPOCHS,
+        features: features.map(key),
+        failures: Vec::new(),
+        running: None,
+    }
+}
+
+fn restored(trials: Vec<TrialRow>, workers: u32) -> Restored {
+    let workers = (1..=workers).map(WorkerId).collect();
+    Restored { trials, workers, next_attempt: AttemptId(10), ..Restored::default() }
+}
+
+fn fill(name: &str, from: Option<&str>) -> FillPlan {
+    FillPlan { key: key(name), from: from.map(key) }
+}
+
+fn train(number: u8, features: Option<&str>) -> Task {
+    Task::Train { trial: trial(number), features: features.map(key) }
+}
+
+fn filling(name: &str, from: Option<&str>) -> Task {
+    Task::Fill { key: key(name), from: from.map(key) }
+}
+
+fn epoch(epoch: u32) -> Report {
+    Report::Epoch(EpochMetrics {
+        epoch,
+        train_loss: 1.0,
+        train_accuracy: 0.5,
+        val_loss: 1.0,
+        val_accuracy: 0.5,
+        learning_rate: 1e-3,
+        seconds: 1.0,
+        images_per_second: 1.0,
+        peak_memory: 1,
+    })
+}
+
+fn complete() -> Report {
+    Report::Complete(Evaluation {
+        test_loss: 1.0,
+        test_accuracy: 0.5,
+        class_accuracy: vec![0.5],
+        confusion: vec![vec![1]],
+        trained_parameters: 1,
+        seconds: 1.0,
+    })
+}
+
+fn filled() -> Report {
+    Report::Filled(Filled { bytes: 1, seconds: 1.0, computed: true })
+}
+
+fn failed(kind: FailureKind) -> Report {
+    Report::Failed(Failure { kind, message: "m".to_owned(), log: Vec::new() })
+}
+
+fn build() -> Build {
+    let text = || "t".to_owned();
+    Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() }
+}
+
+#[test]
+fn a_fill_comes_before_the_trials_that_need_it() {
+    let mut bench = Bench::new(Restored {
+        fills: vec![fill("a", None)],
+        ..restored(vec![row(1, Some("a")), row(2, Some("a")), row(3, None)], 2)
+    });
+    bench.joins(1, None);
+    let first = bench.given(1);
+    assert_eq!(first.1, filling("a", None));
+    bench.joins(2, None);
+    assert_eq!(bench.given(2).1, train(3, None), "what needs no features need not wait");
+    bench.reports(1, &first, 1, filled());
+    assert_eq!(bench.given(1).1, train(1, Some("a")));
+}
+
+#[test]
+fn a_chain_of_fills_is_worked_off_from_its_start() {
+    let mut bench = Bench::new(Restored {
+        fills: vec![fill("a", None), fill("b", Some("a"))],
+        ..restored(vec![row(1, Some("b"))], 2)
+    });
+    bench.joins(1, None);
+    let first = bench.given(1);
+    assert_eq!(first.1, filling("a", None));
+    bench.joins(2, None);
+    assert_eq!(bench.assignments(), 1, "the second fill starts from the first");
+    bench.reports(1, &first, 1, filled());
+    let second = bench.given(1);
+    assert_eq!(second.1, filling("b", Some("a")));
+    bench.reports(1, &second, 1, filled());
+    assert_eq!(bench.given(1).1, train(1, Some("b")));
+}
+
+#[test]
+fn a_fill_that_fails_lets_its_trials_go_without() {
+    let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
+    bench.joins(1, None);
+    let first = bench.given(1);
+    bench.reports(1, &first, 1, failed(FailureKind::OutOfMemory));
+    assert_eq!(bench.given(1).1, train(1, None));
+    bench.trains(1, &bench.given(1));
+    assert_eq!(bench.state(1), TrialState::Complete);
+    assert!(bench.scheduler.is_finished());
+}
+
+#[test]
+fn a_fill_is_given_up_once_it_has_lost_two_workers() {
+    let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
+    for _ in 0..2 {
+        bench.joins(1, None);
+        assert_eq!(bench.given(1).1, filling("a", None));
+        bench.exits(1);
+    }
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, train(1, None));
+}
+
+#[test]
+fn a_trial_may_lose_two_workers_and_not_a_third() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
+    for lost in 1..=3 {
+        bench.joins(1, None);
+        assert_eq!(bench.given(1).1, train(1, None));
+        bench.look_away();
+        // Silence counts as an end does.
+        if lost == 2 {
+            bench.does(Event::Left { worker: WorkerId(1) });
+            bench.passes(Settings::default().lease);
+            assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))));
+        }
+        bench.exits(1);
+        let state = if lost < 3 { TrialState::Waiting } else { TrialState::Failed };
+        assert_eq!(bench.endings(), [(9 + lost, Some(FailureKind::WorkerLost), Some(state))]);
+    }
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, train(2, None), "a trial that kills its workers does not end the sweep");
+}
+
+#[test]
+fn an_internal_error_is_tried_again_once() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    let first = bench.given(1);
+    bench.reports(1, &first, 1, failed(FailureKind::Internal));
+    let second = bench.given(1);
+    assert_ne!(first.0, second.0);
+    bench.reports(1, &second, 1, failed(FailureKind::Internal));
+    assert_eq!(bench.state(1), TrialState::Failed);
+    assert!(bench.scheduler.is_finished());
+}
+
+#[test]
+fn a_trial_that_diverges_is_not_tried_again() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    let given = bench.given(1);
+    bench.reports(1, &given, 1, epoch(1));
+    bench.reports(1, &given, 2, failed(FailureKind::Diverged));
+    assert_eq!(bench.state(1), TrialState::Failed);
+    assert!(bench.told(1, ToWorker::Acknowledge { attempt: AttemptId(given.0), number: 2 }));
+}
+
+#[test]
+fn workers_that_bring_nothing_are_given_up() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    for _ in 0..Settings::default().barren_starts {
+        assert_eq!(bench.launched(), [1]);
+        assert!(!bench.scheduler.is_stuck());
+        bench.look_away();
+        bench.exits(1);
+    }
+    assert!(bench.launched().is_empty());
+    assert!(bench.scheduler.is_stuck() && bench.scheduler.is_finished());
+    assert_eq!(bench.scheduler.last_exit(), Some("signal: 9: the last line"));
+    assert_eq!(bench.state(1), TrialState::Waiting, "it is not the trial's fault");
+}
+
+#[test]
+fn a_worker_that_does_not_connect_in_time_is_ended_and_started_again() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    let start = Settings::default().start;
+    assert_eq!(bench.scheduler.next_deadline(), Some(Time(start)));
+    bench.look_away();
+    bench.passes(start);
+    assert_eq!(bench.effects, [Effect::Kill(WorkerId(1))]);
+    bench.exits(1);
+    assert_eq!(bench.launched(), [1]);
+}
+
+#[test]
+fn a_drain_lets_epochs_end_and_cuts_off_what_takes_longer() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None), row(3, None)], 3));
+    bench.joins(1, None);
+    bench.joins(2, None);
+    let (first, second) = (bench.given(1), bench.given(2));
+    bench.look_away();
+    bench.does(Event::Drain);
+    assert!(bench.told(1, ToWorker::Drain) && bench.told(2, ToWorker::Drain));
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(3))), "nothing is lost with a worker that only starts");
+    bench.reports(1, &first, 1, epoch(1));
+    bench.reports(1, &first, 2, Report::Stopped);
+    assert!(!bench.scheduler.is_finished());
+    bench.passes(Settings::default().drain);
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(2))));
+    assert_eq!(
+        bench.endings(),
+        [(first.0, None, Some(TrialState::Waiting)), (second.0, None, Some(TrialState::Waiting))]
+    );
+    assert!(bench.scheduler.is_finished());
+    assert_eq!(bench.assignments(), 0);
+}
+
+#[test]
+fn a_waiting_trial_is_cancelled_at_once() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
+    bench.look_away();
+    bench.does(Event::Cancel { trials: vec![trial(1)] });
+    let cancelled = Record::State { trial: trial(1), state: TrialState::Cancelled };
+    assert_eq!(bench.effects, [Effect::Record(cancelled)]);
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, train(2, None));
+}
+
+#[test]
+fn a_running_trial_that_is_cancelled_is_fenced_and_its_worker_free() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
+    bench.joins(1, None);
+    let given = bench.given(1);
+    bench.look_away();
+    bench.does(Event::Cancel { trials: vec![trial(1)] });
+    assert_eq!(bench.endings(), [(given.0, None, Some(TrialState::Cancelled))]);
+    assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(given.0) }));
+    assert_eq!(bench.given(1).1, train(2, None));
+    bench.reports(1, &given, 1, epoch(1));
+    assert_eq!((bench.state(1), bench.scheduler.stale()), (TrialState::Cancelled, 1));
+}
+
+#[test]
+fn a_survivor_goes_on_where_it_was() {
+    let mut running = row(1, None);
+    running.state = TrialState::Running;
+    running.running = Some((AttemptId(5), WorkerId(1), 1));
+    let survivors = [WorkerId(1)].into();
+    let mut bench = Bench::new(Restored { survivors, ..restored(vec![running], 2) });
+    assert_eq!(bench.effects, [Effect::Launch(WorkerId(1))], "the launcher takes it over; nothing else is to do");
+    let given = (5, train(1, None));
+    bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(5) }));
+    bench.look_away();
+    bench.reports(1, &given, 1, epoch(1));
+    assert_eq!(
+        bench.effects,
+        [Effect::Tell { worker: WorkerId(1), message: ToWorker::Acknowledge { attempt: AttemptId(5), number: 1 } }]
+    );
+    bench.reports(1, &given, 2, epoch(2));
+    bench.reports(1, &given, 3, complete());
+    assert_eq!(bench.state(1), TrialState::Complete);
+}
+
+#[test]
+fn what_no_survivor_runs_waits_again() {
+    let mut running = row(1, None);
+    running.state = TrialState::Running;
+    running.running = Some((AttemptId(5), WorkerId(1), 1));
+    let mut bench = Bench::new(restored(vec![running], 1));
+    assert_eq!(bench.endings(), [(5, None, Some(TrialState::Waiting))]);
+    bench.joins(1, None);
+    assert_eq!(bench.given(1), (10, train(1, None)));
+}
+
+#[test]
+fn a_survivor_that_was_told_to_leave_costs_its_next_trial_nothing() {
+    let survivors = [WorkerId(1)].into();
+    let mut bench = Bench::new(Restored { survivors, ..restored(vec![row(1, None)], 1) });
+    for _ in 0..2 {
+        bench.joins(1, None);
+        bench.exits(1);
+    }
+    assert_eq!(
+        bench.endings(),
+        [
+            (10, None, Some(TrialState::Waiting)),
+            // The second process is this coordinator's own, and nobody told it to leave.
+            (11, Some(FailureKind::WorkerLost), Some(TrialState::Waiting)),
+        ]
+    );
+}
+
+#[test]
+fn an_assignment_that_got_lost_is_no_failure() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    bench.does(Event::Left { worker: WorkerId(1) });
+    bench.joins(1, None);
+    assert_eq!(bench.endings(), [(10, None, Some(TrialState::Waiting))]);
+    assert_eq!(bench.given(1), (11, train(1, None)));
+}
+
+#[test]
+fn a_stale_report_changes_nothing_and_its_worker_is_told_to_stop() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 2));
+    bench.joins(1, None);
+    let given = bench.given(1);
+    bench.does(Event::Left { worker: WorkerId(1) });
+    bench.passes(Settings::default().lease);
+    bench.look_away();
+    bench.reports(1, &given, 1, epoch(1));
+    assert_eq!(
+        bench.effects,
+        [Effect::Tell { worker: WorkerId(1), message: ToWorker::Stop { attempt: AttemptId(given.0) } }]
+    );
+    assert_eq!(bench.scheduler.stale(), 1);
+    bench.look_away();
+    bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(given.0) }));
+    assert_eq!(bench.effects, [Effect::Tell { worker: WorkerId(1), message: ToWorker::Drain }]);
+}
+
+#[test]
+fn an_attempt_whose_worker_breaks_the_protocol_ends() {
+    let skipped = (2, epoch(2), train(1, None));
+    let too_early = (1, complete(), train(1, None));
+    let wrong_epoch = (1, epoch(2), train(1, None));
+    let about_another = (1, epoch(1), train(2, None));
+    for (number, report, task) in [skipped, too_early, wrong_epoch, about_another] {
+        let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
+        bench.joins(1, None);
+        let (attempt, _) = bench.given(1);
+        bench.look_away();
+        bench.reports(1, &(attempt, task), number, report);
+        assert_eq!(bench.endings(), [(attempt, Some(FailureKind::Internal), Some(TrialState::Waiting))]);
+        assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(attempt) }));
+    }
+}
+
+#[test]
+fn another_worker_cannot_report_for_an_attempt() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 2));
+    bench.joins(1, None);
+    bench.joins(2, None);
+    let (first, second) = (bench.given(1), bench.given(2));
+    bench.look_away();
+    bench.reports(2, &first, 1, epoch(1));
+    assert!(!bench.effects.iter().any(|effect| matches!(effect, Effect::Record(_))));
+    assert_eq!(bench.scheduler.running().map(|(_, _, reported)| reported).collect::<Vec<_>>(), [0, 0]);
+    bench.trains(1, &first);
+    bench.trains(2, &second);
+    assert!(bench.scheduler.is_finished());
+}
+
+#[test]
+fn only_as_many_workers_are_started_as_have_something_to_do() {
+    assert_eq!(Bench::new(restored(vec![row(1, None), row(2, None)], 4)).launched(), [1, 2]);
+    assert_eq!(Bench::new(restored((1..=9).map(|number| row(number, None)).collect(), 4)).launched(), [1, 2, 3, 4]);
+    let fills = vec![fill("a", None)];
+    let trials = (1..=9).map(|number| row(number, Some("a"))).collect();
+    let mut bench = Bench::new(Restored { fills, ..restored(trials, 4) });
+    assert_eq!(bench.launched(), [1], "until the fill is done, there is one thing to do");
+    bench.joins(1, None);
+    bench.reports(1, &bench.given(1), 1, filled());
+    assert_eq!(bench.launched(), [1, 2, 3, 4]);
+    assert!(Bench::new(restored(Vec::new(), 4)).scheduler.is_finished());
+}
+
+#[test]
+fn records_of_an_attempt_begin_before_it_is_given_out() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.look_away();
+    bench.joins(1, None);
+    let task = TaskKey::Trial(trial(1));
+    let started = Record::Started { attempt: AttemptId(10), task, worker: 1, build: build() };
+    let assign = Effect::Assign { worker: WorkerId(1), attempt: AttemptId(10), task: train(1, None) };
+    assert_eq!(bench.effects, [Effect::Record(started), assign]);
+}

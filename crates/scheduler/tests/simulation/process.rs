@@ -1,0 +1,374 @@
+//! Worker processes: they connect, train, report, come back; and crash, hang, fail and lie where they are made to.
+
+use crate::desk::{Desk, Stop};
+use crate::plan::{evaluation, metrics};
+use crate::world::{Happening, World};
+use frostline_protocol::{Assignment, FromWorker, Greeting, Hello, Report, ToWorker, VERSION, Work, WorkerId};
+use frostline_protocol::{Build, Claim, Filled};
+use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
+use frostline_sweep::record::TaskKey;
+use rand::Rng;
+
+pub(crate) const HEARTBEAT: u64 = 1_000;
+/// How long a process waits for its welcome.
+const WELCOME: u64 = 10_000;
+/// The longest time between two tries to connect, and after a batch until a trainer stops.
+const SOON: u64 = 500;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Alone { since: u64 },
+    Greeting { connection: usize },
+    Open { connection: usize },
+}
+
+#[derive(Debug)]
+struct Training {
+    assignment: Assignment,
+    /// Epochs done.
+    epoch: u32,
+    /// The checkpoint was read.
+    resumed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) worker: WorkerId,
+    pub(crate) alive: bool,
+    /// It does nothing before this.
+    pub(crate) hung_until: u64,
+    /// Reports still to be falsified.
+    pub(crate) lies: u32,
+    /// How its next step fails.
+    pub(crate) fails: Option<FailureKind>,
+    /// The run whose coordinator ended it.
+    pub(crate) killed_by: Option<u64>,
+    desk: Desk,
+    link: Link,
+    training: Option<Training>,
+    /// The step that counts; earlier ones were called off.
+    token: u64,
+}
+
+impl World {
+    /// Starts a process; it connects later, if ever.
+    pub(crate) fn spawn(&mut self, worker: WorkerId) -> usize {
+        let process = self.processes.len();
+        self.processes.push(Process {
+            worker,
+            alive: true,
+            hung_until: 0,
+            lies: 0,
+            fails: None,
+            killed_by: None,
+            desk: Desk::default(),
+            link: Link::Alone { since: self.now },
+            training: None,
+            token: 0,
+        });
+        self.say(|| format!("process {process} starts as worker {}", worker.0));
+        let mut pause = self.up_to(1_000);
+        if self.bad_starts > 0 && !self.is_calm() {
+            self.bad_starts -= 1;
+            self.blame.worker(worker, self.now + self.plan.settings.start * 2);
+            if self.chance(0.5) {
+                self.see("a process that dies before it connects");
+                self.after(pause / 2, Happening::Die { process });
+            } else {
+                self.see("a process that is slow to start");
+                pause = self.plan.settings.start + self.up_to(self.plan.settings.start);
+                self.processes[process].link = Link::Alone { since: self.now + pause };
+            }
+        }
+        self.after(pause, Happening::Connect { process });
+        process
+    }
+
+    pub(crate) fn connect(&mut self, process: usize) {
+        let Process { alive, worker, link: Link::Alone { since }, .. } = self.processes[process] else { return };
+        if !alive {
+            return;
+        }
+        let Some(run) = self.coordinator.as_ref().map(|coordinator| coordinator.run) else {
+            if self.now > since + self.plan.grace {
+                self.see("a process that gives up");
+                self.blame.worker(worker, self.now);
+                self.die(process);
+            } else {
+                let pause = 20 + self.up_to(SOON);
+                self.after(pause, Happening::Connect { process });
+            }
+            return;
+        };
+        let hello = Hello {
+            protocol: VERSION,
+            token: String::new(),
+            worker,
+            process: process as u32,
+            build: build(),
+            running: self.processes[process].desk.running(),
+        };
+        let connection = self.open(process, run, &Greeting::Worker(hello));
+        self.processes[process].link = Link::Greeting { connection };
+        self.after(WELCOME, Happening::Unwelcome { connection });
+    }
+
+    pub(crate) fn unwelcome(&mut self, connection: usize) {
+        if self.processes[self.connections[connection].process].link == (Link::Greeting { connection }) {
+            self.close_from_below(connection);
+        }
+    }
+
+    /// The worker's end of a connection is over.
+    pub(crate) fn lost_connection(&mut self, connection: usize) {
+        let process = self.connections[connection].process;
+        let known = &mut self.processes[process];
+        if known.link == (Link::Greeting { connection }) || known.link == (Link::Open { connection }) {
+            known.link = Link::Alone { since: self.now };
+            let (worker, pause) = (known.worker, 20 + self.up_to(SOON));
+            self.blame.worker(worker, self.now + pause);
+            self.after(pause, Happening::Connect { process });
+        }
+    }
+
+    pub(crate) fn heartbeat(&mut self, connection: usize) {
+        let process = self.connections[connection].process;
+        if self.processes[process].alive && self.processes[process].link == (Link::Open { connection }) {
+            self.send_above(connection, &FromWorker::Heartbeat);
+            self.after(HEARTBEAT, Happening::Heartbeat { connection });
+        }
+    }
+
+    /// A message has come down a connection.
+    pub(crate) fn told(&mut self, connection: usize, message: ToWorker) -> Result<(), String> {
+        let process = self.connections[connection].process;
+        let known = &mut self.processes[process];
+        if !known.alive || known.link == (Link::Open { connection }) && matches!(message, ToWorker::Welcome(_)) {
+            return Ok(());
+        }
+        if known.link == (Link::Greeting { connection }) {
+            known.link = Link::Open { connection };
+            known.desk.connected();
+            self.after(HEARTBEAT, Happening::Heartbeat { connection });
+        } else if known.link != (Link::Open { connection }) {
+            return Ok(());
+        }
+        let known = &mut self.processes[process];
+        known.desk.on_message(message);
+        if known.training.is_some() && known.desk.stop == Stop::Now {
+            let pause = self.up_to(SOON);
+            self.step_after(process, pause);
+        }
+        self.wake(process)
+    }
+
+    fn step_after(&mut self, process: usize, pause: u64) {
+        self.processes[process].token += 1;
+        let token = self.processes[process].token;
+        self.after(pause, Happening::Step { process, token });
+    }
+
+    /// Does what the desk has to do: takes up work, sends what is unsent, leaves.
+    fn wake(&mut self, process: usize) -> Result<(), String> {
+        let known = &mut self.processes[process];
+        if known.training.is_none()
+            && let Some(assignment) = known.desk.take()
+        {
+            let trial = match &assignment.work {
+                Work::Train { features: Some(features), .. } => Some(features.key()),
+                Work::Fill { from: Some(from), .. } => Some(from.key()),
+                _ => None,
+            };
+            if let Some(key) = trial.filter(|key| !self.disk.features.contains(key)) {
+                return Err(format!(
+                    "attempt {} needs the features {key}, which nobody has filled",
+                    assignment.attempt
+                ));
+            }
+            let known = &mut self.processes[process];
+            known.training = Some(Training { assignment, epoch: 0, resumed: false });
+            let pause = 1 + self.up_to(self.plan.step);
+            self.step_after(process, pause);
+        }
+        let known = &mut self.processes[process];
+        let Link::Open { connection } = known.link else { return Ok(()) };
+        for message in known.desk.unsent() {
+            for message in self.falsified(process, message) {
+                self.send_above(connection, &message);
+            }
+        }
+        if self.processes[process].desk.is_done() && self.processes[process].training.is_none() {
+            self.say(|| format!("process {process} leaves"));
+            self.see("a process that leaves");
+            self.die(process);
+        }
+        Ok(())
+    }
+
+    /// A trainer's step ends.
+    pub(crate) fn step(&mut self, process: usize, token: u64) -> Result<(), String> {
+        let calm = self.is_calm();
+        let known = &mut self.processes[process];
+        if !known.alive || known.token != token {
+            return Ok(());
+        }
+        let (stop, fails) = (known.desk.stop, known.fails.filter(|_| !calm));
+        let Some(training) = &mut known.training else { return Ok(()) };
+        let attempt = training.assignment.attempt;
+        let mut reports = Vec::new();
+        match training.assignment.work.clone() {
+            _ if stop == Stop::Now => reports.push(Report::Stopped),
+            _ if fails.is_some_and(|_| training.resumed) => {
+                known.fails = None;
+                reports.extend(fails.map(failed));
+            }
+            Work::Fill { spec, .. } if training.resumed => {
+                let computed = self.disk.features.insert(spec.key());
+                reports.push(Report::Filled(Filled { bytes: 1, seconds: 1.0, computed }));
+            }
+            Work::Fill { .. } => training.resumed = true,
+            Work::Train { trial, spec, .. } => {
+                let epochs = spec.parameters.epochs;
+                if !training.resumed {
+                    training.resumed = true;
+                    training.epoch = self.disk.checkpoints.get(&trial).copied().unwrap_or_default();
+                    reports.extend((1..=training.epoch).map(|epoch| Report::Epoch(metrics(trial, epoch))));
+                } else if training.epoch < epochs {
+                    training.epoch += 1;
+                    if self.plan.trial(trial).diverges == Some(training.epoch) {
+                        reports.push(failed(FailureKind::Diverged));
+                    } else {
+                        // Kept before it is reported.
+                        self.disk.checkpoints.insert(trial, training.epoch);
+                        reports.push(Report::Epoch(metrics(trial, training.epoch)));
+                    }
+                } else {
+                    self.disk.checkpoints.remove(&trial);
+                    reports.push(Report::Complete(evaluation(trial)));
+                }
+                if training.epoch < epochs && stop != Stop::No && !reports.iter().any(Report::is_last) {
+                    reports.push(Report::Stopped);
+                }
+            }
+        }
+        let over = reports.iter().any(Report::is_last);
+        for report in reports {
+            if let Report::Failed(failure) = &report {
+                self.blame.said(attempt, failure.kind);
+            }
+            self.processes[process].desk.report(attempt, report);
+        }
+        if over {
+            self.processes[process].training = None;
+        } else {
+            let pause = 1 + self.up_to(self.plan.step);
+            self.step_after(process, pause);
+        }
+        self.wake(process)
+    }
+
+    /// A process is gone, and with it its connection; what it sent still arrives.
+    pub(crate) fn die(&mut self, process: usize) {
+        let Process { alive, worker, link, killed_by, .. } = self.processes[process];
+        if !alive {
+            return;
+        }
+        self.processes[process].alive = false;
+        if let Link::Greeting { connection } | Link::Open { connection } = link {
+            self.close_from_below(connection);
+        }
+        let told = self.up_to(self.plan.latency);
+        if let Some(coordinator) = &self.coordinator
+            && coordinator.processes.get(&worker) == Some(&process)
+        {
+            let run = coordinator.run;
+            // A coordinator that ended its worker itself has given its attempt up before.
+            if killed_by.is_some_and(|killer| killer != run) {
+                self.blame.worker(worker, self.now + told);
+            }
+            self.after(told, Happening::Exited { run, process });
+        }
+    }
+
+    pub(crate) fn crash(&mut self, process: usize) {
+        self.see("a crash");
+        self.blame.worker(self.processes[process].worker, self.now + self.plan.latency);
+        self.die(process);
+    }
+
+    pub(crate) fn hang(&mut self, process: usize) {
+        let pause = 1 + self.up_to(3 * self.plan.settings.lease);
+        let for_ever = self.chance(0.3);
+        let known = &mut self.processes[process];
+        known.hung_until = known.hung_until.max(if for_ever { u64::MAX } else { self.now + pause });
+        let (worker, until) = (known.worker, known.hung_until.saturating_add(self.plan.latency));
+        self.blame.worker(worker, until);
+        self.see("a hang");
+    }
+
+    /// Breaks a process' connection; one end may notice much later than the other.
+    pub(crate) fn cut(&mut self, process: usize) {
+        if let Link::Greeting { connection } | Link::Open { connection } = self.processes[process].link {
+            let most = [10, 2_000, 2 * self.plan.settings.lease][self.rng.random_range(0..3)];
+            let (above, below) = (self.up_to(most), self.up_to(most));
+            self.blame.worker(self.processes[process].worker, self.now + above.max(below) + SOON + self.plan.latency);
+            self.see("a broken connection");
+            self.end_connection(connection, above, below);
+        }
+    }
+
+    /// What the process really sends, where it is to lie.
+    fn falsified(&mut self, process: usize, message: FromWorker) -> Vec<FromWorker> {
+        let FromWorker::Report { claim, number, report } = &message else { return vec![message] };
+        if self.processes[process].lies == 0 || self.is_calm() {
+            return vec![message];
+        }
+        self.processes[process].lies -= 1;
+        self.see("a lie");
+        self.blame.lied(claim.attempt);
+        let say =
+            |claim: &Claim, number: u32, report: Report| FromWorker::Report { claim: claim.clone(), number, report };
+        let mut foreign = claim.clone();
+        match (self.rng.random_range(0..7), report.clone()) {
+            (0, Report::Epoch(mut metrics)) => {
+                metrics.epoch += 1;
+                vec![say(claim, *number, Report::Epoch(metrics))]
+            }
+            (1, Report::Epoch(_)) => {
+                let trial = self.plan.trials[0].id;
+                vec![say(claim, *number, Report::Complete(evaluation(trial)))]
+            }
+            (2, Report::Epoch(_)) => {
+                vec![say(claim, *number, Report::Filled(Filled { bytes: 0, seconds: 0.0, computed: true }))]
+            }
+            // Beside the truth, an earlier report once more.
+            (3, report) => vec![message.clone(), say(claim, number - 1, report)],
+            (4, report) => {
+                let other = claim.attempt.0.saturating_add_signed([-1, 1][self.rng.random_range(0..2)]);
+                foreign.attempt = AttemptId(other);
+                self.blame.lied(foreign.attempt);
+                vec![message.clone(), say(&foreign, *number, report)]
+            }
+            (5, report) => {
+                let place = self.rng.random_range(0..self.plan.trials.len());
+                foreign.task = TaskKey::Trial(self.plan.trials[place].id);
+                vec![message.clone(), say(&foreign, *number, report)]
+            }
+            (_, report) => vec![say(claim, number + 1, report)],
+        }
+    }
+}
+
+fn failed(kind: FailureKind) -> Report {
+    Report::Failed(Failure { kind, message: "as planned".to_owned(), log: Vec::new() })
+}
+
+fn build() -> Build {
+    Build {
+        version: "0".to_owned(),
+        libtorch: "0".to_owned(),
+        device: "cpu".to_owned(),
+        threads: 1,
+        host: "h".to_owned(),
+    }
+}

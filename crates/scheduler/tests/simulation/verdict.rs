@@ -1,0 +1,173 @@
+//! What must be true of every record, and of the sweep in the end.
+
+use crate::database::Outcome;
+use crate::plan::{evaluation, metrics};
+use crate::world::World;
+use frostline_protocol::WorkerId;
+use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
+use frostline_sweep::record::{Ending, Record, TaskKey};
+use frostline_sweep::trial::TrialId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who is to blame for what: every failure that is recorded needs a cause in the world.
+#[derive(Debug, Default)]
+pub(crate) struct Blame {
+    /// Until when each worker's loss is explained by what happened to it.
+    workers: BTreeMap<WorkerId, u64>,
+    /// Until when any worker's loss is explained.
+    everybody: u64,
+    started: BTreeMap<AttemptId, u64>,
+    said: BTreeSet<(AttemptId, FailureKind)>,
+    lied: BTreeSet<AttemptId>,
+    asked: BTreeSet<TrialId>,
+    /// Trials of whose cancellation somebody was assured.
+    answered: BTreeSet<TrialId>,
+}
+
+impl Blame {
+    pub(crate) fn worker(&mut self, worker: WorkerId, until: u64) {
+        let known = self.workers.entry(worker).or_default();
+        *known = (*known).max(until);
+    }
+
+    pub(crate) fn everybody(&mut self, until: u64) {
+        self.everybody = self.everybody.max(until);
+    }
+
+    pub(crate) fn said(&mut self, attempt: AttemptId, kind: FailureKind) {
+        self.said.insert((attempt, kind));
+    }
+
+    pub(crate) fn lied(&mut self, attempt: AttemptId) {
+        self.lied.insert(attempt);
+    }
+
+    pub(crate) fn asked_to_cancel(&mut self, trials: &[TrialId]) {
+        self.asked.extend(trials);
+    }
+
+    pub(crate) fn answered(&mut self, trials: Vec<TrialId>) {
+        self.answered.extend(trials);
+    }
+}
+
+impl World {
+    /// Whether a record that the scheduler wants to write is true.
+    pub(crate) fn justify(&mut self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Started { attempt, .. } => drop(self.blame.started.insert(*attempt, self.now)),
+            Record::Epoch { attempt, trial, metrics: recorded } => {
+                if *recorded != metrics(*trial, recorded.epoch) {
+                    return Err(format!("attempt {attempt} has wrong metrics of trial {trial}: {recorded:?}"));
+                }
+            }
+            Record::Completed { attempt, trial, evaluation: recorded } => {
+                let planned = self.plan.trial(*trial);
+                let epochs = self.database.attempts.get(attempt).map_or(0, |attempt| attempt.epochs.len());
+                if epochs != planned.spec.parameters.epochs as usize {
+                    return Err(format!("trial {trial} completes after {epochs} epochs"));
+                }
+                if *recorded != evaluation(*trial) || planned.diverges.is_some() {
+                    return Err(format!("trial {trial} completes with {recorded:?}"));
+                }
+            }
+            Record::Filled { .. } => self.see("a fill"),
+            Record::Ended { attempt, ending: Ending::Failed(failure), trial } => {
+                let blame = &self.blame;
+                let Some((started, row)) = blame.started.get(attempt).zip(self.database.attempts.get(attempt)) else {
+                    return Err(format!("attempt {attempt} ends and was never started"));
+                };
+                let explained = blame.workers.get(&row.worker).copied().unwrap_or_default().max(blame.everybody);
+                let just = blame.said.contains(&(*attempt, failure.kind))
+                    || failure.kind == FailureKind::WorkerLost && explained >= *started
+                    || failure.kind != FailureKind::WorkerLost && blame.lied.contains(attempt);
+                if !just {
+                    return Err(format!("attempt {attempt} has failed without a cause: {failure:?}"));
+                }
+                if let Some((trial, state)) = trial {
+                    let mut failures = self.database.failures(*trial);
+                    failures.push(failure.kind);
+                    let due = if is_enough(&failures) { TrialState::Failed } else { TrialState::Waiting };
+                    if *state != due {
+                        return Err(format!("trial {trial} is {state} after the failures {failures:?}"));
+                    }
+                }
+                self.see(failure.kind.as_str());
+            }
+            Record::Ended { ending: Ending::Interrupted, .. } => self.see("an attempt that was interrupted"),
+            Record::Ended { ending: Ending::Cancelled, trial, .. } => {
+                if !trial.is_some_and(|(trial, _)| self.blame.asked.contains(&trial)) {
+                    return Err(format!("nobody asked to cancel {trial:?}"));
+                }
+                self.see("a running trial that is cancelled");
+            }
+            Record::State { trial, state } => {
+                if *state != TrialState::Cancelled || !self.blame.asked.contains(trial) {
+                    return Err(format!("trial {trial} becomes {state} by itself"));
+                }
+                self.see("a waiting trial that is cancelled");
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold in the end.
+    pub(crate) fn judge(&mut self) -> Result<(), String> {
+        // A coordinator that died may have left a fill behind, which the next one would end before anything else.
+        self.database.open();
+        if let Some((id, attempt)) = self.database.running().next() {
+            return Err(format!("attempt {id} ({:?}) was never ended", attempt.task));
+        }
+        for trial in &self.plan.trials {
+            let task = TaskKey::Trial(trial.id);
+            let attempts: Vec<_> = self.database.attempts.values().filter(|attempt| attempt.task == task).collect();
+            let trained: Vec<_> =
+                attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Trained(_))).collect();
+            let state = self.database.trials[&trial.id];
+            let wrong = |what: &str| Err(format!("trial {} is {state} in the end, but {what}", trial.id));
+            match (state, trained.as_slice()) {
+                (TrialState::Complete, [attempt]) => {
+                    // The numbers are those of a run without disturbances, so every ranking is that of such a run.
+                    let expected = (1..=trial.spec.parameters.epochs).map(|epoch| metrics(trial.id, epoch));
+                    if !attempt.epochs.iter().cloned().eq(expected) {
+                        return wrong("its epochs have gaps or wrong numbers");
+                    }
+                    if attempt.outcome != Outcome::Trained(evaluation(trial.id)) {
+                        return wrong("its evaluation is not its own");
+                    }
+                    if self.blame.answered.contains(&trial.id) {
+                        return wrong("its cancellation was confirmed");
+                    }
+                }
+                (TrialState::Failed, []) => {
+                    let failures = self.database.failures(trial.id);
+                    if !is_enough(&failures) {
+                        return wrong(&format!("its failures are {failures:?}"));
+                    }
+                }
+                (TrialState::Cancelled, []) if self.blame.asked.contains(&trial.id) => {}
+                (_, trained) => return wrong(&format!("{} of its attempts were accepted", trained.len())),
+            }
+            let quiet = self.plan.disturbances.is_empty();
+            if quiet && attempts.len() != 1 {
+                return wrong(&format!("took {} attempts though nothing went wrong", attempts.len()));
+            }
+            self.seen.entry(state.as_str()).and_modify(|count| *count += 1).or_insert(1);
+        }
+        if self.plan.disturbances.is_empty() && self.processes.len() > self.plan.workers as usize {
+            return Err(format!("{} processes were started though nothing went wrong", self.processes.len()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a trial has failed for good: three workers lost, two internal errors, or one failure of any other kind.
+fn is_enough(failures: &[FailureKind]) -> bool {
+    let count = |kind| failures.iter().filter(|failure| **failure == kind).count();
+    match failures.last() {
+        Some(FailureKind::WorkerLost) => count(FailureKind::WorkerLost) == 3,
+        Some(FailureKind::Internal) => count(FailureKind::Internal) == 2,
+        Some(_) => true,
+        None => false,
+    }
+}
