@@ -1,1 +1,37 @@
-//! (being written)
+//! What happened: sweeps, trials, attempts and epochs in one SQLite database, the only SQL of the project.
+//!
+//! Who may do what:
+//! - One [`Writer`] at a time opens a results folder. It holds the folder's lock as long as it lives, so a second
+//!   coordinator is refused instead of deciding against the first.
+//! - Any number of [`Reader`]s open the same folder. The database is in WAL mode: they never block the writer, and
+//!   each call of theirs sees one moment of it.
+//! - What [`Writer::apply`] was given is on the disk when it returns. What others may see is said after that.
+//!
+//! What the rows say:
+//! - A trial is stored once, whichever sweeps ask for it, under the hash of its content. Membership in a sweep is a
+//!   row of its own, so a result is shared and never computed again.
+//! - A trial has one accepted attempt at most, and one running attempt at most. The schema holds both.
+//! - A trial's row repeats its newest epoch, so that ranking many trials reads no epoch rows; a complete member's row
+//!   has its score, so that the best are found without the others.
+//! - Not-a-number is stored as NULL, because SQLite has no such number; it reads back as not-a-number.
+
+mod error;
+mod lock;
+mod ranked;
+mod reader;
+mod records;
+mod rows;
+mod schema;
+mod verify;
+mod writer;
+
+pub use error::StoreError;
+pub use reader::Reader;
+pub use rows::{
+    AttemptRow, Counts, Provenance, Put, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail, TrialRow,
+};
+pub use verify::{Audit, Finding};
+pub use writer::Writer;
+
+/// Name of the database inside a results folder.
+pub const FILE: &str = "frostline.db";

@@ -1,0 +1,167 @@
+//! What can go wrong with the database, each with its place and a way out.
+
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
+
+#[derive(thiserror::Error, Debug)]
+pub enum StoreError {
+    #[error(
+        "there are no results in `{}`: launch a sweep first, or name another folder with --results",
+        .results.display()
+    )]
+    Missing { results: PathBuf },
+    #[error(
+        "`{}` was written by a newer Frostline (format {found}, this one knows {known}): \
+         use that version, or name another folder with --results", .path.display()
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "`{}` was written by an older Frostline (format {found}, this one reads {known}): \
+         resume one of its sweeps once, which upgrades it", .path.display()
+    )]
+    Older { path: PathBuf, found: u32, known: u32 },
+    /// The process is unknown for the moment between its lock and its note.
+    #[error(
+        "`{}` is in use by {}: wait until it ends, stop it, or name another folder with --results",
+        .path.display(), process(*.pid)
+    )]
+    Locked { path: PathBuf, pid: Option<u32> },
+    #[error("there is no sweep `{name}`{}", unknown(.near))]
+    UnknownSweep { name: String, near: Vec<String> },
+    #[error(
+        "no trial begins with `{prefix}`: give at least {} of the hexadecimal digits of its id",
+        crate::reader::MIN_PREFIX
+    )]
+    UnknownTrial { prefix: String },
+    #[error("`{prefix}` is the beginning of several trials ({}): give more digits", .matches.join(", "))]
+    AmbiguousTrial { prefix: String, matches: Vec<String> },
+    /// Nothing of the batch was written.
+    #[error("{0}: the database and its user disagree, so stop this process and resume the sweep")]
+    Inconsistent(String),
+    #[error(
+        "no space is left to write `{}`: free some and resume the sweep, nothing committed is lost", .path.display()
+    )]
+    Full { path: PathBuf },
+    #[error(
+        "`{}` cannot be written: allow writing to the file and its folder, or name another folder with --results",
+        .path.display()
+    )]
+    ReadOnly { path: PathBuf },
+    #[error(
+        "`{}` is no database of Frostline: move it away, or name another folder with --results", .path.display()
+    )]
+    NotADatabase { path: PathBuf },
+    #[error(
+        "`{}` is damaged ({detail}): restore it from a backup, or name another folder with --results",
+        .path.display()
+    )]
+    Corrupt { path: PathBuf, detail: String },
+    #[error("SQLite failed on `{}`: {source}; check the disk and the folder's permissions", .path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("cannot {action} `{}`: {source}; repair it, or name another folder with --results", .path.display())]
+    File { action: &'static str, path: PathBuf, source: std::io::Error },
+}
+
+impl StoreError {
+    pub(crate) fn file(action: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let path = path.to_owned();
+        match source.kind() {
+            PermissionDenied | ReadOnlyFilesystem => StoreError::ReadOnly { path },
+            StorageFull => StoreError::Full { path },
+            _ => StoreError::File { action, path, source },
+        }
+    }
+
+    pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full { path },
+            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
+            Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, detail: source.to_string() },
+            // A row that does not read as what the writer puts there.
+            None => match source {
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt { path, detail: source.to_string() },
+                _ => StoreError::Sqlite { path, source },
+            },
+            _ => StoreError::Sqlite { path, source },
+        }
+    }
+}
+
+/// An error on its way to the place that knows the database's path.
+pub(crate) enum Fault {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl Fault {
+    pub(crate) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Fault::Sql(source) => StoreError::sqlite(path, source),
+            Fault::Store(error) => error,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        Fault::Sql(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::Store(error)
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+fn unknown(near: &[String]) -> String {
+    if near.is_empty() {
+        return ": list the sweeps of this folder, or name another one with --results".to_owned();
+    }
+    format!(", did you mean `{}`?", near.join("` or `"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_place_value_and_remedy() {
+        let path = || PathBuf::from("results/frostline.db");
+        let messages = [
+            StoreError::Locked { path: path(), pid: Some(12) }.to_string(),
+            StoreError::Locked { path: path(), pid: None }.to_string(),
+            StoreError::UnknownSweep { name: "dem".into(), near: vec!["demo".into(), "demo2".into()] }.to_string(),
+            StoreError::UnknownSweep { name: "x".into(), near: vec![] }.to_string(),
+        ];
+        assert_eq!(
+            messages,
+            [
+                "`results/frostline.db` is in use by process 12: wait until it ends, stop it, or name another folder \
+                 with --results",
+                "`results/frostline.db` is in use by another process: wait until it ends, stop it, or name another \
+                 folder with --results",
+                "there is no sweep `dem`, did you mean `demo` or `demo2`?",
+                "there is no sweep `x`: list the sweeps of this folder, or name another one with --results",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refused_file_is_read_only_and_other_failures_keep_their_source() {
+        let path = Path::new("results");
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert!(matches!(StoreError::file("open", path, denied), StoreError::ReadOnly { .. }));
+        let other = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        assert!(matches!(StoreError::file("create", path, other), StoreError::File { action: "create", .. }));
+    }
+}

@@ -1,0 +1,302 @@
+//! Questions to the database; each is answered from one moment of it.
+
+use crate::error::Fault;
+use crate::rows::{
+    ATTEMPTS_OF_TRIAL, Cells, Counts, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
+    TrialRow, attempt_row, failure_kind, metrics, select_trials, state, trial_row,
+};
+use crate::{FILE, StoreError, schema};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics};
+use frostline_sweep::suggest;
+use frostline_sweep::trial::TrialId;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long to wait for a lock that another process holds only for moments.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
+/// The fewest hexadecimal digits that name a trial.
+pub(crate) const MIN_PREFIX: usize = 4;
+
+/// How many matches of an ambiguous prefix, and how many near names, are worth showing.
+const SHOWN: usize = 8;
+const NEAR: usize = 3;
+
+/// Reads the results while a writer writes them.
+#[derive(Debug)]
+pub struct Reader {
+    pub(crate) connection: Connection,
+    /// The database's file, for messages.
+    pub(crate) path: PathBuf,
+}
+
+impl Reader {
+    /// # Errors
+    /// [`StoreError::Missing`] where nothing was launched into `results`, and what is wrong with the file otherwise.
+    pub fn open(results: &Path) -> Result<Reader, StoreError> {
+        let path = results.join(FILE);
+        let exists = path.try_exists().map_err(|source| StoreError::file("look for", &path, source))?;
+        if !exists {
+            return Err(StoreError::Missing { results: results.to_owned() });
+        }
+        let failed = |source| StoreError::sqlite(&path, source);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        schema::check(&connection, &path, results)?;
+        Ok(Reader { connection, path })
+    }
+
+    /// The sweeps, oldest first.
+    ///
+    /// # Errors
+    /// Failures of the database, here and in every other query.
+    pub fn sweeps(&self) -> Result<Vec<SweepSummary>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT id, name, objective, created_at, updated_at FROM sweep ORDER BY id";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut sweeps = Vec::new();
+            while let Some(row) = rows.next()? {
+                let cells = &mut Cells::of(row);
+                let counts = counts(connection, cells.take()?)?;
+                let (name, objective) = (cells.take()?, cells.take()?);
+                let (created_at, updated_at) = (cells.take()?, cells.take()?);
+                sweeps.push(SweepSummary { name, objective, created_at, updated_at, counts });
+            }
+            Ok(sweeps)
+        })
+    }
+
+    /// # Errors
+    /// [`StoreError::UnknownSweep`] with names that are near.
+    pub fn sweep(&self, name: &str) -> Result<Sweep, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT name, objective, definition, file, program, git_commit, libtorch, device, host, threads
+                FROM sweep WHERE id = ?1";
+            let id = sweep_id(connection, name)?;
+            Ok(connection.prepare_cached(sql)?.query_row([id], |row| {
+                let cells = &mut Cells::of(row);
+                Ok(Sweep {
+                    name: cells.take()?,
+                    objective: cells.take()?,
+                    definition: cells.take()?,
+                    file: cells.take()?,
+                    provenance: Provenance {
+                        program: cells.take()?,
+                        git_commit: cells.take()?,
+                        libtorch: cells.take()?,
+                        device: cells.take()?,
+                        host: cells.take()?,
+                    },
+                    threads: cells.take()?,
+                })
+            })?)
+        })
+    }
+
+    /// How many of a sweep's trials are in each state.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn counts(&self, sweep: &str) -> Result<Counts, StoreError> {
+        self.snapshot(|connection| Ok(counts(connection, sweep_id(connection, sweep)?)?))
+    }
+
+    /// A sweep's trials in the order of their positions, from their own rows: no epoch is read.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn trials(&self, sweep: &str) -> Result<Vec<TrialRow>, StoreError> {
+        self.snapshot(|connection| {
+            let join = "JOIN member ON member.trial = trial.id";
+            let sql = select_trials("member.position", join, "member.sweep = ?1 ORDER BY member.position");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([sweep_id(connection, sweep)?], trial_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Which trials a sweep has, in the order of their positions.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn members(&self, sweep: &str) -> Result<Vec<TrialId>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT trial FROM member WHERE sweep = ?1 ORDER BY position";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([sweep_id(connection, sweep)?], |row| Ok(TrialId(row.get(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// What the scheduler is rebuilt from, in the order of the positions.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn restore(&self, sweep: &str) -> Result<Vec<RestoreRow>, StoreError> {
+        self.snapshot(|connection| {
+            let sweep = sweep_id(connection, sweep)?;
+            let sql = "SELECT trial.id, spec, state FROM member JOIN trial ON trial.id = member.trial
+                WHERE member.sweep = ?1 ORDER BY member.position";
+            let mut statement = connection.prepare_cached(sql)?;
+            let members = statement.query_map([sweep], |row| {
+                let cells = &mut Cells::of(row);
+                let (trial, spec, state) = (TrialId(cells.take()?), cells.json()?, state(cells)?);
+                Ok(RestoreRow { trial, spec, state, failures: Vec::new(), running: None })
+            })?;
+            let mut members: Vec<RestoreRow> = members.collect::<Result<_, _>>()?;
+            let places: HashMap<TrialId, usize> =
+                members.iter().enumerate().map(|(place, member)| (member.trial, place)).collect();
+
+            // Few trials fail or run. Each row of these two queries belongs to a member, by its join.
+            let sql = "SELECT attempt.trial, failure_kind
+                FROM member JOIN trial ON trial.id = member.trial
+                JOIN attempt ON attempt.trial = trial.id AND outcome = 'failed' AND attempt.id > forgiven
+                WHERE member.sweep = ?1 ORDER BY attempt.id";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([sweep])?;
+            while let Some(row) = rows.next()? {
+                let cells = &mut Cells::of(row);
+                let place = places[&TrialId(cells.take()?)];
+                members[place].failures.push(failure_kind(cells)?);
+            }
+            let sql = "SELECT attempt.trial, attempt.id, worker,
+                    (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id)
+                FROM attempt JOIN member ON member.trial = attempt.trial
+                WHERE outcome = 'running' AND member.sweep = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([sweep])?;
+            while let Some(row) = rows.next()? {
+                let cells = &mut Cells::of(row);
+                let place = places[&TrialId(cells.take()?)];
+                let attempt = AttemptId(cells.take()?);
+                let (worker, epochs) = (cells.take()?, cells.take()?);
+                members[place].running = Some(RunningRow { attempt, worker, epochs });
+            }
+            Ok(members)
+        })
+    }
+
+    /// The trial whose id begins with these hexadecimal digits, with all that was tried.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownTrial`] where there is none or `prefix` is no such beginning,
+    /// [`StoreError::AmbiguousTrial`] where there are several.
+    pub fn find_trial(&self, prefix: &str) -> Result<TrialDetail, StoreError> {
+        let unknown = || StoreError::UnknownTrial { prefix: prefix.to_owned() };
+        let is_hexadecimal = prefix.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if prefix.len() < MIN_PREFIX || !is_hexadecimal {
+            return Err(unknown());
+        }
+        let end = |digit: &str| {
+            let digits = prefix.to_owned() + &digit.repeat(32usize.saturating_sub(prefix.len()));
+            digits.parse::<TrialId>().map_err(|_| unknown())
+        };
+        let (first, last) = (end("0")?, end("f")?);
+        self.snapshot(|connection| {
+            let sql = "SELECT id FROM trial WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let matches = statement.query_map((first.0, last.0, SHOWN), |row| Ok(TrialId(row.get(0)?)))?;
+            let trial = match matches.collect::<Result<Vec<_>, _>>()?[..] {
+                [] => return Err(unknown().into()),
+                [trial] => trial,
+                ref matches => {
+                    let matches = matches.iter().map(TrialId::to_string).collect();
+                    return Err(StoreError::AmbiguousTrial { prefix: prefix.to_owned(), matches }.into());
+                }
+            };
+            detail(connection, trial)
+        })
+    }
+
+    /// The recorded epochs of an attempt, in their order; empty for an attempt that has none or does not exist.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn epochs(&self, attempt: AttemptId) -> Result<Vec<EpochMetrics>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = format!("SELECT {METRICS} FROM epoch WHERE attempt = ?1 ORDER BY epoch");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([attempt.0], |row| metrics(&mut Cells::of(row)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Copies the database as it is at one moment to the new file `target`, while a writer may go on.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] where `target` is there already, and failures of the two databases.
+    pub fn backup(&self, target: &Path) -> Result<(), StoreError> {
+        let exists = target.try_exists().map_err(|source| StoreError::file("look for", target, source))?;
+        if exists {
+            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            return Err(StoreError::file("write a backup over", target, source));
+        }
+        // In one statement, so in one read transaction: the copy is one moment, and has no log beside it.
+        let name = target.to_str().ok_or_else(|| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is no UTF-8");
+            StoreError::file("write", target, source)
+        })?;
+        let copied = self.connection.execute("VACUUM INTO ?1", [name]);
+        copied.map(drop).map_err(|source| StoreError::sqlite(target, source))
+    }
+
+    /// Runs queries that have to agree with each other.
+    pub(crate) fn snapshot<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let answer = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            query(&transaction)
+        };
+        answer().map_err(|fault: Fault| fault.at(&self.path))
+    }
+}
+
+/// # Errors
+/// [`StoreError::UnknownSweep`].
+pub(crate) fn sweep_id(connection: &Connection, name: &str) -> Result<i64, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id FROM sweep WHERE name = ?1")?;
+    if let Some(id) = statement.query_row([name], |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    let mut statement = connection.prepare_cached("SELECT name FROM sweep ORDER BY name")?;
+    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut others: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut near = Vec::new();
+    while near.len() < NEAR
+        && let Some(found) = suggest::nearest(name, others.iter().copied())
+    {
+        near.push(found.to_owned());
+        others.retain(|&other| other != found);
+    }
+    Err(StoreError::UnknownSweep { name: name.to_owned(), near }.into())
+}
+
+fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
+    let sql = "SELECT state, count(*) FROM member JOIN trial ON trial.id = member.trial
+        WHERE member.sweep = ?1 GROUP BY state";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([sweep])?;
+    let mut counts = Counts::default();
+    while let Some(row) = rows.next()? {
+        let cells = &mut Cells::of(row);
+        let state = state(cells)?;
+        *counts.of_mut(state) = cells.take()?;
+    }
+    Ok(counts)
+}
+
+fn detail(connection: &Connection, trial: TrialId) -> Result<TrialDetail, Fault> {
+    let position = "coalesce((SELECT position FROM member WHERE member.trial = trial.id ORDER BY sweep LIMIT 1), 0)";
+    let sql = select_trials(position, "", "trial.id = ?1");
+    let row = connection.prepare_cached(&sql)?.query_row([trial.0], trial_row)?;
+    let sql = "SELECT name FROM member JOIN sweep ON sweep.id = member.sweep
+        WHERE member.trial = ?1 ORDER BY sweep.id";
+    let name = |row: &Row| row.get(0);
+    let sweeps = connection.prepare_cached(sql)?.query_map([trial.0], name)?.collect::<Result<_, _>>()?;
+    let mut statement = connection.prepare_cached(ATTEMPTS_OF_TRIAL)?;
+    let attempts = statement.query_map([trial.0], attempt_row)?.collect::<Result<_, _>>()?;
+    Ok(TrialDetail { row, sweeps, attempts })
+}

@@ -1,0 +1,196 @@
+//! How each record becomes rows, and the rules that it must keep.
+
+use crate::error::Fault;
+use crate::ranked::rank_trial;
+use crate::rows::{Cells, state};
+use crate::writer::{inconsistent, json};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, TrialState};
+use frostline_sweep::record::{Build, Ending, Record, TaskKey};
+use frostline_sweep::trial::TrialId;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+/// Writes one fact and says whose.
+pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Result<Option<TrialId>, Fault> {
+    match record {
+        Record::Started { attempt, task, worker, build } => start(transaction, *attempt, task, *worker, build, now),
+        Record::Epoch { attempt, trial, metrics } => {
+            expect_running(transaction, *attempt, Some(*trial))?;
+            add_epoch(transaction, *attempt, *trial, metrics)?;
+            Ok(Some(*trial))
+        }
+        Record::Completed { attempt, trial, evaluation } => {
+            expect_running(transaction, *attempt, Some(*trial))?;
+            complete(transaction, *attempt, *trial, evaluation, now)?;
+            Ok(Some(*trial))
+        }
+        Record::Filled { attempt, bytes, seconds, computed } => {
+            expect_running(transaction, *attempt, None)?;
+            let sql = "UPDATE attempt SET outcome = 'complete', ended_at = ?2, feature_bytes = ?3,
+                feature_seconds = ?4, feature_computed = ?5 WHERE id = ?1";
+            transaction.prepare_cached(sql)?.execute((attempt.0, now, bytes, seconds, computed))?;
+            Ok(None)
+        }
+        Record::Ended { attempt, ending, trial } => {
+            expect_running(transaction, *attempt, trial.map(|(trial, _)| trial))?;
+            end(transaction, *attempt, ending, now)?;
+            if let Some((trial, state)) = trial {
+                set_state(transaction, *trial, *state)?;
+            }
+            Ok(trial.map(|(trial, _)| trial))
+        }
+        Record::State { trial, state } => {
+            let before = trial_state(transaction, *trial)?;
+            if matches!(before, TrialState::Running | TrialState::Complete) {
+                return Err(inconsistent(format!("trial {trial} is {before} and cannot become {state} by itself")));
+            }
+            set_state(transaction, *trial, *state)?;
+            Ok(Some(*trial))
+        }
+    }
+}
+
+fn start(
+    transaction: &Transaction,
+    attempt: AttemptId,
+    task: &TaskKey,
+    worker: u32,
+    build: &Build,
+    now: f64,
+) -> Result<Option<TrialId>, Fault> {
+    let mut used = transaction.prepare_cached("SELECT 1 FROM attempt WHERE id >= ?1")?;
+    if used.exists([attempt.0])? {
+        return Err(inconsistent(format!("attempt {attempt} is not above every attempt before it")));
+    }
+    let (trial, features) = match task {
+        TaskKey::Trial(trial) => (Some(*trial), None),
+        TaskKey::Fill(key) => (None, Some(&key.0)),
+    };
+    if let Some(trial) = trial {
+        let state = trial_state(transaction, trial)?;
+        if state != TrialState::Waiting {
+            return Err(inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
+        }
+        // What an earlier attempt measured last is not this one's.
+        let sql = "UPDATE trial SET state = 'running', epoch = NULL, train_loss = NULL, train_accuracy = NULL,
+            val_loss = NULL, val_accuracy = NULL, learning_rate = NULL, seconds = NULL, images_per_second = NULL,
+            peak_memory = NULL WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute([trial.0])?;
+    }
+    let sql = "INSERT INTO attempt (id, trial, features, worker, build, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = (attempt.0, trial.map(|trial| trial.0), features, worker, json(build)?, now);
+    transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(trial)
+}
+
+/// Checks that an attempt runs, and on what: a trial, or a fill where `trial` is none.
+fn expect_running(transaction: &Transaction, attempt: AttemptId, trial: Option<TrialId>) -> Result<(), Fault> {
+    let mut statement = transaction.prepare_cached("SELECT outcome, trial FROM attempt WHERE id = ?1")?;
+    let row = |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(TrialId)));
+    let Some((outcome, runs)) = statement.query_row([attempt.0], row).optional()? else {
+        return Err(inconsistent(format!("attempt {attempt} was never started")));
+    };
+    if outcome != "running" {
+        return Err(inconsistent(format!("attempt {attempt} has ended already ({outcome})")));
+    }
+    if runs != trial {
+        let name = |trial: Option<TrialId>| trial.map_or("a fill".to_owned(), |trial| format!("trial {trial}"));
+        let (runs, trial) = (name(runs), name(trial));
+        return Err(inconsistent(format!("attempt {attempt} is about {runs}, not about {trial}")));
+    }
+    Ok(())
+}
+
+fn add_epoch(
+    transaction: &Transaction,
+    attempt: AttemptId,
+    trial: TrialId,
+    metrics: &EpochMetrics,
+) -> Result<(), Fault> {
+    let mut newest = transaction.prepare_cached("SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1")?;
+    let newest: u32 = newest.query_row([attempt.0], |row| row.get(0))?;
+    if metrics.epoch != newest + 1 {
+        let (given, due) = (metrics.epoch, newest + 1);
+        return Err(inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
+    }
+    let sql = "INSERT INTO epoch (attempt, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate,
+            seconds, images_per_second, peak_memory)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let values = params![
+        attempt.0,
+        metrics.epoch,
+        metrics.train_loss,
+        metrics.train_accuracy,
+        metrics.val_loss,
+        metrics.val_accuracy,
+        metrics.learning_rate,
+        metrics.seconds,
+        metrics.images_per_second,
+        metrics.peak_memory
+    ];
+    transaction.prepare_cached(sql)?.execute(values)?;
+    let sql = "UPDATE trial SET (epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, seconds,
+            images_per_second, peak_memory) = (SELECT epoch, train_loss, train_accuracy, val_loss, val_accuracy,
+            learning_rate, seconds, images_per_second, peak_memory FROM epoch WHERE attempt = ?2 AND epoch = ?3)
+        WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute((trial.0, attempt.0, metrics.epoch))?;
+    Ok(())
+}
+
+fn complete(
+    transaction: &Transaction,
+    attempt: AttemptId,
+    trial: TrialId,
+    evaluation: &Evaluation,
+    now: f64,
+) -> Result<(), Fault> {
+    let has_epochs = "SELECT 1 FROM epoch WHERE attempt = ?1";
+    if !transaction.prepare_cached(has_epochs)?.exists([attempt.0])? {
+        return Err(inconsistent(format!("attempt {attempt} completes trial {trial} without an epoch")));
+    }
+    let sql = "UPDATE attempt SET outcome = 'complete', ended_at = ?2 WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute((attempt.0, now))?;
+    let sql = "UPDATE trial SET state = 'complete', trained_parameters = ?2, test_loss = ?3, test_accuracy = ?4,
+        class_accuracy = ?5, confusion = ?6, attempt_seconds = ?7 WHERE id = ?1";
+    let values = params![
+        trial.0,
+        evaluation.trained_parameters,
+        evaluation.test_loss,
+        evaluation.test_accuracy,
+        json(&evaluation.class_accuracy)?,
+        json(&evaluation.confusion)?,
+        evaluation.seconds
+    ];
+    transaction.prepare_cached(sql)?.execute(values)?;
+    rank_trial(transaction, trial)
+}
+
+fn end(transaction: &Transaction, attempt: AttemptId, ending: &Ending, now: f64) -> Result<(), Fault> {
+    let (outcome, failure) = match ending {
+        Ending::Failed(failure) => ("failed", Some(failure)),
+        Ending::Interrupted => ("interrupted", None),
+        Ending::Cancelled => ("cancelled", None),
+    };
+    let sql = "UPDATE attempt SET outcome = ?2, ended_at = ?3, failure_kind = ?4, failure_message = ?5,
+        failure_log = ?6 WHERE id = ?1";
+    let kind = failure.map(|failure| failure.kind.as_str());
+    let message = failure.map(|failure| &failure.message);
+    let log = failure.map(|failure| json(&failure.log)).transpose()?;
+    transaction.prepare_cached(sql)?.execute((attempt.0, outcome, now, kind, message, log))?;
+    Ok(())
+}
+
+/// Sets a state that no attempt is behind.
+fn set_state(transaction: &Transaction, trial: TrialId, state: TrialState) -> Result<(), Fault> {
+    if matches!(state, TrialState::Running | TrialState::Complete) {
+        return Err(inconsistent(format!("trial {trial} cannot become {state} without an attempt")));
+    }
+    let sql = "UPDATE trial SET state = ?2 WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute((trial.0, state.as_str()))?;
+    Ok(())
+}
+
+fn trial_state(transaction: &Transaction, trial: TrialId) -> Result<TrialState, Fault> {
+    let mut statement = transaction.prepare_cached("SELECT state FROM trial WHERE id = ?1")?;
+    let found = statement.query_row([trial.0], |row| state(&mut Cells::of(row))).optional()?;
+    found.ok_or_else(|| inconsistent(format!("trial {trial} is not stored")))
+}

@@ -1,0 +1,270 @@
+//! The tables, as a list of changes: a database knows how many of them it has seen.
+
+use crate::StoreError;
+use crate::error::Fault;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// Says whose the file is ("frst"), to programs such as `file` and to this one.
+const APPLICATION: i32 = 0x6672_7374;
+
+/// Each batch takes a database from the version that is its index to the next one. Released batches never change.
+const MIGRATIONS: &[&str] = &[
+    // 1: the first
+    "
+    CREATE TABLE sweep (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        objective TEXT NOT NULL,
+        definition TEXT NOT NULL,
+        file TEXT NOT NULL,
+        program TEXT NOT NULL,
+        git_commit TEXT,
+        libtorch TEXT,
+        device TEXT,
+        host TEXT NOT NULL,
+        threads INTEGER,
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL
+    ) STRICT;
+
+    -- `forgiven` is the last attempt whose failure no longer counts. The columns from `epoch` on repeat the last
+    -- epoch of the newest attempt, those from `test_loss` on are the accepted attempt's.
+    CREATE TABLE trial (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        group_id BLOB NOT NULL CHECK (length(group_id) = 16),
+        spec TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'waiting'
+            CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'failed', 'cancelled')),
+        forgiven INTEGER NOT NULL DEFAULT 0,
+        epoch INTEGER,
+        train_loss REAL,
+        train_accuracy REAL,
+        val_loss REAL,
+        val_accuracy REAL,
+        learning_rate REAL,
+        seconds REAL,
+        images_per_second REAL,
+        peak_memory INTEGER,
+        test_loss REAL,
+        test_accuracy REAL,
+        class_accuracy TEXT,
+        confusion TEXT,
+        trained_parameters INTEGER,
+        attempt_seconds REAL,
+        CHECK ((state = 'complete') = (trained_parameters IS NOT NULL)),
+        CHECK (state != 'complete' OR epoch IS NOT NULL)
+    ) STRICT;
+
+    CREATE TABLE member (
+        sweep INTEGER NOT NULL REFERENCES sweep (id),
+        position INTEGER NOT NULL,
+        trial BLOB NOT NULL REFERENCES trial (id),
+        PRIMARY KEY (sweep, position),
+        UNIQUE (trial, sweep)
+    ) STRICT, WITHOUT ROWID;
+
+    -- An attempt is about a trial or about features, named by the key of their cache folder.
+    CREATE TABLE attempt (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        trial BLOB REFERENCES trial (id),
+        features TEXT,
+        worker INTEGER NOT NULL,
+        build TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ended_at REAL,
+        outcome TEXT NOT NULL DEFAULT 'running'
+            CHECK (outcome IN ('running', 'complete', 'failed', 'interrupted', 'cancelled')),
+        failure_kind TEXT
+            CHECK (failure_kind IN ('out_of_memory', 'diverged', 'worker_lost', 'bad_data', 'internal')),
+        failure_message TEXT,
+        failure_log TEXT,
+        feature_bytes INTEGER,
+        feature_seconds REAL,
+        feature_computed INTEGER,
+        CHECK ((trial IS NULL) != (features IS NULL)),
+        CHECK ((outcome = 'running') = (ended_at IS NULL)),
+        CHECK ((outcome = 'failed') = (failure_kind IS NOT NULL)),
+        CHECK ((failure_kind IS NULL) = (failure_message IS NULL)),
+        CHECK ((failure_kind IS NULL) = (failure_log IS NULL))
+    ) STRICT;
+    CREATE INDEX attempt_of_trial ON attempt (trial, outcome);
+    CREATE UNIQUE INDEX accepted_attempt ON attempt (trial) WHERE outcome = 'complete';
+    CREATE UNIQUE INDEX running_attempt ON attempt (trial) WHERE outcome = 'running';
+
+    CREATE TABLE epoch (
+        attempt INTEGER NOT NULL REFERENCES attempt (id),
+        epoch INTEGER NOT NULL CHECK (epoch >= 1),
+        train_loss REAL,
+        train_accuracy REAL,
+        val_loss REAL,
+        val_accuracy REAL,
+        learning_rate REAL,
+        seconds REAL,
+        images_per_second REAL,
+        peak_memory INTEGER NOT NULL,
+        PRIMARY KEY (attempt, epoch)
+    ) STRICT, WITHOUT ROWID;
+    ",
+    // 2: the ranking as an index
+    "
+    -- Of a complete member: the larger score comes first, then the larger `tie`, then the lower position. NULL is not a
+    -- number, and comes last.
+    ALTER TABLE member ADD COLUMN ranked INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE member ADD COLUMN score REAL;
+    ALTER TABLE member ADD COLUMN tie REAL;
+    CREATE INDEX member_rank ON member (sweep, score DESC, tie DESC, position, ranked) WHERE ranked;
+    CREATE INDEX trial_of_group ON trial (group_id);
+    UPDATE member SET ranked = 1, (score, tie) = (
+        SELECT CASE objective
+            WHEN 'val_accuracy' THEN val_accuracy
+            WHEN 'val_loss' THEN -val_loss
+            WHEN 'train_accuracy' THEN train_accuracy
+            WHEN 'train_loss' THEN -train_loss
+            WHEN 'test_accuracy' THEN test_accuracy
+            WHEN 'test_loss' THEN -test_loss
+        END, -val_loss
+        FROM trial, sweep WHERE trial.id = member.trial AND sweep.id = member.sweep)
+    WHERE (SELECT state FROM trial WHERE trial.id = member.trial) = 'complete';
+    ",
+];
+
+/// Where a database stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As this program reads and writes it.
+    Current,
+    /// Made but not filled: whoever made it came no further.
+    Empty,
+    Older(u32),
+    Newer(u32),
+    /// A database of another program.
+    Foreign,
+}
+
+fn standing(connection: &Connection, known: u32) -> rusqlite::Result<Standing> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = number("SELECT application_id FROM pragma_application_id")?;
+    let version = number("SELECT user_version FROM pragma_user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    Ok(match u32::try_from(version) {
+        Ok(0) if application == 0 && tables == 0 => Standing::Empty,
+        _ if application != i64::from(APPLICATION) => Standing::Foreign,
+        Ok(found) if found == known => Standing::Current,
+        Ok(found) if found > known => Standing::Newer(found),
+        Ok(found) => Standing::Older(found),
+        Err(_) => Standing::Foreign,
+    })
+}
+
+/// Whether this program can read the database as it stands.
+///
+/// # Errors
+/// [`StoreError::Missing`], [`StoreError::Older`], [`StoreError::Newer`] and [`StoreError::NotADatabase`].
+pub(crate) fn check(connection: &Connection, path: &Path, results: &Path) -> Result<(), StoreError> {
+    let known = version(MIGRATIONS);
+    let path = path.to_owned();
+    match standing(connection, known).map_err(|source| StoreError::sqlite(&path, source))? {
+        Standing::Current => Ok(()),
+        Standing::Empty => Err(StoreError::Missing { results: results.to_owned() }),
+        Standing::Older(found) => Err(StoreError::Older { path, found, known }),
+        Standing::Newer(found) => Err(StoreError::Newer { path, found, known }),
+        Standing::Foreign => Err(StoreError::NotADatabase { path }),
+    }
+}
+
+/// Brings the database to this program's version, in one transaction.
+///
+/// # Errors
+/// [`StoreError::Newer`] and [`StoreError::NotADatabase`], in which case nothing was changed.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    migrate_with(connection, path, MIGRATIONS).map_err(|fault| fault.at(path))
+}
+
+fn migrate_with(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Fault> {
+    let known = version(migrations);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = match standing(&transaction, known)? {
+        Standing::Current => return Ok(()),
+        Standing::Empty => 0,
+        Standing::Older(found) => found,
+        Standing::Newer(found) => return Err(StoreError::Newer { path: path.to_owned(), found, known }.into()),
+        Standing::Foreign => return Err(StoreError::NotADatabase { path: path.to_owned() }.into()),
+    };
+    for batch in migrations.iter().skip(done as usize) {
+        transaction.execute_batch(batch)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(migrations: &[&str]) -> u32 {
+    migrations.len() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "results/frostline.db";
+
+    #[test]
+    fn an_older_database_gets_the_batches_that_it_lacks() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (7);";
+        let second = "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 8;";
+        assert!(migrate_with(&mut connection, Path::new(PATH), &[first]).is_ok());
+        assert_eq!(standing(&connection, 2).unwrap(), Standing::Older(1));
+        assert!(migrate_with(&mut connection, Path::new(PATH), &[first, second]).is_ok());
+        assert_eq!(standing(&connection, 2).unwrap(), Standing::Current);
+        let row = connection.query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(row, Ok((7, 8)));
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let batches = ["CREATE TABLE a (x INTEGER);", "CREATE TABLE a (x INTEGER);"];
+        assert!(migrate_with(&mut connection, Path::new(PATH), &batches).is_err());
+        assert_eq!(standing(&connection, 2).unwrap(), Standing::Empty);
+    }
+
+    #[test]
+    fn the_second_version_ranks_what_the_first_has_finished() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(migrate_with(&mut connection, Path::new(PATH), &MIGRATIONS[..1]).is_ok());
+        let rows = "
+            INSERT INTO sweep (name, objective, definition, file, program, host, created_at, updated_at)
+                VALUES ('demo', 'val_loss', '', '', '', '', 0, 0);
+            INSERT INTO trial (id, group_id, spec, state, epoch, val_loss, trained_parameters)
+                VALUES (zeroblob(16), zeroblob(16), '', 'complete', 1, 0.25, 1);
+            INSERT INTO trial (id, group_id, spec) VALUES (randomblob(16), zeroblob(16), '');
+            INSERT INTO member (sweep, position, trial) SELECT 1, row_number() OVER (ORDER BY id), id FROM trial;";
+        connection.execute_batch(rows).unwrap();
+        assert!(migrate_with(&mut connection, Path::new(PATH), MIGRATIONS).is_ok());
+        let sql = "SELECT ranked, score, tie FROM member ORDER BY position";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows: Vec<(bool, Option<f64>, Option<f64>)> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows, [(true, Some(-0.25), Some(-0.25)), (false, None, None)]);
+    }
+
+    #[test]
+    fn a_reader_of_an_older_database_is_told_to_upgrade_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        let checked = check(&connection, Path::new(PATH), Path::new("results"));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 2, .. })));
+    }
+
+    #[test]
+    fn the_words_of_the_schema_are_the_words_of_the_program() {
+        use frostline_sweep::outcome::{FailureKind, TrialState};
+        let schema = MIGRATIONS.concat();
+        let quoted = |words: Vec<&str>| format!("IN ('{}')", words.join("', '"));
+        assert!(schema.contains(&quoted(TrialState::ALL.iter().map(|state| state.as_str()).collect())));
+        assert!(schema.contains(&quoted(FailureKind::ALL.iter().map(|kind| kind.as_str()).collect())));
+    }
+}

@@ -1,0 +1,104 @@
+//! The ranking that is kept with the rows is the one that `frostline-ranking` would compute.
+
+use crate::fixture::{Results, evaluation, metrics, started, sweep, trial};
+use frostline_ranking::{Candidate, order};
+use frostline_store::{Sweep, TrialRow, Writer};
+use frostline_sweep::metric;
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
+use frostline_sweep::record::Record;
+use frostline_sweep::trial::TrialId;
+
+/// Equal values, values that are no number, and the other way round.
+const VALUES: [f64; 5] = [0.5, f64::NAN, 0.75, 0.5, 0.25];
+
+/// A trial that ends with combinations of [`VALUES`].
+fn ended(number: usize, trial: TrialId) -> Vec<Record> {
+    let attempt = AttemptId(number as u64 + 1);
+    let value = |place: usize| VALUES[number / VALUES.len().pow(place as u32) % VALUES.len()];
+    let last = EpochMetrics { val_loss: value(0), val_accuracy: value(1), train_loss: value(1), ..metrics(1) };
+    let evaluation = Evaluation { test_loss: value(1), test_accuracy: value(0), ..evaluation() };
+    vec![
+        started(attempt.0, trial),
+        Record::Epoch { attempt, trial, metrics: last },
+        Record::Completed { attempt, trial, evaluation },
+    ]
+}
+
+fn by(objective: &str) -> Sweep {
+    Sweep { objective: objective.into(), ..sweep("demo") }
+}
+
+fn ids(rows: &[TrialRow]) -> Vec<TrialId> {
+    rows.iter().map(|row| row.trial).collect()
+}
+
+/// The ranking from every row.
+fn expected(writer: &Writer, objective: &str) -> Vec<TrialId> {
+    let metric = metric::find(objective).expect("a metric");
+    let rows = writer.reader().trials("demo").expect("the trials");
+    let finished = |row: &TrialRow| {
+        let (last, evaluation) = (row.last.as_ref()?, row.evaluation.as_ref()?);
+        let objective = metric.value(last, evaluation);
+        Some((row.trial, Candidate { group: row.group, objective, val_loss: last.val_loss }))
+    };
+    let (ids, candidates): (Vec<TrialId>, Vec<Candidate>) = rows.iter().filter_map(finished).unzip();
+    order(metric.direction, &candidates).into_iter().map(|rank| ids[rank.index]).collect()
+}
+
+#[test]
+fn the_best_are_those_of_the_ranking_by_every_metric() {
+    let (mut results, trials) = Results::with_trials(30);
+    // Not in the order of the positions, and five that are not finished.
+    for (number, trial) in trials.iter().rev().take(25).enumerate() {
+        results.writer.apply(&ended(number, trial.id)).unwrap();
+    }
+    for objective in metric::names() {
+        results.writer.put_sweep(&by(objective), &trials, false).unwrap();
+        let expected = expected(&results.writer, objective);
+        let reader = results.writer.reader();
+        assert_eq!(expected.len(), 25);
+        assert_eq!(ids(&reader.best("demo", 100).unwrap()), expected, "{objective}");
+        assert_eq!(ids(&reader.best("demo", 7).unwrap()), expected[..7], "{objective}");
+        assert_eq!(reader.finished("demo").unwrap(), 25);
+    }
+}
+
+#[test]
+fn a_trial_is_ranked_in_every_sweep_that_has_it_by_that_sweeps_objective() {
+    let (mut results, trials) = Results::with_trials(2);
+    let other = Sweep { name: "other".into(), ..by("test_accuracy") };
+    results.writer.put_sweep(&other, &trials[..1], false).unwrap();
+    results.writer.apply(&ended(2, trials[0].id)).unwrap();
+    results.writer.apply(&ended(5, trials[1].id)).unwrap();
+    let reader = results.writer.reader();
+    assert_eq!(ids(&reader.best("demo", 9).unwrap()), [trials[0].id, trials[1].id]);
+    assert_eq!(ids(&reader.best("other", 9).unwrap()), [trials[0].id]);
+    // The first one has val_accuracy 0.5 and test_accuracy 0.75; the second one's val_accuracy is no number.
+    assert_eq!(reader.finished_from("demo", 0.5).unwrap(), 1);
+    assert_eq!(reader.finished_from("other", 0.75).unwrap(), 1);
+    assert_eq!(reader.finished_from("other", 0.76).unwrap(), 0);
+
+    // A sweep that asks later finds what is finished already.
+    let third = Sweep { name: "third".into(), ..by("val_loss") };
+    results.writer.put_sweep(&third, &trials, false).unwrap();
+    let reader = results.writer.reader();
+    assert_eq!(ids(&reader.best("third", 9).unwrap()), [trials[1].id, trials[0].id]);
+    assert_eq!(reader.finished_from("third", 0.5).unwrap(), 1);
+}
+
+#[test]
+fn replicates_are_the_finished_trials_of_the_group() {
+    let (mut results, _) = Results::with_trials(0);
+    let mut seeded: Vec<_> = (0..3).map(|_| trial(7)).collect();
+    for (seed, trial) in seeded.iter_mut().enumerate() {
+        trial.spec.seed = seed as u64;
+        trial.id = trial.spec.id();
+    }
+    seeded.push(trial(8));
+    results.writer.put_sweep(&sweep("demo"), &seeded, false).unwrap();
+    for number in [0, 2, 3] {
+        results.writer.apply(&ended(number, seeded[number].id)).unwrap();
+    }
+    let replicates = results.writer.reader().replicates("demo", seeded[0].group).unwrap();
+    assert_eq!(ids(&replicates), [seeded[0].id, seeded[2].id]);
+}

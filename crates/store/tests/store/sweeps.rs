@@ -1,0 +1,172 @@
+//! Sweeps and their members: launching again, sharing, retrying, finding.
+
+use crate::fixture::{Results, completed, epoch, failed, life, started, sweep, trial};
+use frostline_store::{Counts, Put, StoreError};
+use frostline_sweep::expand::Trial;
+use frostline_sweep::outcome::{FailureKind, TrialState};
+use frostline_sweep::record::Record;
+use frostline_sweep::trial::TrialId;
+
+fn order(results: &Results, sweep: &str) -> Vec<(u32, u32)> {
+    let rows = results.writer.reader().trials(sweep).expect("the trials");
+    rows.iter().map(|row| (row.position, row.spec.parameters.frozen_layers)).collect()
+}
+
+#[test]
+fn launching_again_adds_keeps_and_drops() {
+    let (mut results, trials) = Results::with_trials(3);
+    results.writer.apply(&life(1, trials[2].id)).unwrap();
+    results.writer.apply(&[started(2, trials[1].id)]).unwrap();
+
+    let put = results.writer.put_sweep(&sweep("demo"), &[trial(5), trial(0)], false).unwrap();
+    assert_eq!(put, Put { added: 1, kept: 2, dropped: 1 });
+    assert_eq!(order(&results, "demo"), [(0, 5), (1, 0), (2, 2)], "a complete one stays, behind the definition");
+
+    let put = results.writer.put_sweep(&sweep("demo"), &[trial(5), trial(0)], false).unwrap();
+    assert_eq!(put, Put { added: 0, kept: 3, dropped: 0 });
+
+    let put = results.writer.put_sweep(&sweep("demo"), &[trial(0)], true).unwrap();
+    assert_eq!(put, Put { added: 0, kept: 1, dropped: 2 });
+    assert_eq!(order(&results, "demo"), [(0, 0)]);
+
+    let left = results.writer.reader().find_trial(&trials[2].id.to_string()).unwrap();
+    assert_eq!((left.row.state, left.sweeps.len()), (TrialState::Complete, 0), "its row stays");
+    let put = results.writer.put_sweep(&sweep("demo"), &trials, false).unwrap();
+    assert_eq!(put, Put { added: 2, kept: 1, dropped: 0 });
+    assert_eq!(results.state(2), TrialState::Complete, "and is found again");
+}
+
+#[test]
+fn launching_again_replaces_what_is_said_about_the_sweep() {
+    let (mut results, _) = Results::with_trials(1);
+    let mut changed = sweep("demo");
+    changed.definition = "[sweep]\n# longer\n".into();
+    changed.threads = None;
+    changed.provenance.git_commit = None;
+    results.writer.put_sweep(&changed, &[trial(0)], false).unwrap();
+    assert_eq!(results.writer.reader().sweep("demo").unwrap(), changed);
+    let sweeps = results.writer.reader().sweeps().unwrap();
+    assert_eq!(sweeps.len(), 1);
+    assert!(sweeps[0].updated_at > sweeps[0].created_at);
+}
+
+#[test]
+fn a_trial_of_two_sweeps_is_run_once() {
+    let (mut results, trials) = Results::with_trials(2);
+    results.writer.apply(&life(1, trials[1].id)).unwrap();
+    let put = results.writer.put_sweep(&sweep("other"), &[trial(7), trial(1)], false).unwrap();
+    assert_eq!(put, Put { added: 2, kept: 0, dropped: 0 });
+    let reader = results.writer.reader();
+    assert_eq!(reader.counts("other").unwrap(), Counts { waiting: 1, complete: 1, ..Counts::default() });
+    assert_eq!(reader.trials("other").unwrap()[1].evaluation, reader.trials("demo").unwrap()[1].evaluation);
+    assert_eq!(reader.find_trial(&trials[1].id.to_string()).unwrap().sweeps, ["demo", "other"]);
+    let sweeps = reader.sweeps().unwrap();
+    let names: Vec<_> = sweeps.iter().map(|sweep| (sweep.name.as_str(), sweep.counts.total())).collect();
+    assert_eq!(names, [("demo", 2), ("other", 2)]);
+
+    results.writer.put_sweep(&sweep("demo"), &[], true).unwrap();
+    assert_eq!(results.writer.reader().counts("other").unwrap().complete, 1, "leaving one sweep is not leaving both");
+}
+
+#[test]
+fn a_trial_given_twice_leaves_the_sweep_as_it_was() {
+    let (mut results, _) = Results::with_trials(1);
+    let refused = results.writer.put_sweep(&sweep("demo"), &[trial(4), trial(4)], false);
+    assert!(matches!(refused, Err(StoreError::Inconsistent(_))));
+    assert_eq!(order(&results, "demo"), [(0, 0)]);
+}
+
+#[test]
+fn an_unknown_sweep_comes_with_names_that_are_near() {
+    let mut results = Results::new();
+    for name in ["cifar10-small", "cifar10-large", "shapes"] {
+        results.writer.put_sweep(&sweep(name), &[], false).unwrap();
+    }
+    let near = |name: &str| match results.writer.reader().sweep(name) {
+        Err(StoreError::UnknownSweep { near, .. }) => near,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(near("shape"), ["shapes"]);
+    assert_eq!(near("cifar10"), ["cifar10-large", "cifar10-small"]);
+    assert_eq!(near("zebra"), Vec::<String>::new());
+    let reader = results.writer.reader();
+    let unknown = |result: Result<(), StoreError>| matches!(result, Err(StoreError::UnknownSweep { .. }));
+    assert!(unknown(reader.counts("shape").map(drop)));
+    assert!(unknown(reader.trials("shape").map(drop)));
+    assert!(unknown(reader.restore("shape").map(drop)));
+    assert!(unknown(results.writer.retry("shape", &[TrialState::Failed], None).map(drop)));
+}
+
+#[test]
+fn a_retry_lets_trials_wait_and_forgives_their_failures() {
+    let (mut results, trials) = Results::with_trials(4);
+    let [memory, lost, cancelled, fine] = [0, 1, 2, 3].map(|number: usize| trials[number].id);
+    let (out_of_memory, worker_lost) = (FailureKind::OutOfMemory, FailureKind::WorkerLost);
+    results
+        .writer
+        .apply(&[
+            started(1, memory),
+            failed(1, memory, worker_lost, TrialState::Waiting),
+            started(2, memory),
+            failed(2, memory, out_of_memory, TrialState::Failed),
+            started(3, lost),
+            failed(3, lost, worker_lost, TrialState::Failed),
+            Record::State { trial: cancelled, state: TrialState::Cancelled },
+            started(4, fine),
+            failed(4, fine, worker_lost, TrialState::Waiting),
+        ])
+        .unwrap();
+    let failures = |results: &Results| {
+        results.writer.reader().restore("demo").unwrap().into_iter().map(|row| row.failures).collect::<Vec<_>>()
+    };
+    assert_eq!(failures(&results), [vec![worker_lost, out_of_memory], vec![worker_lost], vec![], vec![worker_lost]]);
+
+    let both = [TrialState::Failed, TrialState::Cancelled];
+    assert_eq!(results.writer.retry("demo", &both, Some(FailureKind::Diverged)).unwrap(), 0);
+    assert_eq!(results.writer.retry("demo", &both, Some(out_of_memory)).unwrap(), 1);
+    assert_eq!((results.state(0), results.state(1)), (TrialState::Waiting, TrialState::Failed));
+    assert_eq!(results.writer.retry("demo", &both, None).unwrap(), 2);
+    assert_eq!(results.writer.retry("demo", &both, None).unwrap(), 0);
+    assert_eq!(results.writer.reader().counts("demo").unwrap().waiting, 4);
+    assert_eq!(failures(&results), [vec![], vec![], vec![], vec![worker_lost]], "nobody asked for the fourth");
+
+    results.writer.apply(&[started(5, lost), failed(5, lost, out_of_memory, TrialState::Waiting)]).unwrap();
+    assert_eq!(failures(&results)[1], [out_of_memory], "new failures count");
+    results.writer.apply(&[started(6, lost), epoch(6, lost, 1), completed(6, lost)]).unwrap();
+    let refused = results.writer.retry("demo", &[TrialState::Complete], None);
+    assert!(matches!(refused, Err(StoreError::Inconsistent(_))));
+}
+
+#[test]
+fn a_retry_leaves_the_trials_of_other_sweeps() {
+    let (mut results, trials) = Results::with_trials(1);
+    results.writer.put_sweep(&sweep("other"), &[trial(8)], false).unwrap();
+    let cancel = |trial| Record::State { trial, state: TrialState::Cancelled };
+    results.writer.apply(&[cancel(trials[0].id), cancel(trial(8).id)]).unwrap();
+    assert_eq!(results.writer.retry("other", &[TrialState::Cancelled], None).unwrap(), 1);
+    assert_eq!(results.state(0), TrialState::Cancelled);
+}
+
+#[test]
+fn a_trial_is_found_by_the_beginning_of_its_id() {
+    let mut results = Results::new();
+    let named = |text: &str| Trial { id: text.parse::<TrialId>().unwrap(), ..trial(0) };
+    let ids = [
+        "abcd0000000000000000000000000000",
+        "abcdffffffffffffffffffffffffffff",
+        "abce0000000000000000000000000000",
+        "ffffffffffffffffffffffffffffffff",
+    ];
+    results.writer.put_sweep(&sweep("demo"), &ids.map(named), false).unwrap();
+    let find = |prefix: &str| results.writer.reader().find_trial(prefix);
+    assert_eq!(find("abce").unwrap().row.trial.to_string(), ids[2]);
+    assert_eq!(find("ABCDF").unwrap().row.trial.to_string(), ids[1]);
+    assert_eq!(find("ffff").unwrap().row.position, 3);
+    assert_eq!(find(ids[0]).unwrap().row.trial.to_string(), ids[0]);
+    let Err(StoreError::AmbiguousTrial { prefix, matches }) = find("abcd") else { panic!("abcd is ambiguous") };
+    assert_eq!((prefix.as_str(), &matches[..]), ("abcd", &[ids[0].to_owned(), ids[1].to_owned()][..]));
+    let too_long = ids[0].to_owned() + "0";
+    for unknown in ["abc", "", "1234", "abcg", "+bcd", "ab d", "äöüß", &too_long] {
+        assert!(matches!(find(unknown), Err(StoreError::UnknownTrial { .. })), "{unknown}");
+    }
+}
