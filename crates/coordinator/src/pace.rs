@@ -1,0 +1,81 @@
+//! How long a sweep will take from here, by the epochs that it has finished.
+
+use frostline_sweep::trial::TrialSpec;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Seconds an epoch takes, apart for trials that freeze differently: one of a fully frozen trial may take a hundredth of
+/// one that trains the whole network.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    measured: BTreeMap<u32, Mean>,
+    overall: Mean,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn get(self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+}
+
+/// How many epochs these trials have, by frozen layers.
+pub(crate) fn epochs<'a>(specs: impl Iterator<Item = &'a TrialSpec>) -> BTreeMap<u32, u64> {
+    let mut epochs = BTreeMap::new();
+    for TrialSpec { parameters, .. } in specs {
+        *epochs.entry(parameters.frozen_layers).or_default() += u64::from(parameters.epochs);
+    }
+    epochs
+}
+
+impl Pace {
+    pub(crate) fn add(&mut self, frozen_layers: u32, seconds: f64) {
+        self.measured.entry(frozen_layers).or_default().add(seconds);
+        self.overall.add(seconds);
+    }
+
+    /// Time left for `epochs` (by frozen layers) on `workers` at a time. None before the first epoch is measured.
+    ///
+    /// The mean epoch of trials that freeze as deep, else of all trials, summed up and divided by the workers.
+    pub(crate) fn time_left(&self, epochs: &BTreeMap<u32, u64>, workers: usize) -> Option<Duration> {
+        let overall = self.overall.get()?;
+        let seconds = |frozen| self.measured.get(frozen).copied().and_then(Mean::get).unwrap_or(overall);
+        let work: f64 = epochs.iter().map(|(frozen, count)| seconds(frozen) * *count as f64).sum();
+        Duration::try_from_secs_f64(work / workers.max(1) as f64).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_known_before_the_first_epoch() {
+        assert_eq!(Pace::default().time_left(&BTreeMap::from([(0, 10)]), 1), None);
+    }
+
+    #[test]
+    fn each_depth_counts_by_its_own_epochs_and_an_unseen_one_by_the_mean_of_all() {
+        let mut pace = Pace::default();
+        for (frozen, seconds) in [(0, 9.0), (0, 11.0), (513, 1.0), (513, 1.0)] {
+            pace.add(frozen, seconds);
+        }
+        let left = |epochs: &[(u32, u64)], workers| {
+            pace.time_left(&epochs.iter().copied().collect(), workers).unwrap().as_secs_f64()
+        };
+        assert_eq!(left(&[(0, 3), (513, 10)], 1), 40.0);
+        assert_eq!(left(&[(0, 3), (513, 10)], 2), 20.0);
+        assert_eq!(left(&[(256, 2)], 1), 11.0);
+        assert_eq!(left(&[], 1), 0.0);
+    }
+}
