@@ -1,5 +1,5 @@
 //! Checkpoints of a trial under way: one file, replaced after every epoch, so that another attempt goes on where this
-//! one was lost, with the same numbers to the bit.
+//! one was lost, with the same numbers to the bit. The coordinator removes them once the trial's outcome is committed.
 
 use crate::error::TrainingError;
 use frostline_sweep::outcome::EpochMetrics;
@@ -8,10 +8,17 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const MAGIC: &[u8; 8] = b"FROSTCK1";
 const DIGEST: usize = 32;
+
+/// Extensions of a checkpoint that is being written, and of the one before the newest.
+const WRITING: &str = "writing";
+const BEFORE: &str = "before.checkpoint";
+
+/// Bytes of a float32.
+const ELEMENT: usize = 4;
 
 /// Everything that the epochs so far have left behind.
 pub struct Progress {
@@ -37,22 +44,24 @@ struct Header {
     statistics: Vec<i64>,
 }
 
-/// Where the checkpoint of a trial lies.
+/// Where the checkpoint of a trial lies. Everything that belongs to it begins with the trial's id and a point.
 pub fn path(folder: &Path, trial: TrialId) -> PathBuf {
     folder.join(format!("{trial}.checkpoint"))
 }
 
-/// Removes a trial's checkpoint, once the trial needs it no more.
-pub fn remove(folder: &Path, trial: TrialId) {
-    // Absent is what is wanted; anything else costs disk only, and the next clearing tries again.
-    let _ = fs::remove_file(path(folder, trial));
-}
-
-/// Replaces the checkpoint: written aside, synced, renamed.
+/// Replaces the checkpoint: written aside, synced, renamed. The one before stays, for the case that the new one turns
+/// out to be damaged.
 pub fn save(path: &Path, progress: &Progress, spec: &TrialSpec) -> Result<(), TrainingError> {
-    let aside = path.with_extension("writing");
-    let written = write(&aside, progress, spec).and_then(|()| fs::rename(&aside, path));
-    written.map_err(|source| TrainingError::File { action: "write", path: path.to_owned(), source })
+    let replace = || {
+        let aside = path.with_extension(WRITING);
+        write(&aside, progress, spec)?;
+        match fs::rename(path, path.with_extension(BEFORE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::rename(&aside, path)
+    };
+    replace().map_err(|source| TrainingError::File { action: "write", path: path.to_owned(), source })
 }
 
 fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
@@ -85,16 +94,23 @@ fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
 }
 
 fn bytes_of(tensor: &Tensor) -> Vec<u8> {
-    let tensor = tensor.to_device(Device::Cpu).contiguous().view([-1]);
-    Vec::<f32>::try_from(&tensor)
-        .expect("checkpoints hold float32")
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    debug_assert_eq!(tensor.kind(), Kind::Float, "checkpoints hold float32");
+    let mut bytes = vec![0; tensor.numel() * ELEMENT];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
 }
 
-/// Reads a checkpoint; none where there is none, or where it is damaged or of another trial, which is said in the log.
+/// Reads a trial's checkpoint, or the one before where it is damaged; none where there is neither, so that the trial
+/// begins anew. What is damaged is said in the log.
 pub fn load(path: &Path, spec: &TrialSpec) -> Result<Option<Progress>, TrainingError> {
+    Ok(match load_one(path, spec)? {
+        Some(progress) => Some(progress),
+        None => load_one(&path.with_extension(BEFORE), spec)?,
+    })
+}
+
+fn load_one(path: &Path, spec: &TrialSpec) -> Result<Option<Progress>, TrainingError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -102,7 +118,7 @@ pub fn load(path: &Path, spec: &TrialSpec) -> Result<Option<Progress>, TrainingE
     };
     let progress = parse(&bytes, spec);
     if progress.is_none() {
-        tracing::warn!("the checkpoint {} is damaged: starting from the beginning", path.display());
+        tracing::warn!("the checkpoint {} is damaged or of another trial: passed over", path.display());
     }
     Ok(progress)
 }
@@ -121,14 +137,63 @@ fn parse(bytes: &[u8], spec: &TrialSpec) -> Option<Progress> {
         return None;
     }
     let mut take = |elements: i64| {
-        let (bytes, after) = rest.split_at_checked(usize::try_from(elements).ok()? * 4)?;
+        let (bytes, after) = rest.split_at_checked(usize::try_from(elements).ok()?.checked_mul(ELEMENT)?)?;
         rest = after;
-        let values: Vec<f32> =
-            bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
-        Some(Tensor::from_slice(&values))
+        Some(Tensor::from_data_size(bytes, &[elements], Kind::Float))
     };
     let values = take(header.values)?;
     let moments = (0..header.moments).map(|_| take(header.values)).collect::<Option<Vec<_>>>()?;
     let statistics = header.statistics.iter().map(|&elements| take(elements)).collect::<Option<Vec<_>>>()?;
     Some(Progress { history: header.history, step: header.step, values, moments, statistics })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_sweep::definition::Definition;
+    use frostline_sweep::expand::Sources;
+    use frostline_sweep::trial::WeightsIdentity;
+
+    fn spec() -> TrialSpec {
+        let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_lite0\"\n\
+            weights = \"random\"\n[train]\nfrozen_layers = \"all\"\n";
+        let definition = Definition::parse("x.toml", text, &[]).unwrap();
+        let sources = Sources { data_digest: "d".into(), weights: WeightsIdentity::Random };
+        definition.expand(&sources).remove(0).spec
+    }
+
+    fn progress(step: u64) -> Progress {
+        let values = Tensor::from_slice(&[step as f32, 2.5]);
+        Progress {
+            history: Vec::new(),
+            step,
+            moments: vec![values.zeros_like()],
+            statistics: vec![values.ones_like()],
+            values,
+        }
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = spec();
+        let path = path(folder.path(), spec.id());
+        let step = || load(&path, &spec).unwrap().map(|progress| progress.step);
+        let damage = |path: &Path| {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[20] ^= 1;
+            fs::write(path, bytes).unwrap();
+        };
+        assert_eq!(step(), None);
+        save(&path, &progress(1), &spec).unwrap();
+        save(&path, &progress(2), &spec).unwrap();
+        assert_eq!(step(), Some(2));
+        damage(&path);
+        assert_eq!(step(), Some(1));
+        // A crash between the two renamings leaves the one before alone.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(step(), Some(1));
+        damage(&path.with_extension(BEFORE));
+        assert_eq!(step(), None);
+    }
 }

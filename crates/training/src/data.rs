@@ -96,10 +96,6 @@ impl Images {
         self.labels.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
     /// `[n]`, int64, as the loss wants them.
     pub fn label_tensor(&self) -> Tensor {
         Tensor::from_slice(&self.labels).to_kind(Kind::Int64)

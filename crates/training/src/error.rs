@@ -1,6 +1,7 @@
 //! Why training or filling ended without a result.
 
 use crate::backbone::WeightsError;
+use frostline_assets::checkpoint::CheckpointError;
 use frostline_assets::cifar10::DataError;
 use frostline_sweep::outcome::FailureKind;
 use std::path::PathBuf;
@@ -11,6 +12,14 @@ pub enum TrainingError {
     Data(#[from] DataError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the kept model {} {what}; run its trial again in another results folder", path.display())]
+    KeptModel { path: PathBuf, what: String },
+    #[error("{0}")]
+    Layout(String),
+    #[error("layer {layer} is not there: {backbone} has layers 0 to {last}, and `last`")]
+    NoLayer { layer: u32, backbone: &'static str, last: u32 },
     #[error("the assignment needs {0}, and the coordinator named no place for it")]
     NoPlace(&'static str),
     #[error("unknown backbone `{0}`")]
@@ -28,12 +37,17 @@ pub enum TrainingError {
 impl TrainingError {
     pub fn kind(&self) -> FailureKind {
         match self {
-            TrainingError::Data(_) | TrainingError::Weights(_) => FailureKind::BadData,
+            TrainingError::Data(_)
+            | TrainingError::Weights(_)
+            | TrainingError::Checkpoint(_)
+            | TrainingError::KeptModel { .. } => FailureKind::BadData,
             TrainingError::Diverged { .. } => FailureKind::Diverged,
             TrainingError::Libtorch(error) if is_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
             TrainingError::NoPlace(_)
             | TrainingError::UnknownBackbone(_)
             | TrainingError::Impossible(_)
+            | TrainingError::Layout(_)
+            | TrainingError::NoLayer { .. }
             | TrainingError::File { .. }
             | TrainingError::Libtorch(_) => FailureKind::Internal,
         }

@@ -20,9 +20,9 @@ impl Head {
         Head { widths: widths.collect(), dropout: dropout.to_vec() }
     }
 
-    /// Names of the parameters, as [`Self::initial`] orders them.
-    pub fn names(&self) -> Vec<String> {
-        (0..self.widths.len() - 1).flat_map(|i| [format!("head.{i}.weight"), format!("head.{i}.bias")]).collect()
+    /// Shapes of weight and bias of each layer in turn.
+    pub fn shapes(&self) -> Vec<Vec<i64>> {
+        self.widths.windows(2).flat_map(|pair| [vec![pair[1], pair[0]], vec![pair[1]]]).collect()
     }
 
     /// Keras' initial values: weights (`[out, in]`) from Glorot uniform, biases zero.
@@ -85,6 +85,5 @@ mod tests {
         assert_ne!(head.forward(&parameters, &input, true), head.forward(&parameters, &input, false));
         let hidden = input.linear(&parameters[0], Some(&parameters[1])).relu();
         assert_eq!(head.forward(&parameters, &input, false), hidden.linear(&parameters[2], Some(&parameters[3])));
-        assert_eq!(head.names(), ["head.0.weight", "head.0.bias", "head.1.weight", "head.1.bias"]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a network is fed with: images to prepare, or features of a cut.
 
-use crate::backbone::{Conventions, Network};
+use crate::backbone::{Conventions, Network, prepare};
 use crate::data::{Images, Pool, indices};
 use crate::features::CachedFeatures;
 use std::rc::Rc;
@@ -33,7 +33,7 @@ impl Input {
             Source::Images { conventions, size, kind } => {
                 let pixels = images.pixels.index_select(0, &index);
                 let pixels = select_views(pixels, views, |pixels| pixels.flip([3]));
-                conventions.prepare(&pixels, *size, self.device, *kind)
+                prepare(conventions, &pixels, *size, self.device, *kind)
             }
             Source::Features(features) => {
                 let pool = features.pool(pool);

@@ -4,7 +4,8 @@
 //! and folds both bias corrections into the rate; Keras' RMSProp adds epsilon inside the root. Sources:
 //! `keras/src/optimizers/{adam,rmsprop,sgd,adamw}.py` of Keras 3, Kingma & Ba 2014 (arXiv:1412.6980).
 
-use frostline_sweep::trial::{Optimizer as Rule, Parameters};
+use crate::fused;
+use frostline_sweep::trial::{Optimizer as Rule, Parameters, Recipe};
 use tch::Tensor;
 
 const ADAM_BETA_1: f64 = 0.9;
@@ -16,21 +17,23 @@ const EPSILON: f64 = 1e-7;
 pub struct Optimizer {
     rule: Rule,
     step: u64,
-    /// Tensors of the buffer's shape: Adam's two moments, RMSProp's mean square.
+    /// Tensors of the buffer's shape: Adam's two moments, RMSProp's mean square, SGD's velocity.
     moments: Vec<Tensor>,
+    recipe: Recipe,
 }
 
 impl Optimizer {
     /// Ready for the first step on `values`, `[n]`.
     pub fn new(parameters: &Parameters, values: &Tensor) -> Optimizer {
         let moments = match parameters.optimizer {
-            Rule::Adam => 2,
-            Rule::Rmsprop => 1,
+            Rule::Adam | Rule::Adamw => 2,
+            Rule::Rmsprop | Rule::Sgd => 1,
         };
         Optimizer {
             rule: parameters.optimizer,
             step: 0,
             moments: (0..moments).map(|_| values.zeros_like()).collect(),
+            recipe: parameters.recipe.clone(),
         }
     }
 
@@ -39,10 +42,24 @@ impl Optimizer {
         self.step += 1;
         let _guard = tch::no_grad_guard();
         let mut values = values.shallow_clone();
+        let clipped = (self.recipe.clip_norm > 0.0).then(|| clip(gradients, self.recipe.clip_norm));
+        let gradients = clipped.as_ref().unwrap_or(gradients);
+        if self.recipe.weight_decay > 0.0 {
+            let _ = values.g_mul_scalar_(1.0 - self.recipe.weight_decay * learning_rate);
+        }
+        let in_one_pass = fused::applies(&[&values, gradients]);
         match (self.rule, &mut self.moments[..]) {
-            (Rule::Adam, [first, second]) => {
-                let step = self.step as f64;
-                let rate = learning_rate * (1.0 - ADAM_BETA_2.powf(step)).sqrt() / (1.0 - ADAM_BETA_1.powf(step));
+            (Rule::Adam | Rule::Adamw, [first, second]) if in_one_pass => {
+                let rate = learning_rate * bias_correction(self.step);
+                let betas = [ADAM_BETA_1 as f32, ADAM_BETA_2 as f32];
+                fused::adam(&mut values, gradients, first, second, betas, rate as f32, EPSILON as f32);
+            }
+            (Rule::Rmsprop, [square]) if in_one_pass => {
+                let (rho, epsilon) = (RMSPROP_RHO as f32, EPSILON as f32);
+                fused::rmsprop(&mut values, gradients, square, rho, learning_rate as f32, epsilon);
+            }
+            (Rule::Adam | Rule::Adamw, [first, second]) => {
+                let rate = learning_rate * bias_correction(self.step);
                 let _ = first.lerp_(gradients, 1.0 - ADAM_BETA_1);
                 let _ = second.g_mul_scalar_(ADAM_BETA_2);
                 *second = second.addcmul_(gradients, &(gradients * (1.0 - ADAM_BETA_2)));
@@ -54,6 +71,11 @@ impl Optimizer {
                 *mean_square = mean_square.addcmul_(gradients, &(gradients * (1.0 - RMSPROP_RHO)));
                 let scale = (&*mean_square + EPSILON).rsqrt_();
                 let _ = values.addcmul_(&(gradients * -learning_rate), &scale);
+            }
+            (Rule::Sgd, [velocity]) => {
+                let _ = velocity.g_mul_scalar_(self.recipe.momentum);
+                let _ = velocity.g_add_(&(gradients * -learning_rate));
+                let _ = values.g_add_(velocity);
             }
             _ => unreachable!("`new` makes as many moments as the rule has"),
         }
@@ -75,5 +97,46 @@ impl Optimizer {
             }
         }
         fits
+    }
+}
+
+/// Both of Adam's corrections for moments that start at zero, as one factor of the rate.
+fn bias_correction(step: u64) -> f64 {
+    let step = step as f64;
+    (1.0 - ADAM_BETA_2.powf(step)).sqrt() / (1.0 - ADAM_BETA_1.powf(step))
+}
+
+/// `gradients` scaled down where their norm is above `most`; Keras' `global_clipnorm`.
+fn clip(gradients: &Tensor, most: f64) -> Tensor {
+    let norm = gradients.norm();
+    gradients * (norm.clamp_min(most).reciprocal() * most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// The same steps in float64, which goes the other way.
+    #[test]
+    fn one_pass_takes_the_steps_of_the_tensor_operations() {
+        for rule in [Rule::Adam, Rule::Rmsprop] {
+            let start = Tensor::arange(700_000, (Kind::Float, Device::Cpu)).sin();
+            let (mut fused, mut plain) = (optimizer(rule, &start), optimizer(rule, &start.to_kind(Kind::Double)));
+            let (values, exact) = (start.copy(), start.to_kind(Kind::Double));
+            for step in 1..=3 {
+                let gradients = (&start * f64::from(step)).cos() * 0.1;
+                fused.step(&values, &gradients, 1e-2);
+                plain.step(&exact, &gradients.to_kind(Kind::Double), 1e-2);
+            }
+            let difference = (values.to_kind(Kind::Double) - &exact).norm() / (exact - start).norm();
+            assert!(difference.double_value(&[]) < 1e-5, "{rule:?}: {difference}");
+        }
+    }
+
+    fn optimizer(rule: Rule, values: &Tensor) -> Optimizer {
+        let moments = if rule == Rule::Adam { 2 } else { 1 };
+        let moments = (0..moments).map(|_| values.zeros_like()).collect();
+        Optimizer { rule, step: 0, moments, recipe: Recipe::default() }
     }
 }

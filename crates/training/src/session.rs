@@ -1,18 +1,19 @@
 //! A worker's warm state: data, backbones and mapped features stay in memory from one assignment to the next.
 
 use crate::backbone::{Backbone, Source as WeightsSource};
-use crate::checkpoint;
 use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
 use crate::input::{Input, Source};
+use crate::memory;
+use crate::model;
 use crate::trainer::{Ended, Observer, Stop, Trainer};
 use frostline_assets::checkpoint as weights_file;
 use frostline_sweep::backbone;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 use tch::{Device, Kind};
@@ -21,7 +22,7 @@ use tch::{Device, Kind};
 const RANDOM_WEIGHTS_SEED: u64 = 0;
 
 /// Images in a batch while a cache is filled; fixed, since it is part of the arithmetic.
-const FILL_BATCH: usize = 50;
+pub(crate) const FILL_BATCH: usize = 50;
 
 /// Where things lie on this machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Places {
     pub weights: Option<PathBuf>,
     pub features: PathBuf,
     pub checkpoints: PathBuf,
+    /// Folder of the trained models; none where they are not kept.
+    pub models: Option<PathBuf>,
 }
 
 /// What a fill has done.
@@ -55,7 +58,9 @@ pub struct Session {
 }
 
 impl Session {
+    /// Also makes the process keep freed memory, see [`memory::keep_freed`].
     pub fn new(device: Device, places: Places) -> Session {
+        memory::keep_freed();
         Session { device, places, data: None, backbone: None, features: None }
     }
 
@@ -76,9 +81,11 @@ impl Session {
             }
             None => self.images(&backbone, spec.data.image_size, spec.parameters.precision),
         };
-        let ended = Trainer::new(spec, &data, input, network).run(&self.places.checkpoints, observer)?;
-        if matches!(ended, Ended::Complete(_)) {
-            checkpoint::remove(&self.places.checkpoints, spec.id());
+        let mut trainer = Trainer::new(spec, &data, input, network);
+        let ended = trainer.run(&self.places.checkpoints, observer)?;
+        // Before the completion is reported: a trial that counts as complete has its model.
+        if let (Ended::Complete(_), Some(folder)) = (&ended, &self.places.models) {
+            model::save(folder, spec.id(), trainer.trained())?;
         }
         Ok(ended)
     }
@@ -163,19 +170,7 @@ impl Session {
         {
             return Ok(Rc::clone(backbone));
         }
-        let architecture =
-            backbone::find(&model.backbone).ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
-        let kind = kind(precision);
-        let backbone = match &model.weights {
-            WeightsIdentity::Random => {
-                Backbone::load(architecture, WeightsSource::Random(RANDOM_WEIGHTS_SEED), self.device, kind)?
-            }
-            WeightsIdentity::File(_) => {
-                let path = self.places.weights.as_ref().ok_or(TrainingError::NoPlace("a weights file"))?;
-                let file = weights_file::open(path).map_err(crate::backbone::WeightsError::from)?;
-                Backbone::load(architecture, WeightsSource::Checkpoint(&file), self.device, kind)?
-            }
-        };
+        let backbone = load_backbone(model, self.places.weights.as_deref(), self.device, kind(precision))?;
         let backbone = Rc::new(backbone);
         self.backbone = Some((model.clone(), precision, Rc::clone(&backbone)));
         Ok(backbone)
@@ -214,7 +209,27 @@ impl Session {
     }
 }
 
-fn kind(precision: Precision) -> Kind {
+/// The pretrained network of `model`; `weights` is the file that it names, if it names one.
+pub(crate) fn load_backbone(
+    model: &ModelSpec,
+    weights: Option<&Path>,
+    device: Device,
+    kind: Kind,
+) -> Result<Backbone, TrainingError> {
+    let architecture =
+        backbone::find(&model.backbone).ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
+    match &model.weights {
+        WeightsIdentity::Random => {
+            Ok(Backbone::load(architecture, WeightsSource::Random(RANDOM_WEIGHTS_SEED), device, kind)?)
+        }
+        WeightsIdentity::File(_) => {
+            let file = weights_file::open(weights.ok_or(TrainingError::NoPlace("a weights file"))?)?;
+            Ok(Backbone::load(architecture, WeightsSource::Checkpoint(&file), device, kind)?)
+        }
+    }
+}
+
+pub(crate) fn kind(precision: Precision) -> Kind {
     match precision {
         Precision::Float32 => Kind::Float,
         Precision::Bfloat16 => Kind::BFloat16,

@@ -9,6 +9,7 @@ use crate::flat::FlatParameters;
 use crate::head::Head;
 use crate::input::Input;
 use crate::memory;
+use crate::model;
 use crate::optimizer::Optimizer;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::trial::{Augment, TrialSpec};
@@ -16,10 +17,13 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use std::path::Path;
 use std::time::Instant;
-use tch::{Kind, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 /// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
-const EVALUATION_BATCH: usize = 250;
+pub(crate) const EVALUATION_BATCH: usize = 250;
+
+/// libtorch's own mark for images that do not count; no label has it.
+const IGNORED_LABEL: i64 = -100;
 
 /// Who hears of a trial's progress and may end it.
 pub trait Observer {
@@ -122,6 +126,7 @@ impl<'a> Trainer<'a> {
         let mut correct = Tensor::zeros([], (Kind::Int64, device));
         let batches = order.chunks(parameters.batch_size as usize);
         let steps = batches.len() as u64;
+        let mut learning_rate = parameters.learning_rate;
         for (step, chosen) in batches.enumerate() {
             if observer.should_stop() == Stop::Now {
                 return Ok(None);
@@ -132,9 +137,11 @@ impl<'a> Trainer<'a> {
             let batch = self.input.batch(Pool::Train, &self.data.train, chosen, views.as_deref());
             let truth = labels.index_select(0, &crate::data::indices(chosen)).to_device(device);
             let scores = self.scores(&batch, true);
-            let loss = scores.cross_entropy_for_logits(&truth);
+            let smoothing = parameters.recipe.label_smoothing;
+            let loss = scores.cross_entropy_loss::<Tensor>(&truth, None, Reduction::Mean, IGNORED_LABEL, smoothing);
             loss.backward();
-            self.optimizer.step(self.flat.values(), self.flat.gradients(), parameters.learning_rate);
+            learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step as u64, steps);
+            self.optimizer.step(self.flat.values(), self.flat.gradients(), learning_rate);
             self.flat.zero_gradients();
             tch::no_grad(|| {
                 loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
@@ -146,7 +153,7 @@ impl<'a> Trainer<'a> {
         let train_seconds = started.elapsed().as_secs_f64();
         let validation = self.evaluate(self.division.validation_pool, &self.division.validation);
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
-            return Err(TrainingError::Diverged { epoch, loss, learning_rate: parameters.learning_rate });
+            return Err(TrainingError::Diverged { epoch, loss, learning_rate });
         }
         Ok(Some(EpochMetrics {
             epoch,
@@ -154,7 +161,7 @@ impl<'a> Trainer<'a> {
             train_accuracy: correct.int64_value(&[]) as f64 / images,
             val_loss: validation.loss,
             val_accuracy: validation.accuracy,
-            learning_rate: parameters.learning_rate,
+            learning_rate,
             seconds: started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
             peak_memory: memory::peak_resident(),
@@ -187,6 +194,18 @@ impl<'a> Trainer<'a> {
         measured.loss /= chosen.len() as f64;
         measured.accuracy = f64::from(correct) / chosen.len() as f64;
         measured
+    }
+
+    /// Everything that differs from the pretrained start, by its name in a kept model.
+    pub(crate) fn trained(&self) -> Vec<(String, Tensor)> {
+        let network = &self.network;
+        let names = model::head_names(self.head_leaves).chain(network.trainable_names());
+        let leaves = self.flat.leaves().iter().map(Tensor::shallow_clone);
+        let statistics = network.statistic_names().into_iter().map(|name| {
+            let tensor = network.tensor(&name).shallow_clone();
+            (name, tensor)
+        });
+        names.zip(leaves).chain(statistics).collect()
     }
 
     fn progress(&self, history: &[EpochMetrics]) -> Progress {
@@ -235,3 +254,6 @@ impl Measured {
         self.confusion.iter().enumerate().map(row).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,10 @@ use frostline_sweep::backbone::{Activation, Block, BlockKind};
 use tch::{Kind, Tensor};
 
 /// Where a step of the network finds its parameters and learns how to behave.
-struct Pass<'a> {
-    network: &'a Network,
+pub(super) struct Pass<'a> {
+    pub(super) network: &'a Network,
     /// Layers that are not frozen use batch statistics, update the moving ones, and drop.
-    training: bool,
+    pub(super) training: bool,
 }
 
 impl Network {
@@ -106,15 +106,15 @@ impl Pass<'_> {
         self.network.tensors[&format!("{layer}.{part}")].to_kind(kind)
     }
 
-    fn activation(&self, x: Tensor) -> Tensor {
+    pub(super) fn activation(&self, x: Tensor) -> Tensor {
         // In place where no gradient needs the input: the tensor was made by the layer before.
         let mut x = x;
         let in_place = !x.requires_grad();
         match (self.network.shared.architecture.activation, in_place) {
             (Activation::Silu, true) => x.silu_(),
             (Activation::Silu, false) => x.silu(),
-            (Activation::Relu6, true) => x.clamp_(0.0, 6.0),
-            (Activation::Relu6, false) => x.clamp(0.0, 6.0),
+            (Activation::Relu6, true) => x.relu6_(),
+            (Activation::Relu6, false) => x.relu6(),
         }
     }
 
@@ -133,7 +133,14 @@ impl Pass<'_> {
         self.batch_normalization(norm, &x)
     }
 
-    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: i64, groups: i64) -> Tensor {
+    pub(super) fn convolve(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        stride: i64,
+        groups: i64,
+    ) -> Tensor {
         let kernel = weight.size()[2];
         let (height, width) = (x.size()[2], x.size()[3]);
         let (rows, columns) = match self.network.shared.conventions.padding {
@@ -149,7 +156,7 @@ impl Pass<'_> {
 
     /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: moving statistics keep `momentum` of their old value, and
     /// the moving variance takes up the batch's biased variance.
-    fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
+    pub(super) fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
         let part = |part: &str| &self.network.tensors[&format!("{layer}.{part}")];
         let (weight, bias, mean, variance) =
             (part("weight"), part("bias"), part("running_mean"), part("running_var"));
@@ -161,7 +168,7 @@ impl Pass<'_> {
         let (out, batch_mean, inverse) =
             x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
         tch::no_grad(|| {
-            let keep = 1.0 - self.network.shared.architecture.batch_norm_momentum;
+            let keep = 1.0 - self.network.shared.conventions.momentum;
             let batch_variance = inverse.pow_tensor_scalar(-2.0) - epsilon;
             let _ = mean.shallow_clone().lerp_(&batch_mean, keep);
             let _ = variance.shallow_clone().lerp_(&batch_variance, keep);

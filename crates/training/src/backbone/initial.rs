@@ -2,6 +2,8 @@
 
 use super::{Role, Slot};
 use frostline_sweep::backbone::{Architecture, LayerKind};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
@@ -35,16 +37,17 @@ fn convolution(slot: &Slot, kind: LayerKind, seed: u64) -> Tensor {
     let mut hasher = blake3::Hasher::new_derive_key("frostline 2026 initial weights");
     hasher.update(&seed.to_le_bytes());
     hasher.update(slot.name.as_bytes());
-    let mut word = [0; 8];
-    word.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    tch::manual_seed(i64::from_le_bytes(word));
+    // Not libtorch's own generator, which is one for the whole process and may change with its version.
+    let mut stream = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
     // The inverse of the normal distribution's error function, on the part between -2 and 2 deviations.
-    let bound = libm_erf(2.0 / std::f64::consts::SQRT_2);
-    let uniform = Tensor::rand(&slot.shape, (Kind::Double, Device::Cpu)) * (2.0 * bound) - bound;
-    (uniform.erfinv() * (std::f64::consts::SQRT_2 * deviation)).to_kind(Kind::Float)
+    let bound = erf(2.0 / std::f64::consts::SQRT_2);
+    let elements = slot.shape.iter().product::<i64>();
+    let uniform: Vec<f64> = (0..elements).map(|_| (2.0 * stream.random::<f64>() - 1.0) * bound).collect();
+    let normal = Tensor::from_slice(&uniform).erfinv() * (std::f64::consts::SQRT_2 * deviation);
+    normal.to_kind(Kind::Float).view(&slot.shape[..])
 }
 
-fn libm_erf(x: f64) -> f64 {
+fn erf(x: f64) -> f64 {
     Tensor::from(x).erf().double_value(&[])
 }
 

@@ -7,64 +7,17 @@
 mod convention;
 mod forward;
 mod initial;
-mod names;
+mod layer;
 
-pub use convention::{Conventions, Padding};
-pub use names::{Origin, WeightsError, check};
+pub use convention::prepare;
+pub use frostline_assets::layout::{Conventions, Origin, Padding, Role, Slot, WeightsError, check, slots};
 
 use frostline_assets::checkpoint::Checkpoint;
+use frostline_assets::layout::fit;
 use frostline_sweep::backbone::{Architecture, Block, LayerKind, Segment};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
-
-/// A parameter or moving statistic, as the architecture demands it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Slot {
-    pub name: String,
-    /// Keras' index of the layer that it belongs to.
-    pub layer: u32,
-    pub shape: Vec<i64>,
-    pub role: Role,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Trained by gradients.
-    Weight,
-    /// Moving mean or variance of a batch normalization.
-    Statistic,
-}
-
-/// Everything that `architecture` holds, in the order of its layers.
-pub fn slots(architecture: &Architecture) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    for layer in architecture.layers() {
-        let mut slot = |part: &str, shape: &[u32], role| {
-            let shape = shape.iter().map(|&size| i64::from(size)).collect();
-            slots.push(Slot { name: format!("{}.{part}", layer.name), layer: layer.index, shape, role });
-        };
-        match layer.kind {
-            LayerKind::Convolution { kernel, input, output, bias, .. } => {
-                slot("weight", &[output, input, kernel, kernel], Role::Weight);
-                if bias {
-                    slot("bias", &[output], Role::Weight);
-                }
-            }
-            LayerKind::DepthwiseConvolution { kernel, channels, .. } => {
-                slot("weight", &[channels, 1, kernel, kernel], Role::Weight);
-            }
-            LayerKind::BatchNormalization { channels } => {
-                slot("weight", &[channels], Role::Weight);
-                slot("bias", &[channels], Role::Weight);
-                slot("running_mean", &[channels], Role::Statistic);
-                slot("running_var", &[channels], Role::Statistic);
-            }
-            _ => {}
-        }
-    }
-    slots
-}
 
 /// What is the same for all trials of one backbone with one set of weights.
 pub struct Backbone {
@@ -105,7 +58,7 @@ impl Backbone {
         let slots = slots(architecture);
         let (conventions, tensors) = match source {
             Source::Random(seed) => (Conventions::keras(architecture), initial::random(architecture, &slots, seed)),
-            Source::Checkpoint(checkpoint) => names::read(architecture, &slots, checkpoint)?,
+            Source::Checkpoint(checkpoint) => read(architecture, checkpoint)?,
         };
         let tensors: HashMap<String, Tensor> =
             tensors.into_iter().map(|(name, tensor)| (name, channels_last(&tensor.to_device(device)))).collect();
@@ -173,6 +126,23 @@ impl Network {
     pub fn pooled_channels(&self) -> i64 {
         i64::from(self.shared.architecture.top_channels)
     }
+}
+
+/// Finds out which library's weights the file has, and takes from it what the network needs.
+fn read(
+    architecture: &'static Architecture,
+    checkpoint: &Checkpoint,
+) -> Result<(Conventions, HashMap<String, Tensor>), WeightsError> {
+    let fit = fit(architecture, checkpoint);
+    if !fit.is_complete() {
+        return Err(WeightsError::Mismatch(Box::new(fit)));
+    }
+    let mut tensors = HashMap::new();
+    for (index, slot) in fit.slots().iter().enumerate() {
+        let values = fit.values(checkpoint, index)?;
+        tensors.insert(slot.name.clone(), Tensor::from_slice(&values).view(&slot.shape[..]));
+    }
+    Ok((fit.conventions(), tensors))
 }
 
 /// The same values with channels-last strides, where the tensor has four dimensions.

@@ -1,0 +1,192 @@
+//! The output of one layer for the images of a split, written for other programs: `.npy` or safetensors.
+
+use crate::data::{Data, Pool};
+use crate::error::TrainingError;
+use crate::session::{FILL_BATCH as BATCH, load_backbone};
+use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// What to compute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extract {
+    pub model: ModelSpec,
+    /// The weights file; none for random weights.
+    pub weights: Option<PathBuf>,
+    pub images: Images,
+    /// Side in pixels that the images are resized to.
+    pub size: u32,
+    /// Index as Keras counts layers; none for the last one.
+    pub layer: Option<u32>,
+    /// Averages over height and width.
+    pub pool: bool,
+}
+
+/// The first images of a split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    pub dataset: Dataset,
+    /// Where the data set's files lie; none for drawn data.
+    pub folder: Option<PathBuf>,
+    /// The test images, else the training images.
+    pub test: bool,
+    /// None takes all.
+    pub limit: Option<usize>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extracted {
+    /// Keras' index and name of the layer.
+    pub layer: u32,
+    pub name: String,
+    /// `[n, channels, height, width]` or `[n, channels]`.
+    pub shape: Vec<i64>,
+}
+
+/// Writes the layer's output, float32 in channels-first order, to `out`; the format follows from the name's end. A
+/// safetensors file holds the images' classes too, as `labels`.
+///
+/// # Errors
+/// A layer that is not there, files that cannot be read or written.
+pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted, TrainingError> {
+    let format = Format::of(out)?;
+    let backbone = load_backbone(&wanted.model, wanted.weights.as_deref(), device, Kind::Float)?;
+    let architecture = backbone.architecture();
+    let layers = architecture.layers();
+    let last = layers.len() as u32 - 1;
+    let layer = wanted.layer.unwrap_or(last);
+    if layer > last {
+        return Err(TrainingError::NoLayer { layer, backbone: architecture.name, last });
+    }
+    let data = Data::load(&everything(wanted), wanted.images.folder.as_deref())?;
+    let images = data.pool(if wanted.images.test { Pool::Test } else { Pool::Train });
+    let count = wanted.images.limit.map_or(images.len(), |limit| images.len().min(limit));
+    let network = backbone.instance(architecture.layer_count());
+    let batch = |start: usize| {
+        let pixels = images.pixels.narrow(0, start as i64, BATCH.min(count - start) as i64);
+        let output = network.layer_output(&pixels, i64::from(wanted.size), layer, device);
+        let pooled = wanted.pool && output.dim() == 4;
+        if pooled { output.mean_dim([2i64, 3].as_slice(), false, Kind::Float) } else { output }
+    };
+    let first = batch(0);
+    let shape = [&[count as i64], &first.size()[1..]].concat();
+    let written = write(out, format, &shape, &images.labels[..count], || {
+        std::iter::once(first).chain((BATCH..count).step_by(BATCH).map(batch))
+    });
+    written.map_err(|source| TrainingError::File { action: "write", path: out.to_owned(), source })?;
+    Ok(Extracted { layer, name: layers[layer as usize].name.clone(), shape })
+}
+
+/// The data set without any limit; what does not concern its images is left at its default.
+fn everything(wanted: &Extract) -> DataSpec {
+    DataSpec {
+        dataset: wanted.images.dataset,
+        digest: String::new(),
+        validation: Validation::Test,
+        image_size: wanted.size,
+        augment: Augment::None,
+        train_limit: None,
+        test_limit: None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Npy,
+    Safetensors,
+}
+
+impl Format {
+    fn of(out: &Path) -> Result<Format, TrainingError> {
+        match out.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => Ok(Format::Npy),
+            Some("safetensors") => Ok(Format::Safetensors),
+            _ => {
+                let source = io::Error::new(io::ErrorKind::InvalidInput, "its name must end in .npy or .safetensors");
+                Err(TrainingError::File { action: "write", path: out.to_owned(), source })
+            }
+        }
+    }
+
+    /// What stands before the data.
+    fn header(self, shape: &[i64]) -> Vec<u8> {
+        match self {
+            Format::Npy => npy_header(shape),
+            Format::Safetensors => {
+                let end = 4 * shape.iter().product::<i64>();
+                let table = serde_json::json!({
+                    "features": { "dtype": "F32", "shape": shape, "data_offsets": [0, end] },
+                    "labels": { "dtype": "I64", "shape": [shape[0]], "data_offsets": [end, end + 8 * shape[0]] },
+                });
+                let mut table = table.to_string();
+                // The format wants its data aligned to 8 bytes.
+                table.extend(std::iter::repeat_n(' ', table.len().next_multiple_of(8) - table.len()));
+                [&(table.len() as u64).to_le_bytes(), table.as_bytes()].concat()
+            }
+        }
+    }
+}
+
+/// <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>, version 1.0: data begin at a multiple of 64.
+fn npy_header(shape: &[i64]) -> Vec<u8> {
+    let shape = shape.iter().map(|size| format!("{size},")).collect::<String>();
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    text.extend(std::iter::repeat_n(' ', length - text.len() - 1));
+    text.push('\n');
+    [b"\x93NUMPY\x01\x00", &(length as u16).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// Writes beside `out`, then renames.
+fn write<I: Iterator<Item = Tensor>>(
+    out: &Path,
+    format: Format,
+    shape: &[i64],
+    labels: &[u8],
+    batches: impl FnOnce() -> I,
+) -> io::Result<()> {
+    let mut aside = out.as_os_str().to_owned();
+    aside.push(".writing");
+    let aside = PathBuf::from(aside);
+    let file = BufWriter::with_capacity(1 << 20, File::create(&aside)?);
+    let fill = move || {
+        let mut file = file;
+        file.write_all(&format.header(shape))?;
+        for batch in batches() {
+            for value in crate::model::values(&batch) {
+                file.write_all(&value.to_le_bytes())?;
+            }
+        }
+        if format == Format::Safetensors {
+            for &label in labels {
+                file.write_all(&i64::from(label).to_le_bytes())?;
+            }
+        }
+        file.flush()
+    };
+    let written = fill().and_then(|()| fs::rename(&aside, out));
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_npy_header_is_aligned_and_names_the_shape() {
+        for shape in [&[8, 1280][..], &[1, 2, 3, 4], &[50_000, 1280, 4, 4]] {
+            let header = npy_header(shape);
+            assert_eq!(header.len() % 64, 0);
+            assert_eq!(usize::from(u16::from_le_bytes([header[8], header[9]])), header.len() - 10);
+            assert_eq!(header.last(), Some(&b'\n'));
+        }
+        let text = String::from_utf8_lossy(&npy_header(&[8, 1280])[10..]).into_owned();
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (8,1280,), }"), "{text}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Optimizer steps on the CPU in one pass over memory: a step reads and writes a few numbers for every parameter and
+//! computes next to nothing, so its time is that of the memory it touches.
+//!
+//! Each element's arithmetic is the same in every piece, so neither the number of threads nor the pieces change a bit.
+
+use std::thread::scope;
+use tch::{Device, Kind, Tensor};
+
+/// A thread gets this many elements at least: starting one takes as long as a step on tens of thousands.
+const ELEMENTS_A_THREAD: usize = 1 << 18;
+
+/// Whether the tensors of a step can be taken as slices.
+pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
+    let plain =
+        |tensor: &&Tensor| tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous();
+    tensors.iter().all(plain)
+}
+
+/// Adam: `values -= rate * first / (sqrt(second) + epsilon)` after both moments have moved.
+pub(crate) fn adam(
+    values: &mut Tensor,
+    gradients: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    [beta_1, beta_2]: [f32; 2],
+    rate: f32,
+    epsilon: f32,
+) {
+    let pieces = pieces(values.numel());
+    let gradients = elements(gradients).chunks(pieces);
+    let (first, second) = (elements_mut(first).chunks_mut(pieces), elements_mut(second).chunks_mut(pieces));
+    scope(|threads| {
+        let all = elements_mut(values).chunks_mut(pieces).zip(gradients).zip(first.zip(second));
+        let mut work = all.map(|((values, gradients), (first, second))| {
+            move || {
+                for (((value, gradient), first), second) in values.iter_mut().zip(gradients).zip(first).zip(second) {
+                    *first += (gradient - *first) * (1.0 - beta_1);
+                    *second = *second * beta_2 + gradient * gradient * (1.0 - beta_2);
+                    *value -= rate * *first / (second.sqrt() + epsilon);
+                }
+            }
+        });
+        let own = work.next();
+        work.for_each(|work| drop(threads.spawn(work)));
+        if let Some(own) = own {
+            own();
+        }
+    });
+}
+
+/// RMSProp: `values -= rate * gradient / sqrt(square + epsilon)` after the mean square has moved.
+pub(crate) fn rmsprop(
+    values: &mut Tensor,
+    gradients: &Tensor,
+    square: &mut Tensor,
+    rho: f32,
+    rate: f32,
+    epsilon: f32,
+) {
+    let pieces = pieces(values.numel());
+    let rest = elements(gradients).chunks(pieces).zip(elements_mut(square).chunks_mut(pieces));
+    scope(|threads| {
+        let mut work = elements_mut(values).chunks_mut(pieces).zip(rest).map(|(values, (gradients, square))| {
+            move || {
+                for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(square) {
+                    *square = *square * rho + gradient * gradient * (1.0 - rho);
+                    *value -= rate * gradient / (*square + epsilon).sqrt();
+                }
+            }
+        });
+        let own = work.next();
+        work.for_each(|work| drop(threads.spawn(work)));
+        if let Some(own) = own {
+            own();
+        }
+    });
+}
+
+/// Elements of a piece: one for each of libtorch's threads, unless that makes them too small.
+fn pieces(elements: usize) -> usize {
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+    elements.div_ceil(threads).max(ELEMENTS_A_THREAD)
+}
+
+fn elements(tensor: &Tensor) -> &[f32] {
+    assert!(applies(&[tensor]), "float32 in one piece of main memory");
+    // SAFETY: that many float32 lie there in one piece, for as long as the tensor is borrowed.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+fn elements_mut(tensor: &mut Tensor) -> &mut [f32] {
+    assert!(applies(&[tensor]), "float32 in one piece of main memory");
+    // SAFETY: as in `elements`. Other handles of the same memory exist (the network's parameters are views of it), but
+    // a session has one thread, and that is here.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
+}

@@ -1,0 +1,375 @@
+//! Whole trials through a [`Session`]: repeatable, the same from cached features, resumed without a trace.
+//!
+//! EfficientNet-Lite0 with random weights on the drawn data set, at sizes where a trial takes a second or two.
+
+use frostline_assets::shapes;
+use frostline_sweep::backbone::{self, Architecture};
+use frostline_sweep::features::FeatureSpec;
+use frostline_sweep::outcome::{EpochMetrics, Evaluation, FailureKind};
+use frostline_sweep::trial::{
+    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
+};
+use frostline_training::{Ended, Fill, Observer, Places, Session, Stop, features};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tch::Device;
+
+/// libtorch has one random generator a process, and a trial seeds it each epoch: one trial at a time.
+static LIBTORCH: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    tch::set_num_threads(1);
+    LIBTORCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps what is reported and asks to stop after so many epochs.
+#[derive(Default)]
+struct Listener {
+    epochs: Vec<EpochMetrics>,
+    stop_after: Option<usize>,
+    stop_now: bool,
+    progress: Vec<(u64, u64)>,
+}
+
+impl Observer for Listener {
+    fn epoch(&mut self, metrics: EpochMetrics) {
+        self.epochs.push(metrics);
+    }
+
+    fn progress(&mut self, done: u64, total: u64) {
+        self.progress.push((done, total));
+    }
+
+    fn should_stop(&self) -> Stop {
+        match self.stop_after {
+            _ if self.stop_now => Stop::Now,
+            Some(epochs) if self.epochs.len() >= epochs => Stop::AfterEpoch,
+            _ => Stop::No,
+        }
+    }
+}
+
+/// A folder of its own and a session in it.
+struct Bench {
+    folder: tempfile::TempDir,
+    session: Session,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let session = session_in(folder.path());
+        Bench { folder, session }
+    }
+
+    /// Removes the checkpoints, as the coordinator does once a trial's outcome is committed: the next training of the
+    /// same trial begins anew.
+    fn forget(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("checkpoints")).expect("a folder of checkpoints");
+    }
+
+    /// Trains to the end: every epoch and the evaluation, without what the clock and the memory measured.
+    fn complete(&mut self, spec: &TrialSpec, features: Option<&FeatureSpec>) -> (Vec<EpochMetrics>, Evaluation) {
+        let mut listener = Listener::default();
+        let ended = self.session.train(spec, features, &mut listener).expect("the trial trains");
+        self.forget();
+        let Ended::Complete(evaluation) = ended else { panic!("nobody asked to stop, and it ended with {ended:?}") };
+        (listener.epochs.into_iter().map(untimed).collect(), Evaluation { seconds: 0.0, ..evaluation })
+    }
+
+    /// The bytes of a cache folder's training and test files.
+    fn cached(&self, spec: &FeatureSpec) -> [Vec<u8>; 2] {
+        let folder = features::folder(&self.folder.path().join("features"), spec);
+        ["train", "test"].map(|pool| std::fs::read(folder.join(format!("{pool}.safetensors"))).expect("a cache file"))
+    }
+}
+
+fn session_in(folder: &Path) -> Session {
+    let places = Places {
+        data: None,
+        weights: None,
+        features: folder.join("features"),
+        checkpoints: folder.join("checkpoints"),
+        models: None,
+    };
+    Session::new(Device::Cpu, places)
+}
+
+fn untimed(metrics: EpochMetrics) -> EpochMetrics {
+    EpochMetrics { seconds: 0.0, images_per_second: 0.0, peak_memory: 0, ..metrics }
+}
+
+fn lite0() -> &'static Architecture {
+    backbone::find("efficientnet_lite0").expect("it is in the table")
+}
+
+/// Layers frozen up to the third layer of the block after cut 11: the cut lies before the frozen boundary.
+fn middle() -> u32 {
+    lite0().segments()[11].layers.start + 3
+}
+
+fn spec(frozen_layers: u32) -> TrialSpec {
+    TrialSpec {
+        data: DataSpec {
+            dataset: Dataset::Shapes,
+            digest: shapes::digest(),
+            validation: Validation::Share(0.2),
+            image_size: 32,
+            augment: Augment::None,
+            train_limit: Some(100),
+            test_limit: Some(50),
+        },
+        model: ModelSpec { backbone: lite0().name.to_owned(), weights: WeightsIdentity::Random },
+        parameters: Parameters {
+            frozen_layers,
+            head_units: vec![32],
+            head_dropout: vec![0.3],
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            recipe: Default::default(),
+            epochs: 2,
+            batch_size: 16,
+            precision: Precision::Float32,
+        },
+        seed: 7,
+    }
+}
+
+fn features_of(spec: &TrialSpec) -> FeatureSpec {
+    FeatureSpec::of(spec, lite0().cut_at(spec.parameters.frozen_layers))
+}
+
+#[test]
+fn metrics_are_complete_finite_and_repeat_to_the_bit() {
+    let _alone = alone();
+    for frozen in [0, middle()] {
+        let spec = spec(frozen);
+        let mut bench = Bench::new();
+        let mut listener = Listener::default();
+        let ended = bench.session.train(&spec, None, &mut listener).unwrap();
+        bench.forget();
+        let Ended::Complete(test) = ended else { panic!("{ended:?}") };
+
+        assert_eq!(listener.epochs.iter().map(|metrics| metrics.epoch).collect::<Vec<_>>(), [1, 2]);
+        for metrics in &listener.epochs {
+            for loss in [metrics.train_loss, metrics.val_loss] {
+                assert!(loss.is_finite() && loss > 0.0, "{metrics:?}");
+            }
+            for accuracy in [metrics.train_accuracy, metrics.val_accuracy] {
+                assert!((0.0..=1.0).contains(&accuracy), "{metrics:?}");
+            }
+            assert!(metrics.seconds > 0.0 && metrics.images_per_second > 0.0 && metrics.peak_memory > 0);
+            assert_eq!(metrics.learning_rate, 1e-3);
+        }
+        // 80 images in batches of 16.
+        assert_eq!(listener.progress[..5], [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]);
+        let tested: u32 = test.confusion.iter().flatten().sum();
+        let right: u32 = (0..10).map(|class| test.confusion[class][class]).sum();
+        assert_eq!((tested, f64::from(right) / 50.0), (50, test.test_accuracy));
+        assert_eq!(test.class_accuracy.len(), 10);
+        let head = 1280 * 32 + 32 + 32 * 10 + 10;
+        assert!(test.trained_parameters > head, "the head and a part of the backbone: {}", test.trained_parameters);
+
+        // In the same session, with what it keeps in memory, and in one of its own.
+        let first: Vec<EpochMetrics> = listener.epochs.into_iter().map(untimed).collect();
+        let first = (first, Evaluation { seconds: 0.0, ..test });
+        assert_eq!(bench.complete(&spec, None), first);
+        assert_eq!(Bench::new().complete(&spec, None), first);
+        let other = TrialSpec { seed: 8, ..spec };
+        assert_ne!(bench.complete(&other, None), first);
+    }
+}
+
+/// Largest difference of a loss that cached features may make: a frozen layer's sums are taken in batches of another
+/// size, which moves the last digits.
+const CACHED_TOLERANCE: f64 = 1e-5;
+
+#[test]
+fn cached_features_give_the_metrics_of_the_images() {
+    let _alone = alone();
+    let mut bench = Bench::new();
+    for (frozen, augment) in [
+        (middle(), Augment::None),
+        (middle(), Augment::Flip),
+        (lite0().layer_count(), Augment::None),
+        (lite0().layer_count(), Augment::Flip),
+    ] {
+        let mut spec = spec(frozen);
+        spec.data.augment = augment;
+        let wanted = features_of(&spec);
+        assert!(wanted.cut > 0 && wanted.cut as usize <= lite0().segments().len());
+        let filled = bench.session.fill(&wanted, None, &mut Listener::default()).unwrap();
+        assert!(matches!(filled, Fill::Done { computed: true, bytes, .. } if bytes > 0), "{filled:?}");
+        let again = bench.session.fill(&wanted, None, &mut Listener::default()).unwrap();
+        assert!(matches!(again, Fill::Done { computed: false, .. }), "{again:?}");
+
+        let (cached, cached_test) = bench.complete(&spec, Some(&wanted));
+        let (direct, direct_test) = bench.complete(&spec, None);
+        for (ours, theirs) in cached.iter().zip(&direct) {
+            assert!((ours.train_loss - theirs.train_loss).abs() < CACHED_TOLERANCE, "{ours:?} {theirs:?}");
+            assert!((ours.val_loss - theirs.val_loss).abs() < CACHED_TOLERANCE, "{ours:?} {theirs:?}");
+            assert_eq!(ours.train_accuracy, theirs.train_accuracy);
+            assert_eq!(ours.val_accuracy, theirs.val_accuracy);
+        }
+        assert!((cached_test.test_loss - direct_test.test_loss).abs() < CACHED_TOLERANCE);
+        assert_eq!(cached_test.confusion, direct_test.confusion);
+        // From the file, mapped by another process, it is the same to the bit.
+        bench.session = session_in(bench.folder.path());
+        assert_eq!(bench.complete(&spec, Some(&wanted)), (cached, cached_test));
+    }
+}
+
+#[test]
+fn features_do_not_depend_on_the_cut_they_were_computed_from() {
+    let _alone = alone();
+    let mut spec = spec(lite0().layer_count());
+    spec.data.augment = Augment::Flip;
+    let cuts = [5, 11, lite0().segments().len() as u32].map(|cut| FeatureSpec::of(&spec, cut));
+    let (mut direct, mut chained) = (Bench::new(), Bench::new());
+    let mut earlier = None;
+    for wanted in &cuts {
+        direct.session.fill(wanted, None, &mut Listener::default()).unwrap();
+        chained.session.fill(wanted, earlier, &mut Listener::default()).unwrap();
+        earlier = Some(wanted);
+        // The same batches and the same strides: equal to the bit, which leaves the cut out of a trial's identity.
+        assert_eq!(direct.cached(wanted), chained.cached(wanted), "cut {}", wanted.cut);
+    }
+    let [train, test] = direct.cached(&cuts[2]);
+    let values = |bytes: &[u8]| bytes.len() as u64 / 4;
+    assert!(values(&train) > 2 * 100 * 1280 && values(&test) > 2 * 50 * 1280, "two views of every image");
+}
+
+#[test]
+fn a_damaged_cache_is_filled_again() {
+    let _alone = alone();
+    let spec = spec(lite0().layer_count());
+    let wanted = features_of(&spec);
+    let mut bench = Bench::new();
+    let expected = bench.complete(&spec, Some(&wanted));
+    let whole = bench.cached(&wanted);
+    let file = features::folder(&bench.folder.path().join("features"), &wanted).join("test.safetensors");
+    let mut bytes = whole[1].clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    bench.session = session_in(bench.folder.path());
+    assert_eq!(bench.complete(&spec, Some(&wanted)), expected);
+    assert_eq!(bench.cached(&wanted), whole);
+}
+
+#[test]
+fn a_stopped_fill_leaves_nothing_behind() {
+    let _alone = alone();
+    let wanted = features_of(&spec(middle()));
+    let mut bench = Bench::new();
+    let mut listener = Listener { stop_now: true, ..Listener::default() };
+    assert_eq!(bench.session.fill(&wanted, None, &mut listener).unwrap(), Fill::Stopped);
+    let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
+    let folders = left.filter(|entry| entry.path().is_dir()).count();
+    assert_eq!(folders, 0);
+}
+
+#[test]
+fn a_trial_that_was_stopped_goes_on_as_if_it_never_had_been() {
+    let _alone = alone();
+    for (frozen, optimizer) in [(middle(), Optimizer::Adam), (0, Optimizer::Rmsprop)] {
+        let mut spec = spec(frozen);
+        spec.data.augment = Augment::Flip;
+        spec.parameters.optimizer = optimizer;
+        spec.parameters.epochs = 3;
+        let uninterrupted = Bench::new().complete(&spec, None);
+
+        let mut bench = Bench::new();
+        let mut listener = Listener { stop_after: Some(1), ..Listener::default() };
+        assert_eq!(bench.session.train(&spec, None, &mut listener).unwrap(), Ended::Stopped);
+        assert_eq!(listener.epochs.len(), 1);
+        let checkpoints = bench.folder.path().join("checkpoints");
+        assert_eq!(std::fs::read_dir(&checkpoints).unwrap().count(), 1);
+
+        // As another process would: nothing is left in memory.
+        bench.session = session_in(bench.folder.path());
+        let mut listener = Listener::default();
+        let ended = bench.session.train(&spec, None, &mut listener).unwrap();
+        assert_eq!(listener.progress.len(), 2 * 5, "two epochs of five steps were left to do");
+        let Ended::Complete(evaluation) = ended else { panic!("{ended:?}") };
+        let epochs: Vec<EpochMetrics> = listener.epochs.into_iter().map(untimed).collect();
+        assert_eq!((epochs, Evaluation { seconds: 0.0, ..evaluation }), uninterrupted);
+        // A worker that is lost before its last report is acknowledged costs the evaluation and no epoch.
+        let mut listener = Listener::default();
+        let ended = bench.session.train(&spec, None, &mut listener).unwrap();
+        assert_eq!(listener.progress.len(), 0);
+        let epochs: Vec<EpochMetrics> = listener.epochs.into_iter().map(untimed).collect();
+        let Ended::Complete(evaluation) = ended else { panic!("{ended:?}") };
+        assert_eq!((epochs, Evaluation { seconds: 0.0, ..evaluation }), uninterrupted);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_the_epochs_and_nothing_else() {
+    let _alone = alone();
+    let spec = spec(lite0().layer_count());
+    let mut bench = Bench::new();
+    let expected = bench.complete(&spec, None);
+    let mut listener = Listener { stop_after: Some(1), ..Listener::default() };
+    assert_eq!(bench.session.train(&spec, None, &mut listener).unwrap(), Ended::Stopped);
+    let file = bench.folder.path().join("checkpoints").join(format!("{}.checkpoint", spec.id()));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(bench.complete(&spec, None), expected);
+}
+
+#[test]
+fn a_trial_leaves_the_frozen_layers_of_the_next_as_they_were() {
+    let _alone = alone();
+    let mut bench = Bench::new();
+    let expected = bench.complete(&spec(middle()), None);
+    bench.complete(&spec(0), None);
+    assert_eq!(bench.complete(&spec(middle()), None), expected);
+}
+
+#[test]
+fn a_rate_that_is_far_too_high_is_called_diverged() {
+    let _alone = alone();
+    let mut spec = spec(lite0().layer_count());
+    // A loss that is only large is not taken for it: this one overflows float32 within an epoch.
+    spec.parameters.learning_rate = 1e20;
+    let error = Bench::new().session.train(&spec, None, &mut Listener::default()).unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Diverged);
+    let text = error.to_string();
+    assert!(text.contains("try a lower learning rate than 1000000000000000000"), "{text}");
+}
+
+#[test]
+fn a_head_on_a_fully_frozen_backbone_learns() {
+    let _alone = alone();
+    for optimizer in [Optimizer::Adam, Optimizer::Rmsprop] {
+        let mut spec = spec(lite0().layer_count());
+        spec.parameters.optimizer = optimizer;
+        spec.parameters.head_dropout = vec![0.0];
+        spec.parameters.learning_rate = 1e-2;
+        spec.parameters.epochs = 15;
+        let (epochs, test) = Bench::new().complete(&spec, Some(&features_of(&spec)));
+        let (first, last) = (epochs[0].train_loss, epochs[14].train_loss);
+        // Random features tell little: better than guessing by the classes' shares is what can be asked.
+        assert!(last < first - 0.1 && last < 10f64.ln(), "{optimizer:?}: {first} to {last}");
+        assert_eq!(test.trained_parameters, 1280 * 32 + 32 + 32 * 10 + 10);
+    }
+}
+
+#[test]
+fn a_frozen_part_in_bfloat16_stays_near_float32() {
+    let _alone = alone();
+    let exact = Bench::new().complete(&spec(middle()), None);
+    let mut spec = spec(middle());
+    spec.parameters.precision = Precision::Bfloat16;
+    let mut bench = Bench::new();
+    let (direct, _) = bench.complete(&spec, None);
+    let (cached, _) = bench.complete(&spec, Some(&features_of(&spec)));
+    for (epoch, exact) in exact.0.iter().enumerate() {
+        for ours in [&direct[epoch], &cached[epoch]] {
+            assert_ne!(ours.train_loss, exact.train_loss, "it did compute in another type");
+            assert!((ours.train_loss - exact.train_loss).abs() < 0.1, "{ours:?} {exact:?}");
+        }
+    }
+}
