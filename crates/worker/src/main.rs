@@ -1,1 +1,53 @@
-fn main() { println!("{}", tch::Cuda::is_available()); }
+//! `frostline-worker`: the process that links libtorch. Commands of `frostline` start it; people rarely do.
+
+mod connect;
+mod info;
+mod tools;
+mod trainer;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs trials for a Frostline coordinator
+#[derive(Parser)]
+#[command(name = "frostline-worker", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a coordinator until it has no more work
+    Connect(connect::Arguments),
+    /// Say what libtorch finds on this machine
+    Info(info::Arguments),
+    /// Write a trained model for other libraries
+    #[command(hide = true)]
+    Export,
+    /// Say what is on pictures
+    #[command(hide = true)]
+    Classify,
+    /// Write the output of a layer
+    #[command(hide = true)]
+    Features,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Connect(arguments) => connect::run(arguments),
+        Command::Info(arguments) => info::run(&arguments),
+        Command::Export => tools::export(),
+        Command::Classify => tools::classify(),
+        Command::Features => tools::features(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not the log: it may not be set up yet, and standard error goes to the same file.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `connect`: serves a coordinator.
+
+use crate::trainer::Libtorch;
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use frostline_link::idle::Idle;
+use frostline_link::log::Tail;
+use frostline_link::{Options, Trainer, serve};
+use frostline_protocol::{Build, WorkerId};
+use frostline_training::device;
+use std::path::PathBuf;
+use std::time::Duration;
+use tch::Device;
+
+/// How long a new worker looks for the coordinator that started it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The coordinator's socket; its secret is read from FROSTLINE_TOKEN
+    #[arg(long)]
+    socket: PathBuf,
+    /// This worker's number
+    #[arg(long)]
+    worker: u32,
+    /// "cpu", "cuda" or "cuda:1"
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    device: Device,
+    /// Threads that libtorch computes with; results depend on it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
+    /// "idle" reports made-up metrics that are a hash of trial and epoch: for benches and tests of the orchestration
+    #[arg(long, value_enum, default_value_t = TrainerKind::Libtorch, hide = true)]
+    trainer: TrainerKind,
+    /// With `--trainer idle`: after a trial's first epoch, wait for as long as this file exists
+    #[arg(long, hide = true)]
+    hold: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TrainerKind {
+    Libtorch,
+    Idle,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let log = Tail::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+
+    let token =
+        std::env::var("FROSTLINE_TOKEN").context("the coordinator's secret is missing from FROSTLINE_TOKEN")?;
+    check_device(arguments.device)?;
+    tch::set_num_threads(arguments.threads as i32);
+    tch::set_num_interop_threads(1);
+    let build = Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        libtorch: device::libtorch(),
+        device: device::describe(arguments.device),
+        threads: arguments.threads,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
+    tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
+    let mut trainer: Box<dyn Trainer> = match arguments.trainer {
+        TrainerKind::Libtorch => Box::new(Libtorch::new(arguments.device)),
+        TrainerKind::Idle => Box::new(Idle { hold: arguments.hold }),
+    };
+    let worker = WorkerId(arguments.worker);
+    serve(Options { socket: arguments.socket, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
+    tracing::info!("no more work");
+    Ok(())
+}
+
+fn parse_device(text: &str) -> Result<Device, String> {
+    match text.split_once(':').map_or((text, Ok(0)), |(kind, index)| (kind, index.parse())) {
+        ("cpu", Ok(0)) if text == "cpu" => Ok(Device::Cpu),
+        ("cuda", Ok(index)) => Ok(Device::Cuda(index)),
+        _ => Err("use `cpu`, `cuda` or `cuda:<number>`".to_owned()),
+    }
+}
+
+fn check_device(device: Device) -> anyhow::Result<()> {
+    let Device::Cuda(index) = device else { return Ok(()) };
+    if !device::is_cuda_build() {
+        bail!(
+            "this worker is built for the CPU only; run `./just setup cuda` and build again, or use `device = \"cpu\"`"
+        );
+    }
+    let devices = device::cuda_devices();
+    if devices == 0 {
+        bail!("CUDA build, no device: check the driver with `nvidia-smi`, or use `device = \"cpu\"`");
+    }
+    if index >= devices {
+        bail!("there is no cuda:{index}: this machine has {devices} CUDA device(s), counted from 0");
+    }
+    Ok(())
+}

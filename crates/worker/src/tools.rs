@@ -1,0 +1,90 @@
+//! `export`, `classify` and `features`: one question as JSON on standard input, one answer on standard output.
+
+use anyhow::{Context, ensure};
+use frostline_protocol::tools::{Classified, Classify, Export, Exported, Extract, Features, Layout, ModelFiles};
+use frostline_sweep::trial::{Dataset, ModelSpec, WeightsIdentity};
+use frostline_training::backbone::{Origin, Padding};
+use frostline_training::{self as training, Model};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::Write;
+use tch::{Device, Tensor};
+
+/// Side in pixels of the pictures that models are trained on.
+const SIDE: i64 = 32;
+
+/// Bytes of one such picture.
+const PICTURE: usize = (3 * SIDE * SIDE) as usize;
+
+pub(crate) fn export() -> anyhow::Result<()> {
+    let wanted: Export = question()?;
+    let layout = wanted.layout.map(|layout| match layout {
+        Layout::Torchvision => Origin::Torchvision,
+        Layout::Timm => Origin::Timm,
+    });
+    let training::Exported { layout, network, conventions } = open(&wanted.model)?.export(&wanted.folder, layout)?;
+    let padding = match conventions.padding {
+        Padding::Same => "same",
+        Padding::Symmetric => "symmetric",
+    };
+    answer(&Exported {
+        layout: if layout == Origin::Torchvision { Layout::Torchvision } else { Layout::Timm },
+        network: network.to_owned(),
+        padding: padding.to_owned(),
+        mean: conventions.mean,
+        deviation: conventions.deviation,
+        epsilon: conventions.epsilon,
+    })
+}
+
+pub(crate) fn classify() -> anyhow::Result<()> {
+    let wanted: Classify = question()?;
+    let whole = wanted.pictures.iter().all(|picture| picture.len() == PICTURE);
+    ensure!(whole && !wanted.pictures.is_empty(), "a picture is {PICTURE} bytes, and at least one is needed");
+    let model = open(&wanted.model)?;
+    let pixels = Tensor::from_slice(&wanted.pictures.concat()).view([-1, 3, SIDE, SIDE]);
+    let probabilities = Vec::<Vec<f32>>::try_from(model.probabilities(&pixels))?;
+    answer(&Classified { probabilities })
+}
+
+pub(crate) fn features() -> anyhow::Result<()> {
+    let wanted: Extract = question()?;
+    // Which weights they are is decided by the file, not by its digest.
+    let weights = match wanted.weights {
+        None => WeightsIdentity::Random,
+        Some(_) => WeightsIdentity::File(String::new()),
+    };
+    let images = training::Images {
+        dataset: if wanted.data.is_some() { Dataset::Cifar10 } else { Dataset::Shapes },
+        folder: wanted.data,
+        test: wanted.test,
+        limit: wanted.limit,
+    };
+    let extract = training::Extract {
+        model: ModelSpec { backbone: wanted.backbone, weights },
+        weights: wanted.weights,
+        images,
+        size: wanted.size,
+        layer: wanted.layer,
+        pool: wanted.pool,
+    };
+    let training::Extracted { layer, name, shape } = training::extract(&extract, &wanted.out, Device::Cpu)?;
+    answer(&Features { layer, name, shape })
+}
+
+fn open(files: &ModelFiles) -> anyhow::Result<Model> {
+    Ok(Model::open(&files.spec, files.weights.as_deref(), &files.model, Device::Cpu)?)
+}
+
+fn question<T: DeserializeOwned>() -> anyhow::Result<T> {
+    serde_json::from_reader(std::io::stdin().lock()).context(
+        "standard input holds no question that this worker knows: build frostline and frostline-worker together",
+    )
+}
+
+fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, answer)?;
+    writeln!(out)?;
+    Ok(())
+}
