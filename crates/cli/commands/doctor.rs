@@ -1,0 +1,93 @@
+//! `doctor`: what this machine has.
+
+use crate::Exit;
+use crate::args::{Common, Json};
+use crate::commands::list::print_json;
+use crate::machine;
+use crate::output::{self, BAD, GOOD};
+use frostline_assets::{cache, catalogue};
+use frostline_store::{Reader, StoreError};
+use frostline_sweep::backbone;
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
+    let worker = machine::worker_info();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let free = free_space(&common.results);
+    let database = match Reader::open(&common.results).and_then(|reader| reader.sweeps()) {
+        Ok(sweeps) => Ok(Some(sweeps.len())),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let healthy = worker.is_ok() && database.is_ok();
+    let exit = if healthy { Exit::Done } else { Exit::Error };
+    if json.json {
+        print_json(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "worker": worker.as_ref().ok(),
+            "worker_error": worker.as_ref().err().map(|error| format!("{error:#}")),
+            "cores": cores,
+            "memory_bytes": memory(),
+            "results": common.results,
+            "free_bytes": free,
+            "sweeps": database.as_ref().ok(),
+            "database_error": database.as_ref().err().map(ToString::to_string),
+            "cache": cache::folder(),
+            "backbones": backbone::names().collect::<Vec<_>>(),
+            "catalogue": catalogue::entries()
+                .map(|entry| json!({"name": entry.name, "present": entry.is_present(), "path": entry.path()}))
+                .collect::<Vec<_>>(),
+        }))?;
+        return Ok(exit);
+    }
+    let mut out = anstream::stdout().lock();
+    let mut line = |good: bool, name: &str, text: &str| {
+        let (style, mark) = if good { (GOOD, "ok") } else { (BAD, "!!") };
+        writeln!(out, "{style}{mark}{style:#}  {name:<10} {text}")
+    };
+    line(true, "frostline", env!("CARGO_PKG_VERSION"))?;
+    match &worker {
+        Ok(info) => {
+            let same = info.version == env!("CARGO_PKG_VERSION");
+            let hint = if same { "" } else { " (another version than frostline: build both again)" };
+            line(same, "worker", &format!("frostline-worker {}{hint}", info.version))?;
+            line(true, "libtorch", &info.libtorch)?;
+            let nothing = if info.cuda_built && info.devices.len() == 1 { " (CUDA build, no device)" } else { "" };
+            line(true, "devices", &format!("{}{nothing}", info.devices.join(", ")))?;
+        }
+        Err(error) => line(false, "worker", &error.to_string())?,
+    }
+    let memory = memory().map_or_else(|| "?".to_owned(), output::bytes);
+    line(true, "machine", &format!("{}, {memory} of memory", output::count(cores as u64, "core")))?;
+    let free = free.map_or_else(|| "?".to_owned(), output::bytes);
+    line(true, "results", &format!("{} ({free} free)", common.results.display()))?;
+    match &database {
+        Ok(Some(sweeps)) => line(true, "database", &output::count(*sweeps as u64, "sweep"))?,
+        Ok(None) => line(true, "database", "none yet: `frostline launch` makes one")?,
+        Err(error) => line(false, "database", &error.to_string())?,
+    }
+    line(true, "cache", &cache::folder().display().to_string())?;
+    for entry in catalogue::entries() {
+        let here = if entry.is_present() { "here" } else { "not here: `frostline fetch` gets it" };
+        line(true, "", &format!("{}: {here}", entry.name))?;
+    }
+    line(true, "backbones", &backbone::names().collect::<Vec<_>>().join(", "))?;
+    Ok(exit)
+}
+
+/// Bytes that this user may still write where `path` is, or will be.
+fn free_space(path: &Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find(|folder| folder.exists())?;
+    let space = rustix::fs::statvfs(there).ok()?;
+    Some(space.f_bavail * space.f_frsize)
+}
+
+/// Bytes of main memory.
+fn memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

@@ -1,0 +1,54 @@
+//! `features`: the output of one layer for the images of a split, in a file for other programs.
+
+use crate::args;
+use crate::commands::fetch::download;
+use crate::{Exit, machine, wrong_input};
+use frostline_assets::catalogue::{self, Content};
+use frostline_protocol::tools::{Extract, Features};
+use frostline_sweep::{backbone, suggest};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
+    let architecture = backbone::find(&arguments.backbone).ok_or_else(|| {
+        let names = backbone::names().collect::<Vec<_>>().join(", ");
+        let hint = suggest::hint(&arguments.backbone, backbone::names());
+        wrong_input(format!("--backbone {} is not one of {names}{hint}", arguments.backbone))
+    })?;
+    let question = Extract {
+        backbone: architecture.name.to_owned(),
+        weights: weights(&arguments.weights, architecture.name)?,
+        data: (arguments.data != Path::new("shapes")).then(|| arguments.data.clone()),
+        test: arguments.split == args::Split::Test,
+        limit: arguments.limit.map(|limit| limit as usize),
+        size: arguments.size,
+        layer: arguments.layer.0,
+        pool: arguments.pool,
+        out: arguments.output.clone(),
+    };
+    let Features { layer, name, shape } = machine::question("features", &question)?;
+    let shape = shape.iter().map(i64::to_string).collect::<Vec<_>>().join(" x ");
+    let out = arguments.output.display();
+    writeln!(anstream::stdout().lock(), "{out}: layer {layer} ({name}), {shape}, float32")?;
+    Ok(Exit::Done)
+}
+
+/// The file of a catalogue name, downloaded where it is not there yet, or the file itself; none for "random".
+fn weights(named: &str, backbone: &str) -> anyhow::Result<Option<PathBuf>> {
+    if named == "random" {
+        return Ok(None);
+    }
+    match catalogue::find(named) {
+        Some(entry) => match entry.content {
+            Content::Weights { backbone: of, .. } if of == backbone => {
+                Ok(Some(if entry.is_present() { entry.path() } else { download(entry)? }))
+            }
+            _ => Err(wrong_input(format!("--weights {named} are no weights of {backbone}: change one of the two"))),
+        },
+        None if Path::new(named).is_file() => Ok(Some(PathBuf::from(named))),
+        None => Err(wrong_input(format!(
+            "--weights {named}: there is no such file, and the catalogue has no such name (`frostline fetch` lists it); \
+             \"random\" needs no file"
+        ))),
+    }
+}

@@ -1,0 +1,45 @@
+//! `fetch`: the catalogue.
+
+use crate::args::Fetch;
+use crate::output::{self, Table};
+use crate::{Exit, wrong_input};
+use anyhow::Context;
+use frostline_assets::catalogue::{self, Entry};
+use frostline_assets::fetch;
+use frostline_sweep::suggest;
+use std::io::Write;
+use std::path::PathBuf;
+
+pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
+    let mut out = anstream::stdout().lock();
+    let Some(name) = &arguments.name else {
+        let mut table = Table::new(&["name", "size", "licence", "here"]);
+        for entry in catalogue::entries() {
+            let size = if entry.bytes == 0 { "?".to_owned() } else { output::bytes(entry.bytes) };
+            let here = if entry.is_present() { entry.path().display().to_string() } else { "no".to_owned() };
+            table.row([entry.name.to_owned(), size, entry.licence.to_owned(), here]);
+        }
+        write!(out, "{table}")?;
+        return Ok(Exit::Done);
+    };
+    let entry = catalogue::find(name).ok_or_else(|| {
+        let hint = suggest::hint(name, catalogue::entries().map(|entry| entry.name)).replace('?', "");
+        wrong_input(format!("the catalogue has no `{name}`{hint}; `frostline fetch` lists what it has"))
+    })?;
+    let path = download(entry)?;
+    writeln!(out, "{}", path.display())?;
+    Ok(Exit::Done)
+}
+
+/// Gets an entry of the catalogue, with a progress bar where it is not there yet.
+pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
+    let bar = output::download_bar(entry.name);
+    let fetched = fetch::fetch(entry, &mut |progress| {
+        if let Some(total) = progress.total.or((entry.bytes > 0).then_some(entry.bytes)) {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    fetched.with_context(|| format!("`{}` could not be fetched", entry.name))
+}

@@ -1,0 +1,276 @@
+//! `launch` and `resume`: the same path, from a file or from the database.
+
+use crate::args::{self, Common};
+use crate::commands::best;
+use crate::machine::{self, Team, WorkerInfo};
+use crate::output::{self, Screen, count};
+use crate::prepare::{self, Missing, Prepared};
+use crate::{Exit, wrong_input};
+use anyhow::Context;
+use frostline_coordinator::{Inbox, Job, LocalWorkers, Outcome, run, worker_program};
+use frostline_store::{Provenance, StoreError, Sweep, Writer};
+use frostline_sweep::definition::Definition;
+use frostline_sweep::difference::{Change, changes};
+use frostline_sweep::trial::{TrialId, TrialSpec};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The coordinator's log is begun anew once it is longer than this; the one before is kept.
+const LOG_BYTES: u64 = 4 << 20;
+
+pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
+    let definition = prepare::read(&arguments.definition)?;
+    let file = arguments.definition.file.display().to_string();
+    let info = machine::worker_info()?;
+    // Before anything is downloaded or written: does this machine have what is asked for?
+    machine::team(&definition.workers, &info, None)?;
+    let prepared = prepare::prepare(definition, Missing::Download)?;
+    let mut writer = Writer::open(&common.results)?;
+    let known = match writer.reader().sweep(&prepared.definition.name) {
+        Ok(known) => Some(known),
+        Err(StoreError::UnknownSweep { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let finished = match &known {
+        Some(known) => compare(&writer, known, &prepared, arguments.force_new)?,
+        None => false,
+    };
+    // Threads were chosen with the first trials, and stay as long as any of them count.
+    let recorded = known.and_then(|known| known.threads).filter(|_| finished);
+    let team = machine::team(&prepared.definition.workers, &info, recorded)?;
+    let sweep = Sweep {
+        name: prepared.definition.name.clone(),
+        objective: prepared.definition.objective.name.to_owned(),
+        definition: prepared.definition.text.clone(),
+        file,
+        provenance: provenance(&info, &team),
+        threads: Some(team.threads),
+    };
+    let put = writer.put_sweep(&sweep, &prepared.trials, arguments.force_new)?;
+    if put.kept > 0 || put.dropped > 0 {
+        let dropped = if put.dropped > 0 { format!(", {} no longer in it", put.dropped) } else { String::new() };
+        output::note(&format!("`{}`: {} new, {} known{dropped}", sweep.name, count(put.added, "trial"), put.kept));
+    }
+    carry_out(common, writer, prepared, team)
+}
+
+pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
+    if !common.results.join(frostline_store::FILE).exists() {
+        return Err(StoreError::Missing { results: common.results.clone() }.into());
+    }
+    let writer = Writer::open(&common.results)?;
+    let known = writer.reader().sweep(&arguments.sweep)?;
+    let definition = parse_stored(&known)?;
+    let info = machine::worker_info()?;
+    let team = machine::team(&definition.workers, &info, known.threads)?;
+    let prepared = prepare::prepare(definition, Missing::Download)?;
+    refuse_other_files(&writer, &prepared)?;
+    carry_out(common, writer, prepared, team)
+}
+
+fn parse_stored(known: &Sweep) -> anyhow::Result<Definition> {
+    Definition::parse(&known.file, &known.definition, &[]).map_err(|errors| {
+        wrong_input(format!("the definition that the database holds is not valid any more:\n{errors}"))
+    })
+}
+
+/// Whether finished trials of the sweep stay in it.
+///
+/// # Errors
+/// A value that they all share has changed, so that they could not be ranked together with the new ones.
+fn compare(writer: &Writer, known: &Sweep, prepared: &Prepared, force_new: bool) -> anyhow::Result<bool> {
+    let finished = writer.reader().finished(&known.name)?;
+    if finished == 0 || force_new {
+        return Ok(false);
+    }
+    let old = parse_stored(known)?;
+    let mut lines: Vec<String> = changes(&old, &prepared.definition)
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::Altered { key, old, new } => Some(format!("  {key}: {old} is now {new}")),
+            Change::Gained { .. } | Change::Lost { .. } => None,
+        })
+        .collect();
+    if lines.is_empty()
+        && let Some(row) = writer.reader().best(&known.name, 1)?.first()
+    {
+        lines = changed_files(&row.spec, prepared);
+    }
+    if lines.is_empty() {
+        return Ok(true);
+    }
+    Err(wrong_input(format!(
+        "`{}` has {} that {} run with other values:\n{}\nGive the sweep another name (`--set sweep.name=…`), or replace \
+         it with --force-new: its trials stay in the database, and leave the ranking.",
+        known.name,
+        count(finished, "finished trial"),
+        if finished == 1 { "was" } else { "were" },
+        lines.join("\n")
+    )))
+}
+
+fn changed_files(old: &TrialSpec, prepared: &Prepared) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.data.digest != prepared.sources.data_digest {
+        lines.push("  the content of the data files".to_owned());
+    }
+    if old.model.weights != prepared.sources.weights {
+        lines.push("  the content of the weights file".to_owned());
+    }
+    lines
+}
+
+/// A resumed sweep goes on with the files that it was launched with.
+fn refuse_other_files(writer: &Writer, prepared: &Prepared) -> anyhow::Result<()> {
+    let known: BTreeSet<TrialId> = writer.reader().members(&prepared.definition.name)?.into_iter().collect();
+    if prepared.trials.iter().all(|trial| known.contains(&trial.id)) {
+        return Ok(());
+    }
+    Err(wrong_input(format!(
+        "`{}` was launched with other data or weights files than the ones that are there now: put those back, or launch \
+         the sweep under another name",
+        prepared.definition.name
+    )))
+}
+
+fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
+    let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok();
+    let commit = commit.filter(|output| output.status.success());
+    Provenance {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        libtorch: Some(info.libtorch.clone()),
+        device: Some(team.devices.join(", ")),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    }
+}
+
+/// Runs what is missing and shows the ranking.
+fn carry_out(common: &Common, writer: Writer, mut prepared: Prepared, team: Team) -> anyhow::Result<Exit> {
+    // The database has them now. A large sweep's take as much memory as the coordinator.
+    let trials = std::mem::take(&mut prepared.trials);
+    let definition = &prepared.definition;
+    let logs = common.results.join("logs");
+    log_to(&logs, common.verbose)?;
+    let counts = writer.reader().counts(&definition.name)?;
+    let missing = counts.waiting + counts.running;
+    let mut screen = Screen::new(
+        definition.objective,
+        trials.iter().map(|trial| (trial.id, &trial.spec)),
+        counts.total(),
+        counts.total() - missing,
+        &prepared.reuse,
+    );
+    drop(trials);
+    let name = &definition.name;
+    if missing > 0 {
+        let workers = count(team.devices.len() as u64, "worker");
+        let threads = count(u64::from(team.threads), "thread");
+        let device = team.devices.first().map_or("cpu", |device| device.split(':').next().unwrap_or(device));
+        output::note(&format!(
+            "`{name}`: {} to run, {} done; {workers} of {threads} on {device}",
+            count(missing, "trial"),
+            counts.total() - missing
+        ));
+        let job = Job {
+            results: std::path::absolute(&common.results)?,
+            sweep: name.clone(),
+            reuse: prepared.reuse.clone(),
+            places: prepared.places(&std::path::absolute(&common.results)?),
+            keep: definition.keep,
+            objective: definition.objective,
+            workers: LocalWorkers {
+                program: worker_program()?,
+                devices: team.devices,
+                threads: team.threads,
+                arguments: worker_arguments(),
+                logs,
+            },
+            lease: definition.workers.lease,
+            reconnect_grace: definition.workers.reconnect_grace,
+        };
+        let inbox = Inbox::new();
+        let interrupt = inbox.interrupt();
+        ctrlc::set_handler(move || interrupt.send()).context("Ctrl-C cannot be handled")?;
+        let outcome = run(writer, job, inbox, &mut screen);
+        screen.close();
+        match outcome? {
+            Outcome::Finished => {}
+            Outcome::Interrupted => {
+                output::note(&format!(
+                    "Interrupted after {}. Go on with:  frostline resume {name}{}",
+                    output::duration(screen.elapsed()),
+                    results_argument(common)
+                ));
+                return Ok(Exit::Interrupted);
+            }
+            Outcome::Stuck(reason) => {
+                anyhow::bail!(
+                    "no worker stays alive; the last one ended with {reason} (see {}/logs). Then: frostline resume {name}",
+                    common.results.display()
+                );
+            }
+        }
+    }
+    finish(common, name, &screen)
+}
+
+/// For tests and benches: further arguments of every worker, separated by spaces.
+fn worker_arguments() -> Vec<std::ffi::OsString> {
+    let arguments = std::env::var("FROSTLINE_WORKER_ARGUMENTS").unwrap_or_default();
+    arguments.split_whitespace().map(Into::into).collect()
+}
+
+fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> {
+    let reader = frostline_store::Reader::open(&common.results)?;
+    let counts = reader.counts(name)?;
+    output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
+    if counts.complete > 0 {
+        best::print(&reader, name, 10)?;
+    }
+    if counts.failed > 0 {
+        let results = results_argument(common);
+        output::note(&format!(
+            "{} failed: `frostline status {name}{results}` says why, `frostline retry {name}{results}` lets them wait again",
+            count(counts.failed, "trial")
+        ));
+        return Ok(Exit::SomeFailed);
+    }
+    Ok(Exit::Done)
+}
+
+/// What a command needs to find the same results folder.
+fn results_argument(common: &Common) -> String {
+    let named_otherwise = std::env::var_os("FROSTLINE_RESULTS").is_some() || common.results == Path::new("results");
+    if named_otherwise { String::new() } else { format!(" --results {}", common.results.display()) }
+}
+
+/// Logs into the results folder, and with `verbose` to the terminal too.
+fn log_to(folder: &Path, verbose: u8) -> anyhow::Result<()> {
+    use tracing_subscriber::{EnvFilter, Layer, fmt};
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = folder.display();
+        anyhow::anyhow!("cannot create `{folder}`: {error}; move it away, or name another folder with --results")
+    })?;
+    let path = folder.join("coordinator.log");
+    if std::fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES) {
+        std::fs::rename(&path, path.with_extension("old.log"))?;
+    }
+    let file: File = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let to_file = fmt::layer().with_ansi(false).with_writer(file).with_filter(EnvFilter::new("info"));
+    let level = match verbose {
+        0 => "off",
+        1 => "info",
+        _ => "debug",
+    };
+    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::new(level));
+    tracing_subscriber::registry().with(to_file).with(to_terminal).init();
+    Ok(())
+}

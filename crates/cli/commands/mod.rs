@@ -1,0 +1,17 @@
+//! The commands, one file each.
+
+pub(crate) mod best;
+pub(crate) mod cancel;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod features;
+pub(crate) mod fetch;
+pub(crate) mod launch;
+pub(crate) mod layers;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod show;
+pub(crate) mod verify;
+pub(crate) mod weights;

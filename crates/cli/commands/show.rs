@@ -1,0 +1,133 @@
+//! `show`: everything about one trial.
+
+use crate::Exit;
+use crate::args::{self, Common};
+use crate::commands::list::print_json;
+use crate::output::{self, BAD, BOLD, DIM, Table, shown};
+use frostline_store::{AttemptRow, Reader, TrialDetail};
+use frostline_sweep::outcome::EpochMetrics;
+use frostline_sweep::parameters::named;
+use frostline_sweep::trial::WeightsIdentity;
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
+    let reader = Reader::open(&common.results)?;
+    let detail = reader.find_trial(&arguments.trial)?;
+    let shown_attempt =
+        detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete").or(detail.attempts.last());
+    let epochs = shown_attempt.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
+    if arguments.json.json {
+        return print_json(&as_json(&detail, &epochs));
+    }
+    let mut out = anstream::stdout().lock();
+    print(&mut out, &detail, &epochs)?;
+    Ok(Exit::Done)
+}
+
+fn as_json(detail: &TrialDetail, epochs: &[EpochMetrics]) -> Value {
+    let row = &detail.row;
+    let parameters: Map<String, Value> =
+        named(&row.spec).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let attempt = |attempt: &AttemptRow| {
+        json!({
+            "attempt": attempt.attempt,
+            "outcome": attempt.outcome,
+            "worker": attempt.worker,
+            "build": attempt.build,
+            "started_at": attempt.started_at,
+            "ended_at": attempt.ended_at,
+            "epochs": attempt.epochs,
+            "failure": attempt.failure,
+        })
+    };
+    json!({
+        "trial": row.trial,
+        "group": row.group,
+        "sweeps": detail.sweeps,
+        "state": row.state,
+        "parameters": parameters,
+        "spec": row.spec,
+        "epochs": epochs,
+        "evaluation": row.evaluation,
+        "attempts": detail.attempts.iter().map(attempt).collect::<Vec<_>>(),
+    })
+}
+
+fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) -> std::io::Result<()> {
+    let row = &detail.row;
+    let spec = &row.spec;
+    writeln!(out, "{BOLD}{}{BOLD:#}  {}", row.trial, row.state)?;
+    let sweeps = if detail.sweeps.is_empty() { "none any more".to_owned() } else { detail.sweeps.join(", ") };
+    writeln!(out, "  sweeps           {sweeps}")?;
+    let weights = match &spec.model.weights {
+        WeightsIdentity::Random => "random".to_owned(),
+        WeightsIdentity::File(digest) => format!("file with BLAKE3 {}…", &digest[..digest.len().min(16)]),
+    };
+    writeln!(out, "  model            {}, weights {weights}", spec.model.backbone)?;
+    let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
+    writeln!(out, "  data             {dataset}, {0} x {0} pixels", spec.data.image_size)?;
+    for (name, value) in named(spec) {
+        writeln!(out, "  {name:<16} {}", shown(&value))?;
+    }
+    if !epochs.is_empty() {
+        writeln!(out)?;
+        let mut table = Table::new(&[
+            "epoch",
+            "train_loss",
+            "train_accuracy",
+            "val_loss",
+            "val_accuracy",
+            "time",
+            "images/s",
+            "memory",
+        ]);
+        for epoch in epochs {
+            table.row([
+                epoch.epoch.to_string(),
+                format!("{:.4}", epoch.train_loss),
+                format!("{:.4}", epoch.train_accuracy),
+                format!("{:.4}", epoch.val_loss),
+                format!("{:.4}", epoch.val_accuracy),
+                output::seconds(epoch.seconds),
+                format!("{:.0}", epoch.images_per_second),
+                output::bytes(epoch.peak_memory),
+            ]);
+        }
+        write!(out, "{table}")?;
+    }
+    if let Some(evaluation) = &row.evaluation {
+        writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
+        let trained = evaluation.trained_parameters;
+        writeln!(out, "  {trained} parameters trained in {}", output::seconds(evaluation.seconds))?;
+        let classes: Vec<String> = evaluation.class_accuracy.iter().map(|share| format!("{share:.2}")).collect();
+        writeln!(out, "  accuracy by class  {}", classes.join("  "))?;
+        writeln!(out, "{DIM}  confusion, a row for each true class{DIM:#}")?;
+        for counts in &evaluation.confusion {
+            let cells: String = counts.iter().map(|count| format!("{count:>6}")).collect();
+            writeln!(out, "  {cells}")?;
+        }
+    }
+    for attempt in &detail.attempts {
+        let build = &attempt.build;
+        writeln!(
+            out,
+            "\n  attempt {} on worker {} ({}, {} threads, libtorch {}, {}): {}, {} epochs",
+            attempt.attempt,
+            attempt.worker,
+            build.device,
+            build.threads,
+            build.libtorch,
+            build.host,
+            attempt.outcome,
+            attempt.epochs
+        )?;
+        if let Some(failure) = &attempt.failure {
+            writeln!(out, "  {BAD}{}{BAD:#}: {}", failure.kind, failure.message)?;
+            for line in &failure.log {
+                writeln!(out, "{DIM}    {line}{DIM:#}")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `verify` and `backup`: the proof that nothing is lost, and a copy of it.
+
+use crate::args::{self, Common};
+use crate::commands::list::print_json;
+use crate::output::{self, BAD, GOOD, count};
+use crate::{Exit, wrong_input};
+use frostline_assets::audit;
+use frostline_store::{Finding, Reader, Sweep};
+use frostline_sweep::definition::Definition;
+use frostline_sweep::expand::Sources;
+use frostline_sweep::trial::TrialId;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn verify(common: &Common, arguments: &args::Verify) -> anyhow::Result<Exit> {
+    let reader = Reader::open(&common.results)?;
+    let mut audit = reader.verify(arguments.sweep.as_deref())?;
+    let names = match &arguments.sweep {
+        Some(name) => vec![name.clone()],
+        None => reader.sweeps()?.into_iter().map(|sweep| sweep.name).collect(),
+    };
+    for name in &names {
+        audit.findings.extend(check_definition(&reader, &reader.sweep(name)?)?);
+    }
+    let checkpoints = files(&common.results.join("checkpoints"), |path| {
+        path.extension().is_some_and(|extension| extension == "checkpoint")
+    });
+    let folders =
+        files(&common.results.join("cache").join("features-v1"), |path| path.join("manifest.json").exists());
+    for (paths, what, is_sound) in [
+        (&checkpoints, "checkpoint", audit::sealed_file_is_sound as fn(&Path) -> std::io::Result<bool>),
+        (&folders, "feature cache", audit::feature_folder_is_sound),
+    ] {
+        for path in paths {
+            let problem = match is_sound(path) {
+                Ok(true) => continue,
+                Ok(false) => format!("this {what} is damaged; it is made anew when it is needed"),
+                // A running sweep removes files that it needs no more.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => format!("this {what} cannot be read: {error}"),
+            };
+            audit.findings.push(Finding { place: path.display().to_string(), problem });
+        }
+    }
+    let exit = if audit.findings.is_empty() { Exit::Done } else { Exit::Error };
+    if arguments.json.json {
+        let finding = |finding: &Finding| json!({"place": finding.place, "problem": finding.problem});
+        print_json(&json!({
+            "sound": audit.findings.is_empty(),
+            "sweeps": names,
+            "trials": audit.trials,
+            "attempts": audit.attempts,
+            "epochs": audit.epochs,
+            "checkpoints": checkpoints.len(),
+            "feature_caches": folders.len(),
+            "findings": audit.findings.iter().map(finding).collect::<Vec<_>>(),
+        }))?;
+        return Ok(exit);
+    }
+    let mut out = anstream::stdout().lock();
+    for Finding { place, problem } in &audit.findings {
+        writeln!(out, "{BAD}!!{BAD:#}  {place}: {problem}")?;
+    }
+    let looked_at = format!(
+        "{}, {}, {}, {}, {}, {}",
+        count(names.len() as u64, "sweep"),
+        count(audit.trials, "trial"),
+        count(audit.attempts, "attempt"),
+        count(audit.epochs, "epoch"),
+        count(checkpoints.len() as u64, "checkpoint"),
+        count(folders.len() as u64, "feature cache")
+    );
+    match audit.findings.len() as u64 {
+        0 => writeln!(out, "{GOOD}sound{GOOD:#}: {looked_at}")?,
+        found => writeln!(out, "{BAD}{}{BAD:#} in {looked_at}", count(found, "finding"))?,
+    }
+    Ok(exit)
+}
+
+/// Whether the sweep has a trial for every cell of the definition that it stores.
+fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Finding>> {
+    let finding = |problem: String| vec![Finding { place: format!("sweep `{}`", sweep.name), problem }];
+    let definition = match Definition::parse(&sweep.file, &sweep.definition, &[]) {
+        Ok(definition) => definition,
+        Err(errors) => return Ok(finding(format!("its definition cannot be read: {errors}"))),
+    };
+    let members = reader.restore(&sweep.name)?;
+    let known: BTreeSet<TrialId> = members.iter().map(|member| member.trial).collect();
+    // Newer cells come first, so the first member was made from the files that the definition means.
+    let Some(first) = members.first() else { return Ok(finding("it has no trials".to_owned())) };
+    let sources = Sources { data_digest: first.spec.data.digest.clone(), weights: first.spec.model.weights.clone() };
+    let missing = definition.expand(&sources).into_iter().filter(|trial| !known.contains(&trial.id)).count() as u64;
+    Ok(if missing > 0 {
+        finding(format!("{} of its definition are not in it", count(missing, "cell")))
+    } else {
+        Vec::new()
+    })
+}
+
+fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| wanted(path)).collect();
+    paths.sort();
+    paths
+}
+
+pub(crate) fn backup(common: &Common, arguments: &args::Backup) -> anyhow::Result<Exit> {
+    let reader = Reader::open(&common.results)?;
+    let file = arguments.file.display();
+    if arguments.file.exists() {
+        return Err(wrong_input(format!("`{file}` is there already: name a new file, or remove it first")));
+    }
+    let folder = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(wrong_input(format!("`{file}` cannot be made: there is no folder `{}`", folder.display())));
+    }
+    reader.backup(&arguments.file)?;
+    let size = std::fs::metadata(&arguments.file)?.len();
+    output::note(&format!("{} ({})", arguments.file.display(), output::bytes(size)));
+    Ok(Exit::Done)
+}

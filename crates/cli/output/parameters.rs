@@ -1,0 +1,69 @@
+//! Which hyperparameters to show: those in which the trials differ.
+
+use frostline_sweep::parameters;
+use frostline_sweep::trial::TrialSpec;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Columns(Vec<&'static str>);
+
+impl Columns {
+    /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
+    /// dropout where each head has one.
+    pub(crate) fn varying<'a>(mut specs: impl Iterator<Item = &'a TrialSpec>) -> Columns {
+        let Some(first) = specs.next().map(parameters::named) else { return Columns(Vec::new()) };
+        let value = |trial: &[(&'static str, Value)], name: &str| {
+            trial.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()).unwrap_or_default()
+        };
+        let head = |trial: &[(&'static str, Value)]| (value(trial, "head_units"), value(trial, "head_dropout"));
+        let mut dropouts: BTreeMap<String, String> = BTreeMap::from([head(&first)]);
+        let mut dropout_follows = true;
+        let mut varies = vec![false; first.len()];
+        // One after another: a large sweep has more trials than should be described at a time.
+        for trial in specs.map(parameters::named) {
+            for (place, varies) in varies.iter_mut().enumerate() {
+                *varies |= trial[place] != first[place];
+            }
+            let (units, dropout) = head(&trial);
+            dropout_follows &= *dropouts.entry(units).or_insert_with(|| dropout.clone()) == dropout;
+        }
+        let names = first.iter().zip(varies).filter(|(_, varies)| *varies).map(|((name, _), _)| *name);
+        let shown = |name: &&str| match *name {
+            "head_depth" => false,
+            "head_dropout" => !dropout_follows,
+            _ => true,
+        };
+        Columns(names.filter(shown).collect())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
+    }
+
+    /// The values of one trial, in the order of the names.
+    pub(crate) fn cells(&self, spec: &TrialSpec) -> Vec<String> {
+        let named = parameters::named(spec);
+        let cell = |name: &&str| {
+            named.iter().find(|(known, _)| known == name).map_or_else(String::new, |(_, value)| shown(value))
+        };
+        self.0.iter().map(cell).collect()
+    }
+
+    /// One trial in a few words: "frozen_layers 154, optimizer adam".
+    pub(crate) fn words(&self, spec: &TrialSpec) -> String {
+        let words = self.0.iter().zip(self.cells(spec)).map(|(name, cell)| format!("{name} {cell}"));
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `[256, 128]` as 256-128, a word without its quotes.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(word) => word.clone(),
+        Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join("-"),
+        other => other.to_string(),
+    }
+}

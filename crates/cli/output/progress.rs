@@ -1,0 +1,206 @@
+//! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
+
+use super::{BAD, Columns, DIM, GOOD, bytes, count, duration, seconds};
+use frostline_coordinator::{Observer, Running, Status};
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::metric::Metric;
+use frostline_sweep::outcome::{EpochMetrics, TrialState};
+use frostline_sweep::record::{Ending, Record, TaskKey};
+use frostline_sweep::reuse::Reuse;
+use frostline_sweep::trial::{TrialId, TrialSpec};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::time::Instant;
+
+/// Shows a sweep on standard error; the live part on a terminal only.
+pub(crate) struct Screen {
+    objective: &'static Metric,
+    trials: HashMap<TrialId, (String, u32)>,
+    cuts: BTreeMap<FeatureKey, String>,
+    last: HashMap<TrialId, EpochMetrics>,
+    fills: HashMap<frostline_sweep::outcome::AttemptId, FeatureKey>,
+    finished: u64,
+    total: u64,
+    live: Option<ProgressBar>,
+    said_draining: bool,
+    started: Instant,
+}
+
+impl Screen {
+    /// `trials` are those that may run; of the sweep's `total`, `finished` are done with already.
+    pub(crate) fn new<'a>(
+        objective: &'static Metric,
+        trials: impl Iterator<Item = (TrialId, &'a TrialSpec)> + Clone,
+        total: u64,
+        finished: u64,
+        reuse: &Reuse,
+    ) -> Screen {
+        let columns = Columns::varying(trials.clone().map(|(_, spec)| spec));
+        let described: HashMap<TrialId, (String, u32)> =
+            trials.map(|(id, spec)| (id, (columns.words(spec), spec.parameters.epochs))).collect();
+        let live = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{bar:24.green/dim} {pos}/{len} trials  {msg}") {
+                bar.set_style(style.progress_chars("━━─"));
+            }
+            bar
+        });
+        Screen {
+            objective,
+            total,
+            trials: described,
+            cuts: reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.after.clone())).collect(),
+            last: HashMap::new(),
+            fills: HashMap::new(),
+            finished,
+            live,
+            said_draining: false,
+            started: Instant::now(),
+        }
+    }
+
+    /// Takes the live part away.
+    pub(crate) fn close(&self) {
+        if let Some(live) = &self.live {
+            live.finish_and_clear();
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
+    fn line(&self, text: &str) {
+        let print = || {
+            let _ = writeln!(anstream::stderr().lock(), "{text}");
+        };
+        match &self.live {
+            Some(live) => live.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// "[3/8] 1a2b3c4d  frozen_layers 154, optimizer adam".
+    fn title(&self, trial: TrialId) -> String {
+        let words = self.trials.get(&trial).map_or("", |(words, _)| words);
+        let width = self.total.to_string().len();
+        let short = &trial.to_string()[..8];
+        format!("[{:width$}/{}] {DIM}{short}{DIM:#}  {words}", self.finished, self.total)
+    }
+
+    fn ended(&mut self, trial: TrialId, state: TrialState, ending: &Ending) {
+        match (ending, state) {
+            (Ending::Failed(failure), TrialState::Failed) => {
+                self.finished += 1;
+                self.line(&format!(
+                    "{}  {BAD}failed{BAD:#} ({}): {}",
+                    self.title(trial),
+                    failure.kind,
+                    failure.message
+                ));
+            }
+            (Ending::Failed(failure), _) => {
+                self.line(&format!(
+                    "{}  will be tried again ({}): {}",
+                    self.title(trial),
+                    failure.kind,
+                    failure.message
+                ));
+            }
+            (Ending::Cancelled, _) => {
+                self.finished += 1;
+                self.line(&format!("{}  cancelled", self.title(trial)));
+            }
+            (Ending::Interrupted, _) => {}
+        }
+    }
+}
+
+impl Observer for Screen {
+    fn recorded(&mut self, record: &Record) {
+        match record {
+            Record::Started { attempt, task: TaskKey::Fill(key), .. } => {
+                self.fills.insert(*attempt, key.clone());
+            }
+            Record::Epoch { trial, metrics, .. } => {
+                self.last.insert(*trial, metrics.clone());
+            }
+            Record::Completed { trial, evaluation, .. } => {
+                self.finished += 1;
+                let value = self.last.remove(trial).map_or(f64::NAN, |last| self.objective.value(&last, evaluation));
+                let name = self.objective.name;
+                let took = seconds(evaluation.seconds);
+                self.line(&format!("{}  {GOOD}{name} {value:.4}{GOOD:#}  {took}", self.title(*trial)));
+            }
+            Record::Filled { attempt, bytes: size, seconds: took, computed } => {
+                if let (Some(key), true) = (self.fills.remove(attempt), computed) {
+                    let after = self.cuts.get(&key).map_or("", String::as_str);
+                    let (size, took) = (bytes(*size), seconds(*took));
+                    self.line(&format!("{DIM}features after {after}: {size} in {took}{DIM:#}"));
+                }
+            }
+            Record::Ended { attempt, ending: Ending::Failed(failure), trial: None } => {
+                let after = self.fills.remove(attempt).and_then(|key| self.cuts.get(&key)).map_or("", String::as_str);
+                self.line(&format!(
+                    "features after {after} could not be kept, so trials compute them: {}",
+                    failure.message
+                ));
+            }
+            Record::Ended { ending, trial: Some((trial, state)), .. } => self.ended(*trial, *state, ending),
+            Record::State { trial, state: TrialState::Cancelled } => {
+                self.ended(*trial, TrialState::Cancelled, &Ending::Cancelled);
+            }
+            Record::Started { .. } | Record::Ended { trial: None, .. } | Record::State { .. } => {}
+        }
+    }
+
+    fn status(&mut self, status: &Status) {
+        if status.draining && !self.said_draining {
+            self.said_draining = true;
+            self.line("Stopping: running epochs may end within 8 s. Once more Ctrl-C leaves at once; nothing measured is lost.");
+        }
+        let Some(live) = &self.live else { return };
+        live.set_position(self.finished);
+        let mut text = String::new();
+        if let Some(left) = status.time_left.filter(|_| !status.draining) {
+            let _ = write!(text, "{} left", duration(left));
+        } else if !status.draining && status.running.is_empty() {
+            text += "starting workers";
+        }
+        for running in &status.running {
+            let _ = write!(text, "\n  {}", self.running(running));
+        }
+        live.set_message(text);
+        live.tick();
+    }
+}
+
+impl Screen {
+    fn running(&self, running: &Running) -> String {
+        let share = |(done, total): (u64, u64)| 100 * done / total.max(1);
+        let steps = running.steps.map(|steps| format!(", {} %", share(steps))).unwrap_or_default();
+        match &running.task {
+            TaskKey::Fill(key) => {
+                let after = self.cuts.get(key).map_or("", String::as_str);
+                format!("worker {}: computing features after {after}{steps}", running.worker.0)
+            }
+            TaskKey::Trial(trial) => {
+                let (words, epochs) = self.trials.get(trial).map_or(("", 0), |(words, epochs)| (words, *epochs));
+                let epoch = (running.epochs + 1).min(epochs);
+                let last = self.last.get(trial).map(|last| format!(", val_accuracy {:.4}", last.val_accuracy));
+                let last = last.unwrap_or_default();
+                format!("worker {}: {words}: epoch {epoch}/{epochs}{steps}{last}", running.worker.0)
+            }
+        }
+    }
+}
+
+/// "8 trials: 6 complete, 2 waiting".
+pub(crate) fn summary(counts: &frostline_store::Counts) -> String {
+    let states = TrialState::ALL.iter().filter(|state| counts.of(**state) > 0);
+    let parts: Vec<String> = states.map(|state| format!("{} {state}", counts.of(*state))).collect();
+    let total = count(counts.total(), "trial");
+    if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
+}

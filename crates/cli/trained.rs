@@ -1,0 +1,88 @@
+//! A trial's trained model: where its parts lie, or why they don't.
+
+use crate::args::Common;
+use crate::prepare::MODELS;
+use crate::wrong_input;
+use frostline_assets::{catalogue, checkpoint, cifar10, shapes};
+use frostline_protocol::tools::ModelFiles;
+use frostline_store::{Reader, Sweep, TrialDetail};
+use frostline_sweep::definition::Definition;
+use frostline_sweep::outcome::TrialState;
+use frostline_sweep::trial::{Dataset, WeightsIdentity};
+use std::path::{Path, PathBuf};
+
+pub(crate) struct Trained {
+    pub(crate) detail: TrialDetail,
+    pub(crate) files: ModelFiles,
+}
+
+impl Trained {
+    /// Finds the model of the trial whose id begins with `prefix`. `weights`, a file or a name of the catalogue, stands in
+    /// for the pretrained weights that the trial's sweep names.
+    ///
+    /// # Errors
+    /// The trial is not complete, its model was not kept, or its pretrained weights are not there any more.
+    pub(crate) fn find(common: &Common, prefix: &str, weights: Option<&Path>) -> anyhow::Result<Trained> {
+        let reader = Reader::open(&common.results)?;
+        let detail = reader.find_trial(prefix)?;
+        let sweeps: Vec<Sweep> = detail.sweeps.iter().map(|name| reader.sweep(name)).collect::<Result<_, _>>()?;
+        // A definition of an older version that is no longer valid names no weights and no rule.
+        let definitions: Vec<Definition> =
+            sweeps.iter().filter_map(|sweep| Definition::parse(&sweep.file, &sweep.definition, &[]).ok()).collect();
+        let row = &detail.row;
+        let short = &row.trial.to_string()[..8];
+        if row.state != TrialState::Complete {
+            let state = row.state;
+            return Err(wrong_input(format!(
+                "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` goes on with a sweep)"
+            )));
+        }
+        let model = std::path::absolute(&common.results)?.join(MODELS).join(row.trial.model_file());
+        if !model.is_file() {
+            let rule = definitions.first().map_or(String::new(), |definition| {
+                let (models, count) = (definition.keep.models.as_str(), definition.keep.count);
+                format!(" of sweep `{}` with keep.models = \"{models}\", keep.count = {count}", definition.name)
+            });
+            return Err(wrong_input(format!(
+                "the model of trial {short}{rule} was not kept: {} is not there. A finished trial does not run again, so \
+                 launch the sweep with `--set keep.models=all` and another --results folder to have it",
+                model.display()
+            )));
+        }
+        let weights = find_weights(&row.spec.model.weights, weights, &definitions)?;
+        let files = ModelFiles { spec: row.spec.clone(), weights, model };
+        Ok(Trained { detail, files })
+    }
+
+    /// Names of the classes in the order of their numbers.
+    pub(crate) fn classes(&self) -> &'static [&'static str] {
+        match self.files.spec.data.dataset {
+            Dataset::Cifar10 => &cifar10::CLASSES,
+            Dataset::Shapes => &shapes::CLASSES,
+        }
+    }
+}
+
+fn find_weights(
+    identity: &WeightsIdentity,
+    named: Option<&Path>,
+    definitions: &[Definition],
+) -> anyhow::Result<Option<PathBuf>> {
+    let WeightsIdentity::File(digest) = identity else { return Ok(None) };
+    let place = |name: &str| catalogue::find(name).map_or_else(|| PathBuf::from(name), |entry| entry.path());
+    let places: Vec<PathBuf> = match named {
+        Some(named) => vec![named.to_str().map_or_else(|| named.to_owned(), place)],
+        None => definitions.iter().map(|definition| place(&definition.model.weights)).collect(),
+    };
+    for path in places.iter().filter(|path| path.is_file()) {
+        if checkpoint::weights_identity(path)? == *identity {
+            return Ok(Some(std::path::absolute(path)?));
+        }
+    }
+    let looked: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+    let looked = if looked.is_empty() { "no place is known".to_owned() } else { looked.join(", ") };
+    Err(wrong_input(format!(
+        "the pretrained weights of this trial (BLAKE3 {}…) are not there any more ({looked}): name their file with --weights",
+        &digest[..digest.len().min(16)]
+    )))
+}
