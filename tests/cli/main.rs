@@ -1,0 +1,18 @@
+//! The command line, driven as people and scripts drive it: the real programs, each test in a folder of its own.
+//!
+//! Most sweeps here run with workers that are real processes and report made-up metrics at once; [`real`] trains.
+
+// clippy.toml allows it in tests, which does not cover the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+#[macro_use]
+mod place;
+
+mod disturbed;
+mod real;
+mod startup;
+mod sweeps;
+mod wrong_definitions;
+mod wrong_files;
+mod wrong_grids;
+mod wrong_questions;

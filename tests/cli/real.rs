@@ -1,0 +1,82 @@
+//! Sweeps that train: small networks' worth of work, with libtorch.
+
+use crate::place::{Place, summaries};
+use serde_json::Value;
+
+/// A sweep of two trials; this one learns from the images, and from their features where they are kept.
+fn place() -> Place {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[0.9, \"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    place
+}
+
+/// Losses of every trial, by its id.
+fn losses(best: &Value) -> Vec<(String, [f64; 3])> {
+    let loss = |trial: &Value, name: &str| trial["metrics"][name].as_f64().unwrap();
+    let row = |trial: &Value| {
+        let losses = ["train_loss", "val_loss", "test_loss"].map(|name| loss(trial, name));
+        (trial["trial"].as_str().unwrap().to_owned(), losses)
+    };
+    let mut rows: Vec<_> = best.as_array().unwrap().iter().map(row).collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows
+}
+
+fn kept_features(place: &Place) -> usize {
+    std::fs::read_dir(place.path("results/cache/features-v1")).map_or(0, |folders| folders.flatten().count())
+}
+
+#[test]
+fn kept_features_give_the_same_metrics_as_images() {
+    let (kept, fresh) = (place(), place());
+    kept.succeed("launch demo.toml");
+    fresh.succeed("launch demo.toml --set cache.features=off --set workers.count=1");
+    assert!(kept_features(&kept) > 0);
+    assert_eq!(kept_features(&fresh), 0);
+    let (kept, fresh) = (losses(&kept.json("best demo --json")), losses(&fresh.json("best demo --json")));
+    assert_eq!(kept.len(), 2);
+    for ((trial, kept), (other, fresh)) in kept.iter().zip(&fresh) {
+        assert_eq!(trial, other);
+        for (kept, fresh) in kept.iter().zip(fresh) {
+            assert!((kept - fresh).abs() <= 1e-4 * fresh.abs().max(1.0), "{trial}: {kept} and {fresh}");
+        }
+    }
+}
+
+#[test]
+fn a_trial_that_diverges_fails_and_the_others_are_ranked() {
+    let place = place();
+    place.edit("[0.9, \"all\"]", "[\"all\"]");
+    place.edit("[1e-3]", "[1e-3, 1e30]");
+    let outcome = place.run("launch demo.toml");
+    assert_eq!(outcome.code, Some(3), "{outcome}");
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 1", "failed after 1"]);
+    let status = place.json("status demo --json");
+    assert_eq!(status["trials"][1]["failure"]["kind"], "diverged", "{status}");
+    assert_eq!(place.json("best demo --json").as_array().unwrap().len(), 1);
+    says!(place, "retry demo --kind worker_lost", @r"
+    exit code 0
+    --- error
+    `demo` has no failed (worker_lost) trial: nothing will be tried again
+    ");
+    assert_eq!(place.json("verify --json")["sound"], true);
+}
+
+/// Needs CIFAR-10's binary version in the folder that `FROSTLINE_CIFAR10` names.
+#[test]
+fn the_larger_network_learns_from_cifar10() {
+    let Some(folder) = std::env::var_os("FROSTLINE_CIFAR10") else {
+        eprintln!("not run: FROSTLINE_CIFAR10 names no folder with data_batch_1.bin");
+        return;
+    };
+    let folder = std::fs::canonicalize(folder).unwrap();
+    let place = place();
+    place.edit("dataset = \"shapes\"", &format!("dataset = \"cifar10\"\npath = \"{}\"", folder.display()));
+    place.edit("efficientnet_lite0", "efficientnet_v2_s");
+    place.succeed("launch demo.toml --set train.epochs=1");
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 2]);
+    for (trial, losses) in losses(&place.json("best demo --json")) {
+        assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0), "{trial}: {losses:?}");
+    }
+}

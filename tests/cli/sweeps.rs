@@ -1,0 +1,287 @@
+//! Sweeps from plan to ranking, undisturbed.
+
+use crate::place::{DEMO, Place, Trial, is_trial_id, summaries};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The keys of an object, in order.
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// How often each trial was tried.
+fn attempts(trials: &[Trial]) -> BTreeMap<String, u64> {
+    trials.iter().map(|trial| (trial.id.clone(), trial.attempts)).collect()
+}
+
+#[test]
+fn a_plan_shows_the_trials_and_starts_nothing() {
+    let place = Place::new();
+    says!(place, "plan demo.toml", @r"
+    exit code 0
+    --- output
+    `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
+    efficientnet_lite0, 151 layers, 3.41 M parameters, weights random
+    the same for all: head_units 8, head_dropout 0.0, optimizer adam, momentum -, weight_decay 0.0, schedule constant, warmup_epochs 0, step_epochs -, step_factor -, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+
+      trial     frozen_layers  learning_rate  starts from
+      b933d29b              0          0.001  images
+      d5a6349e              0           0.01  images
+      b2fc4d73            151          0.001  features after top
+      dfa706ea            151           0.01  features after top
+
+    Frozen layers are computed once for all the trials that share them:
+
+      features after  trials  epochs  share of compute  at most  decision
+      top                  2       4             100 %   410 kB  compute once, from the images
+
+    disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
+    ");
+    let plan = place.json("plan demo.toml --json");
+    assert_eq!(keys(&plan), ["cuts", "missing", "objective", "sweep", "trials"]);
+    let trials = plan["trials"].as_array().unwrap();
+    assert_eq!(trials.len(), 4);
+    for trial in trials {
+        assert_eq!(keys(trial), ["features", "group", "parameters", "trial"]);
+        assert!(is_trial_id(trial["trial"].as_str().unwrap()));
+    }
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_plan_without_the_weights_says_what_is_missing() {
+    let place = Place::edited("weights = \"random\"", "weights = \"efficientnet_lite0.imagenet1k\"");
+    says!(place, "plan demo.toml", @r"
+    exit code 0
+    --- output
+    `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
+    efficientnet_lite0, 151 layers, 3.41 M parameters, weights efficientnet_lite0.imagenet1k
+    the same for all: head_units 8, head_dropout 0.0, optimizer adam, momentum -, weight_decay 0.0, schedule constant, warmup_epochs 0, step_epochs -, step_factor -, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+
+      trial  frozen_layers  learning_rate  starts from
+          ?              0          0.001  images
+          ?              0           0.01  images
+          ?            151          0.001  features after top
+          ?            151           0.01  features after top
+
+    Frozen layers are computed once for all the trials that share them:
+
+      features after  trials  epochs  share of compute  at most  decision
+      top                  2       4             100 %   410 kB  compute once, from the images
+
+    disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
+    `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads it, or `frostline fetch efficientnet_lite0.imagenet1k`
+    ");
+    let plan = place.json("plan demo.toml --json");
+    assert_eq!(plan["missing"], json!(["efficientnet_lite0.imagenet1k"]));
+    assert_eq!(plan["trials"][0]["trial"], Value::Null);
+    assert!(!place.path("cache").exists());
+}
+
+#[test]
+fn a_launch_runs_every_trial_that_the_plan_shows() {
+    let place = Place::new();
+    let plan = place.json("plan demo.toml --json");
+    let launch = place.succeed("launch demo.toml");
+    assert!(launch.stderr.contains("`demo`: 4 trials to run, 0 done; 2 workers of 1 thread on cpu"), "{launch}");
+    assert!(launch.stderr.contains("4 trials: 4 complete"), "{launch}");
+    assert!(launch.stdout.trim_start().starts_with("rank"), "{launch}");
+    let trials = place.trials("demo");
+    assert_eq!(summaries(&trials), ["complete after 1"; 4]);
+    let planned = plan["trials"].as_array().unwrap().iter().map(|trial| trial["trial"].as_str().unwrap());
+    let ran: BTreeSet<&str> = trials.iter().map(|trial| trial.id.as_str()).collect();
+    assert_eq!(ran, planned.collect());
+}
+
+#[test]
+fn the_ranking_has_its_documented_form_and_order() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let best = place.json("best demo --json");
+    let ranked = best.as_array().unwrap();
+    assert_eq!(ranked.len(), 4);
+    for (index, trial) in ranked.iter().enumerate() {
+        let form = ["attempts", "group", "interval", "metrics", "objective", "parameters", "rank", "state", "trial"];
+        assert_eq!(keys(trial), form);
+        assert_eq!(
+            (&trial["rank"], &trial["state"], &trial["attempts"]),
+            (&json!(index + 1), &json!("complete"), &json!(1))
+        );
+        assert_eq!(trial["objective"], trial["metrics"]["val_accuracy"]);
+        assert!(is_trial_id(trial["trial"].as_str().unwrap()));
+        assert_eq!(trial["parameters"]["head_units"], json!([8]));
+    }
+    let objectives: Vec<f64> = ranked.iter().map(|trial| trial["objective"].as_f64().unwrap()).collect();
+    assert!(objectives.is_sorted_by(|a, b| a >= b), "{objectives:?}");
+    assert_eq!(place.json("best demo --json -n 2"), json!(ranked[..2]));
+
+    // What is better by accuracy need not be by loss, so this is another order of the same trials.
+    place.succeed("launch demo.toml --set sweep.name=by-loss --set sweep.objective=val_loss");
+    let by_loss = place.json("best by-loss --json");
+    let losses: Vec<f64> =
+        by_loss.as_array().unwrap().iter().map(|trial| trial["objective"].as_f64().unwrap()).collect();
+    assert!(losses.len() == 4 && losses.is_sorted(), "{losses:?}");
+}
+
+#[test]
+fn conditions_leave_the_trials_that_meet_all_of_them() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let found = |conditions: &str| -> Vec<(Value, Value)> {
+        let best = place.json(&format!("best demo --json {conditions}"));
+        let parameters = |trial: &Value| {
+            let parameters = &trial["parameters"];
+            (parameters["frozen_layers"].clone(), parameters["learning_rate"].clone())
+        };
+        let mut found: Vec<_> = best.as_array().unwrap().iter().map(parameters).collect();
+        found.sort_by_key(|(layers, rate)| (layers.as_u64(), rate.to_string()));
+        found
+    };
+    let all = found("")[3].0.clone();
+    assert_eq!(found("--where frozen_layers=all").len(), 2);
+    assert_eq!(found("--where frozen_layers=0 --where learning_rate<0.005"), [(json!(0), json!(0.001))]);
+    assert_eq!(found("--where frozen_layers!=0 --where learning_rate>=0.01"), [(all, json!(0.01))]);
+    assert_eq!(found("--where frozen_layers=0 --where frozen_layers=all"), []);
+}
+
+#[test]
+fn list_status_and_show_agree() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let list = place.json("list --json");
+    assert_eq!(keys(&list[0]), ["created_at", "name", "objective", "trials", "updated_at"]);
+    assert_eq!((&list[0]["name"], &list[0]["trials"]["complete"]), (&json!("demo"), &json!(4)));
+    let status = place.json("status demo --json");
+    assert_eq!(keys(&status), ["counts", "objective", "sweep", "trials"]);
+    assert_eq!(status["counts"], list[0]["trials"]);
+    for trial in place.trials("demo") {
+        let show = place.json(&format!("show {} --json", &trial.id[..12]));
+        let form = ["attempts", "epochs", "evaluation", "group", "parameters", "spec", "state", "sweeps", "trial"];
+        assert_eq!(keys(&show), form);
+        assert_eq!((&show["trial"], &show["sweeps"]), (&json!(trial.id), &json!(["demo"])));
+        assert_eq!((show["epochs"].as_array().unwrap().len(), show["attempts"].as_array().unwrap().len()), (2, 1));
+    }
+    let text = place.succeed("status demo").stdout;
+    assert!(text.starts_with("`demo`  4 trials: 4 complete\nlaunched from demo.toml on "), "{text}");
+}
+
+#[test]
+fn a_second_launch_runs_nothing() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let (trials, best) = (place.trials("demo"), place.json("best demo --json"));
+    let again = place.succeed("launch demo.toml");
+    assert!(again.stderr.starts_with("`demo`: 0 trials new, 4 known\n4 trials: 4 complete"), "{again}");
+    assert_eq!((place.trials("demo"), place.json("best demo --json")), (trials, best));
+}
+
+#[test]
+fn a_value_added_to_an_axis_runs_its_cells_only() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let before = place.trials("demo");
+    place.edit("[1e-3, 1e-2]", "[1e-3, 1e-2, 1e-1]");
+    let launch = place.succeed("launch demo.toml");
+    assert!(launch.stderr.starts_with("`demo`: 2 trials new, 4 known\n`demo`: 2 trials to run, 4 done"), "{launch}");
+    let after = place.trials("demo");
+    assert_eq!(summaries(&after), ["complete after 1"; 6]);
+    let after = attempts(&after);
+    assert!(before.iter().all(|trial| after.contains_key(&trial.id)));
+}
+
+#[test]
+fn trials_of_a_value_that_was_removed_stay_where_they_are_finished() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let (before, best) = (attempts(&place.trials("demo")), place.json("best demo --json"));
+    place.edit("[1e-3, 1e-2]", "[1e-2]");
+    let launch = place.succeed("launch demo.toml");
+    assert!(launch.stderr.starts_with("`demo`: 0 trials new, 4 known\n4 trials: 4 complete"), "{launch}");
+    assert_eq!((attempts(&place.trials("demo")), place.json("best demo --json")), (before, best));
+}
+
+#[test]
+fn force_new_replaces_a_sweep_whose_values_changed() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let before = attempts(&place.trials("demo"));
+    place.succeed("launch demo.toml --set train.epochs=3 --force-new");
+    let after = place.trials("demo");
+    assert_eq!(summaries(&after), ["complete after 1"; 4]);
+    assert!(after.iter().all(|trial| trial.epoch == 3 && !before.contains_key(&trial.id)), "{after:?}");
+    // What was measured is still known, and has not to be measured again.
+    place.succeed("launch demo.toml --set sweep.name=old");
+    assert_eq!(attempts(&place.trials("old")), before);
+}
+
+#[test]
+fn overrides_are_part_of_the_sweep() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --set train.epochs=1 --set grid.learning_rate=[0.5] --set sweep.name=short");
+    let best = place.json("best short --json");
+    assert_eq!(best.as_array().unwrap().len(), 2);
+    for trial in best.as_array().unwrap() {
+        let parameters = &trial["parameters"];
+        assert_eq!((&parameters["epochs"], &parameters["learning_rate"]), (&json!(1), &json!(0.5)));
+    }
+    assert_eq!(place.read("demo.toml"), DEMO);
+    // The database has them too: without the file there is nothing to run.
+    std::fs::remove_file(place.path("demo.toml")).unwrap();
+    assert_eq!(
+        place.succeed("resume short").stderr.lines().next().map(|line| line.contains("2 complete")),
+        Some(true)
+    );
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = place.succeed(&format!("completions {shell}")).stdout;
+        for word in ["launch", "resume", "force-new"] {
+            assert!(completions.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn fetch_without_a_name_lists_the_catalogue() {
+    says!(Place::new(), "fetch", @r"
+    exit code 0
+    --- output
+      name                                       size  licence                                         here
+      cifar10                                  170 MB  free to use with attribution (Krizhevsky 2009)  no
+      efficientnet_v2_s.imagenet1k                  ?  BSD-3-Clause (torchvision)                      no
+      efficientnet_v2_s.keras-imagenet1k      82.4 MB  Apache-2.0 (Keras)                              no
+      efficientnet_v2_s.keras-imagenet1k-top        ?  Apache-2.0 (Keras)                              no
+      efficientnet_v2_s.timm-imagenet1k             ?  Apache-2.0 (timm)                               no
+      efficientnet_v2_s.timm-imagenet21k-1k         ?  Apache-2.0 (timm)                               no
+      efficientnet_v2_s.timm-imagenet21k            ?  Apache-2.0 (timm)                               no
+      efficientnet_lite0.imagenet1k           18.8 MB  Apache-2.0                                      no
+      efficientnet_lite0.timm-imagenet1k            ?  Apache-2.0 (timm)                               no
+    ");
+}
+
+#[test]
+fn doctor_says_what_there_is() {
+    let place = Place::new();
+    let doctor = place.json("doctor --json");
+    assert_eq!((&doctor["worker_error"], &doctor["sweeps"]), (&Value::Null, &Value::Null));
+    assert_eq!(doctor["worker"]["version"], doctor["version"]);
+    assert!(doctor["cores"].as_u64().unwrap() >= 1 && doctor["free_bytes"].as_u64().unwrap() > 0);
+    assert!(doctor["catalogue"].as_array().unwrap().iter().all(|entry| entry["present"] == json!(false)));
+    assert!(!place.path("results").exists());
+    place.succeed("launch demo.toml");
+    assert_eq!(place.json("doctor --json")["sweeps"], json!(1));
+}
+
+#[test]
+fn a_finished_sweep_is_sound_and_so_is_its_copy() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let verify = place.json("verify --json");
+    assert_eq!((&verify["sound"], &verify["trials"], &verify["epochs"]), (&json!(true), &json!(4), &json!(8)));
+    place.write("copied/file", "");
+    place.succeed("backup copied/frostline.db");
+    assert_eq!(place.json("best demo --json --results copied"), place.json("best demo --json"));
+}
