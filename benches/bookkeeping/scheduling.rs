@@ -1,0 +1,81 @@
+//! The scheduler's decisions: rebuilt from rows, and driven through a whole sweep by workers that report at once.
+
+use crate::SIZES;
+use crate::common::{EPOCHS, build, parsed, sources};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use frostline_link::idle;
+use frostline_protocol::{Claim, Report, WorkerId};
+use frostline_scheduler::{Effect, Event, Restored, Scheduler, Settings, Task, Time, TrialRow};
+use frostline_sweep::outcome::{AttemptId, TrialState};
+use frostline_sweep::record::TaskKey;
+use std::collections::{BTreeSet, VecDeque};
+use std::hint::black_box;
+
+const WORKERS: u32 = 2;
+
+pub fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scheduler");
+    for size in SIZES {
+        let waiting = restored(size);
+        group.throughput(Throughput::Elements(size as u64));
+        group.bench_function(BenchmarkId::new("restore", size), |bencher| {
+            let restore = |rows| Scheduler::restore(Settings::default(), rows, Time(0), &mut Vec::new());
+            bencher.iter_batched(|| waiting.clone(), restore, BatchSize::LargeInput);
+        });
+        let events = size as u64 * u64::from(EPOCHS + 1);
+        group.throughput(Throughput::Elements(events));
+        group.bench_function(BenchmarkId::new("reports of a whole sweep", size), |bencher| {
+            bencher.iter_batched(|| waiting.clone(), |rows| run(rows, size), BatchSize::LargeInput);
+        });
+    }
+    group.finish();
+}
+
+fn restored(size: usize) -> Restored {
+    let trials = parsed(size).expect("a sound definition").expand(&sources());
+    let row = |trial: frostline_sweep::expand::Trial| TrialRow {
+        trial: trial.id,
+        state: TrialState::Waiting,
+        epochs: EPOCHS,
+        features: None,
+        failures: Vec::new(),
+        running: None,
+    };
+    Restored {
+        trials: trials.into_iter().map(row).collect(),
+        fills: Vec::new(),
+        workers: (1..=WORKERS).map(WorkerId).collect(),
+        survivors: BTreeSet::new(),
+        next_attempt: AttemptId(1),
+    }
+}
+
+/// Carries out every assignment at once, until nothing is left.
+fn run(rows: Restored, size: usize) -> Scheduler {
+    let mut effects = Vec::new();
+    let mut scheduler = Scheduler::restore(Settings::default(), rows, Time(0), &mut effects);
+    let mut pending: VecDeque<(WorkerId, AttemptId, Task)> = VecDeque::new();
+    for worker in (1..=WORKERS).map(WorkerId) {
+        scheduler.handle(Time(0), Event::Joined { worker, build: build(), running: None }, &mut effects);
+    }
+    let mut complete = 0;
+    loop {
+        for effect in effects.drain(..) {
+            match black_box(effect) {
+                Effect::Assign { worker, attempt, task } => pending.push_back((worker, attempt, task)),
+                Effect::Record(frostline_sweep::record::Record::Completed { .. }) => complete += 1,
+                _ => {}
+            }
+        }
+        let Some((worker, attempt, task)) = pending.pop_front() else { break };
+        let Task::Train { trial, .. } = task else { panic!("there is nothing to fill") };
+        let claim = Claim { task: TaskKey::Trial(trial), attempt };
+        let epochs = (1..=EPOCHS).map(|epoch| Report::Epoch(idle::metrics(trial, epoch)));
+        for (number, report) in (1..).zip(epochs.chain([Report::Complete(idle::evaluation(trial))])) {
+            let reported = Event::Reported { worker, claim: claim.clone(), number, report };
+            scheduler.handle(Time(u64::from(number)), reported, &mut effects);
+        }
+    }
+    assert_eq!(complete, size);
+    scheduler
+}
