@@ -1,0 +1,59 @@
+# `./just` lists the recipes and installs the runner where it is missing.
+
+# List the recipes
+default:
+    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Get libtorch (auto, cpu or cuda) and the small pretrained network
+setup form="auto": (libtorch form)
+    cargo run --quiet -p frostline -- fetch efficientnet_lite0.imagenet1k
+
+[private]
+libtorch form="auto":
+    python3 scripts/setup.py {{ quote(form) }}
+
+# Build the programs
+build:
+    cargo build --release --workspace
+
+# Set up, build, run a first sweep and show its best trials
+quickstart: libtorch build
+    sh scripts/quickstart.sh
+
+# Everything that has to hold: format, lints, tests, examples in the documentation, syntax of the scripts
+test: setup
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo build --workspace
+    cargo test --workspace
+    python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/*.py
+    sh -n just
+    sh -n scripts/quickstart.sh
+    bash -n .ci/run
+
+# Kill and stop real processes at random moments, and compare with an undisturbed run
+torture kills="200":
+    cargo build --workspace
+    FROSTLINE_TORTURE_KILLS={{ kills }} cargo test -p frostline --test torture -- --nocapture
+
+# Put the scheduler through lost, late and doubled messages, crashes and lies
+simulate *arguments:
+    FROSTLINE_SIM_SEEDS={{ if arguments == "" { "100000" } else { trim_start_match(trim_start_match(arguments, "--seeds"), " ") } }} cargo test --release -p frostline-scheduler --test simulation -- --nocapture
+
+# Measure what Frostline costs beside the training: expansion, scheduler, database, ranking, orchestration, scale
+bench:
+    cargo bench -p frostline --bench bookkeeping
+    cargo bench -p frostline --bench orchestration
+    cargo bench -p frostline --bench scale
+
+# Measure Frostline against other tools; writes docs/performance.md (takes long, installs several GB)
+bench-peers *arguments:
+    python3 benches/peers/run.py {{ arguments }}
+
+# Format the sources
+fmt:
+    cargo fmt --all
+
+# Build the documentation of the crates
+doc:
+    cargo doc --workspace --no-deps

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Runs the first sweep: on CIFAR-10 where it can be fetched, else on images that the program draws itself.
+set -eu
+
+cd "$(dirname -- "$0")/.."
+frostline=target/release/frostline
+
+if "$frostline" fetch cifar10 && "$frostline" fetch efficientnet_v2_s.imagenet1k; then
+    name=quickstart
+else
+    name=quickstart-offline
+    "$frostline" fetch efficientnet_lite0.imagenet1k
+    echo "CIFAR-10 or the weights of EfficientNetV2-S cannot be fetched: running sweeps/$name.toml instead."
+fi
+
+"$frostline" launch "sweeps/$name.toml"
+echo
+"$frostline" best "$name"
+cat <<END
+
+Next:
+  one more seed for every trial; what is finished does not run again:
+    $frostline launch sweeps/$name.toml --set 'sweep.seeds=[0, 1]'
+  what a larger sweep would do (it needs CIFAR-10), without running it:
+    $frostline plan sweeps/cifar10-lite0.toml
+  what a sweep of your own may contain:
+    docs/sweep-format.md
+END

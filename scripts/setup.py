@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Puts libtorch where Cargo finds it: once per user in the cache folder, linked into this checkout as `.libtorch`.
+
+    python3 scripts/setup.py [auto|cpu|cuda]
+
+The wheel of PyPI's `torch` carries libtorch with its headers. The CPU form keeps what the CPU needs (about 500 MB)
+and leaves the CUDA libraries out; the CUDA form is the wheel with everything it depends on (about 5 GB).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+VERSION = "2.13.0"
+WHEELS_FOR_CPU = [f"torch=={VERSION}", "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"]
+CUDA_ONLY = ("torch_cuda", "c10_cuda", "caffe2_nvrtc", "torch_python", "nvshmem")
+# The wheels are made for one Python; which one runs this script does not matter for the libraries inside.
+PYTHON = "3.11"
+PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
+
+NEEDED = [
+    ("cargo", "https://rustup.rs, or: curl --proto '=https' -sSf https://sh.rustup.rs | sh"),
+    ("c++", "sudo apt-get install g++   (or your system's C++ compiler)"),
+]
+
+
+def main() -> int:
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "auto"
+    if wanted not in ("auto", "cpu", "cuda"):
+        return fail(f"`{wanted}` is no form of libtorch: use auto, cpu or cuda")
+    missing = [f"  {tool}: {remedy}" for tool, remedy in NEEDED if shutil.which(tool) is None]
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
+        missing.append("  pip: sudo apt-get install python3-pip   (or: python3 -m ensurepip --user)")
+    if missing:
+        return fail("Frostline needs what this machine lacks:\n" + "\n".join(missing))
+    if own := os.environ.get("LIBTORCH"):
+        print(f"libtorch is the one in {own}, which LIBTORCH names")
+        return 0
+    if os.uname().sysname != "Linux" or os.uname().machine != "x86_64":
+        return fail("libtorch comes from PyPI's wheel for Linux on x86-64; set LIBTORCH to another one's folder")
+
+    form = wanted if wanted != "auto" else ("cuda" if has_nvidia_device() else "cpu")
+    home = cache_folder() / "libtorch" / f"{VERSION}-{form}"
+    if not (home / "complete").exists():
+        print(f"libtorch {VERSION} ({form}) goes to {home}", flush=True)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unfinished-") as scratch:
+            built = Path(scratch) / "libtorch"
+            try:
+                (install_cpu if form == "cpu" else install_cuda)(built, Path(scratch))
+            except subprocess.CalledProcessError:
+                return fail("PyPI could not be reached or lacks the wheel; see the lines above, then run this again")
+            except OSError as error:
+                return fail(f"{home} cannot be written: {error}; make room, or name another folder in FROSTLINE_CACHE")
+            (built / "complete").touch()
+            shutil.rmtree(home, ignore_errors=True)
+            built.rename(home)
+    link(home if form == "cpu" else home / "torch")
+    print(f"libtorch {VERSION} ({form}) is in place", flush=True)
+    return 0
+
+
+def fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def cache_folder() -> Path:
+    """The same folder that the program itself uses."""
+    if own := os.environ.get("FROSTLINE_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "frostline"
+
+
+def has_nvidia_device() -> bool:
+    return Path("/dev/nvidiactl").exists()
+
+
+def install_cpu(home: Path, scratch: Path) -> None:
+    """Unpacks headers and CPU libraries out of the wheels, without installing anything."""
+    wheels = scratch / "wheels"
+    platforms = [argument for platform in PLATFORMS for argument in ("--platform", platform)]
+    pip("download", "--no-deps", "--only-binary=:all:", "--python-version", PYTHON, *platforms,
+        "--dest", str(wheels), *WHEELS_FOR_CPU)
+    (home / "lib").mkdir(parents=True)
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                if target := place(entry.filename):
+                    path = home / target
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(entry) as source, open(path, "wb") as sink:
+                        shutil.copyfileobj(source, sink, 1 << 20)
+        wheel.unlink()
+    (home / "lib" / "libtorch.so").unlink(missing_ok=True)
+    (home / "lib" / "libtorch.so").symlink_to("libtorch_cpu.so")
+    (home / "build-version").write_text(f"{VERSION}\n")
+
+
+def place(name: str) -> str | None:
+    """Where a wheel's entry goes in the CPU form, or None for what it does not need."""
+    if name.startswith("torch/include/") and not name.endswith("/"):
+        return name.removeprefix("torch/")
+    file = name.rsplit("/", 1)[-1]
+    if ".so" not in file or any(part in file for part in CUDA_ONLY):
+        return None
+    if name.startswith(("torch/lib/", "nvidia/")):
+        return f"lib/{file}"
+    return None
+
+
+def install_cuda(home: Path, _scratch: Path) -> None:
+    """The wheel as it is, with its dependencies beside it: its libraries find each other by relative paths."""
+    pip("install", "--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp",
+        *[argument for platform in PLATFORMS for argument in ("--platform", platform)],
+        "--target", str(home), f"torch=={VERSION}")
+
+
+def pip(verb: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", verb, "--disable-pip-version-check", "--no-input", "--retries", "1", *arguments]
+    subprocess.run(command, check=True)
+
+
+def link(libtorch: Path) -> None:
+    """Points `.libtorch` at `libtorch`; what was compiled against another one is compiled anew."""
+    checkout = Path(__file__).resolve().parent.parent
+    place = checkout / ".libtorch"
+    if place.is_symlink() and place.resolve() != libtorch.resolve():
+        subprocess.run(["cargo", "clean", "--quiet", "-p", "torch-sys"], cwd=checkout, check=False)
+        subprocess.run(["cargo", "clean", "--quiet", "--release", "-p", "torch-sys"], cwd=checkout, check=False)
+    fresh = checkout / ".libtorch.new"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(libtorch)
+    fresh.replace(place)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
