@@ -2,7 +2,8 @@
 
 use crate::data::{Data, Pool};
 use crate::error::TrainingError;
-use crate::session::{FILL_BATCH as BATCH, load_backbone};
+use crate::input::portion;
+use crate::session::load_backbone;
 use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -65,8 +66,9 @@ pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted
     let images = data.pool(if wanted.images.test { Pool::Test } else { Pool::Train });
     let count = wanted.images.limit.map_or(images.len(), |limit| images.len().min(limit));
     let network = backbone.instance(architecture.layer_count());
+    let portion = portion(device);
     let batch = |start: usize| {
-        let pixels = images.pixels.narrow(0, start as i64, BATCH.min(count - start) as i64);
+        let pixels = images.pixels.narrow(0, start as i64, portion.min(count - start) as i64);
         let output = network.layer_output(&pixels, i64::from(wanted.size), layer, device);
         let pooled = wanted.pool && output.dim() == 4;
         if pooled { output.mean_dim([2i64, 3].as_slice(), false, Kind::Float) } else { output }
@@ -74,7 +76,7 @@ pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted
     let first = batch(0);
     let shape = [&[count as i64], &first.size()[1..]].concat();
     let written = write(out, format, &shape, &images.labels[..count], || {
-        std::iter::once(first).chain((BATCH..count).step_by(BATCH).map(batch))
+        std::iter::once(first).chain((portion..count).step_by(portion).map(batch))
     });
     written.map_err(|source| TrainingError::File { action: "write", path: out.to_owned(), source })?;
     Ok(Extracted { layer, name: layers[layer as usize].name.clone(), shape })

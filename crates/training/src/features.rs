@@ -57,11 +57,47 @@ impl MappedFeatures {
 /// Both pools of one folder.
 pub struct CachedFeatures {
     pools: BTreeMap<Pool, MappedFeatures>,
+    /// Each view of each pool on the device, where it has room for them.
+    resident: BTreeMap<Pool, Vec<Tensor>>,
 }
 
 impl CachedFeatures {
     pub fn pool(&self, pool: Pool) -> &MappedFeatures {
         &self.pools[&pool]
+    }
+
+    /// Some rows of one view, `[batch, channels, height, width]` with channels-last strides or `[batch, channels]`: on
+    /// the device where the features are, else in main memory.
+    pub fn gather(&self, pool: Pool, view: i64, index: &Tensor) -> Tensor {
+        match self.resident.get(&pool).and_then(|views| views.get(view as usize)) {
+            Some(features) => rows(features, &index.to_device(features.device())),
+            None => rows(&self.pool(pool).view(view), index),
+        }
+    }
+
+    /// Copies the features to a GPU, so that no epoch moves them again. Where its memory does not hold them they stay in
+    /// main memory.
+    pub fn move_to(&mut self, device: Device) {
+        if !device.is_cuda() {
+            return;
+        }
+        for (&pool, mapped) in &self.pools {
+            let views = (0..mapped.stored.size()[0]).map(|view| mapped.view(view).f_to(device));
+            match views.collect::<Result<Vec<Tensor>, _>>() {
+                Ok(views) => drop(self.resident.insert(pool, views)),
+                Err(error) => tracing::info!("features stay in main memory: {error}"),
+            }
+        }
+    }
+}
+
+/// Rows of a tensor, with the strides that it has.
+fn rows(features: &Tensor, index: &Tensor) -> Tensor {
+    if features.dim() == 4 {
+        // `index_select` on the memory's own order of axes copies whole rows.
+        features.permute([0, 2, 3, 1]).index_select(0, index).permute([0, 3, 1, 2])
+    } else {
+        features.index_select(0, index)
     }
 }
 
@@ -85,7 +121,7 @@ pub fn open(cache: &Path, spec: &FeatureSpec) -> Result<Option<CachedFeatures>, 
             let name = file_name(pool);
             pools.insert(pool, map(&folder.join(&name), manifest.files.get(&name)?).ok()??);
         }
-        Some(CachedFeatures { pools })
+        Some(CachedFeatures { pools, resident: BTreeMap::new() })
     });
     if opened.is_none() {
         tracing::warn!("the feature cache {} is damaged: removed, to be filled again", folder.display());

@@ -4,7 +4,7 @@ use crate::backbone::{Backbone, Source as WeightsSource};
 use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
-use crate::input::{Input, Source};
+use crate::input::{Input, Source, portion};
 use crate::memory;
 use crate::model;
 use crate::trainer::{Ended, Observer, Stop, Trainer};
@@ -20,9 +20,6 @@ use tch::{Device, Kind};
 
 /// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
 const RANDOM_WEIGHTS_SEED: u64 = 0;
-
-/// Images in a batch while a cache is filled; fixed, since it is part of the arithmetic.
-pub(crate) const FILL_BATCH: usize = 50;
 
 /// Where things lie on this machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,12 +71,13 @@ impl Session {
         let data = self.data(&spec.data)?;
         let backbone = self.backbone(&spec.model, spec.parameters.precision)?;
         let network = backbone.instance(spec.parameters.frozen_layers);
+        let cut = backbone.architecture().cut_at(spec.parameters.frozen_layers);
         let input = match features {
             Some(wanted) => {
                 let Some(cached) = self.features(wanted, observer)? else { return Ok(Ended::Stopped) };
-                Input { source: Source::Features(cached), from: wanted.cut, device: self.device }
+                Input { source: Source::Features(cached), from: wanted.cut, to: cut, device: self.device }
             }
-            None => self.images(&backbone, spec.data.image_size, spec.parameters.precision),
+            None => self.images(&backbone, spec.data.image_size, spec.parameters.precision, cut),
         };
         let mut trainer = Trainer::new(spec, &data, input, network);
         let ended = trainer.run(&self.places.checkpoints, observer)?;
@@ -119,29 +117,32 @@ impl Session {
             None => None,
         };
         let input = match earlier {
-            Some((cut, cached)) => Input { source: Source::Features(cached), from: cut, device: self.device },
-            None => self.images(&backbone, spec.image_size, spec.precision),
+            Some((cut, cached)) => {
+                Input { source: Source::Features(cached), from: cut, to: spec.cut, device: self.device }
+            }
+            None => self.images(&backbone, spec.image_size, spec.precision, spec.cut),
         };
         let network = backbone.instance(backbone.architecture().layer_count());
-        let views = view_count(spec.augment);
-        let total = (views * (data.train.len() + data.test.len())) as u64;
+        let total =
+            Pool::ALL.iter().map(|&pool| view_count(spec.augment, pool) * data.pool(pool).len()).sum::<usize>();
         let mut done = 0;
         let mut writer = features::Writer::new(&cache, spec)?;
         for pool in Pool::ALL {
             let images: &Images = data.pool(pool);
+            let views = view_count(spec.augment, pool);
             let all: Vec<u32> = (0..images.len() as u32).collect();
-            let batches = (0..views).flat_map(|view| all.chunks(FILL_BATCH).map(move |chosen| (view, chosen)));
+            let portion = portion(self.device);
+            let batches = (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen)));
             let mut stopped = false;
             let computed = batches.map_while(|(view, chosen)| {
                 if observer.should_stop() != Stop::No {
                     stopped = true;
                     return None;
                 }
-                observer.progress(done, total);
+                observer.progress(done, total as u64);
                 done += chosen.len() as u64;
                 let mirrored = vec![true; chosen.len()];
-                let batch = input.batch(pool, images, chosen, (view == 1).then_some(&mirrored[..]));
-                Some(Ok(network.forward(&batch, input.from, spec.cut, false)))
+                Some(Ok(input.batch(&network, pool, images, chosen, (view == 1).then_some(&mirrored[..]))))
             });
             writer.pool(pool, views, images.len(), computed)?;
             if stopped {
@@ -196,16 +197,17 @@ impl Session {
             }
             cached = features::open(&self.places.features, spec)?;
         }
-        let cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
+        let mut cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
+        cached.move_to(self.device);
         let cached = Rc::new(cached);
         self.features = Some((key, Rc::clone(&cached)));
         Ok(Some(cached))
     }
 
-    fn images(&self, backbone: &Backbone, size: u32, precision: Precision) -> Input {
+    fn images(&self, backbone: &Backbone, size: u32, precision: Precision, to: u32) -> Input {
         let conventions = backbone.conventions().clone();
         let source = Source::Images { conventions, size: i64::from(size), kind: kind(precision) };
-        Input { source, from: 0, device: self.device }
+        Input { source, from: 0, to, device: self.device }
     }
 }
 
@@ -236,10 +238,11 @@ pub(crate) fn kind(precision: Precision) -> Kind {
     }
 }
 
-fn view_count(augment: Augment) -> usize {
-    match augment {
-        Augment::None => 1,
-        Augment::Flip => 2,
+/// Training images are seen mirrored too, test images as they are.
+fn view_count(augment: Augment, pool: Pool) -> usize {
+    match (augment, pool) {
+        (Augment::Flip, Pool::Train) => 2,
+        (Augment::Flip, Pool::Test) | (Augment::None, _) => 1,
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> Trainer<'a> {
             observer.progress(step as u64, steps);
             let views: Option<Vec<bool>> = (self.spec.data.augment == Augment::Flip)
                 .then(|| chosen.iter().map(|_| view_stream.random()).collect());
-            let batch = self.input.batch(Pool::Train, &self.data.train, chosen, views.as_deref());
+            let batch = self.input.batch(&self.network, Pool::Train, &self.data.train, chosen, views.as_deref());
             let truth = labels.index_select(0, &crate::data::indices(chosen)).to_device(device);
             let scores = self.scores(&batch, true);
             let smoothing = parameters.recipe.label_smoothing;
@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
         let classes = self.data.classes;
         let mut measured = Measured { loss: 0.0, accuracy: 0.0, confusion: vec![vec![0; classes]; classes] };
         for batch in chosen.chunks(EVALUATION_BATCH) {
-            let scores = self.scores(&self.input.batch(pool, images, batch, None), false);
+            let scores = self.scores(&self.input.batch(&self.network, pool, images, batch, None), false);
             let truth = labels.index_select(0, &crate::data::indices(batch)).to_device(self.input.device);
             let log = scores.log_softmax(-1, Kind::Float);
             measured.loss += log.nll_loss(&truth).double_value(&[]) * batch.len() as f64;

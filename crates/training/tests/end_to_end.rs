@@ -180,10 +180,6 @@ fn metrics_are_complete_finite_and_repeat_to_the_bit() {
     }
 }
 
-/// Largest difference of a loss that cached features may make: a frozen layer's sums are taken in batches of another
-/// size, which moves the last digits.
-const CACHED_TOLERANCE: f64 = 1e-5;
-
 #[test]
 fn cached_features_give_the_metrics_of_the_images() {
     let _alone = alone();
@@ -203,19 +199,14 @@ fn cached_features_give_the_metrics_of_the_images() {
         let again = bench.session.fill(&wanted, None, &mut Listener::default()).unwrap();
         assert!(matches!(again, Fill::Done { computed: false, .. }), "{again:?}");
 
-        let (cached, cached_test) = bench.complete(&spec, Some(&wanted));
-        let (direct, direct_test) = bench.complete(&spec, None);
-        for (ours, theirs) in cached.iter().zip(&direct) {
-            assert!((ours.train_loss - theirs.train_loss).abs() < CACHED_TOLERANCE, "{ours:?} {theirs:?}");
-            assert!((ours.val_loss - theirs.val_loss).abs() < CACHED_TOLERANCE, "{ours:?} {theirs:?}");
-            assert_eq!(ours.train_accuracy, theirs.train_accuracy);
-            assert_eq!(ours.val_accuracy, theirs.val_accuracy);
-        }
-        assert!((cached_test.test_loss - direct_test.test_loss).abs() < CACHED_TOLERANCE);
-        assert_eq!(cached_test.confusion, direct_test.confusion);
-        // From the file, mapped by another process, it is the same to the bit.
+        // To the bit, although batches of 16, a last one of other length and evaluations of 250 images want them.
+        let cached = bench.complete(&spec, Some(&wanted));
+        assert_eq!(cached, bench.complete(&spec, None));
+        let shallower = FeatureSpec::of(&spec, 5);
+        assert_eq!(cached, bench.complete(&spec, Some(&shallower)), "from features of an earlier cut");
+        // From the file, mapped by another process, too.
         bench.session = session_in(bench.folder.path());
-        assert_eq!(bench.complete(&spec, Some(&wanted)), (cached, cached_test));
+        assert_eq!(bench.complete(&spec, Some(&wanted)), cached);
     }
 }
 
@@ -224,6 +215,7 @@ fn features_do_not_depend_on_the_cut_they_were_computed_from() {
     let _alone = alone();
     let mut spec = spec(lite0().layer_count());
     spec.data.augment = Augment::Flip;
+    spec.data.train_limit = Some(90);
     let cuts = [5, 11, lite0().segments().len() as u32].map(|cut| FeatureSpec::of(&spec, cut));
     let (mut direct, mut chained) = (Bench::new(), Bench::new());
     let mut earlier = None;
@@ -236,7 +228,8 @@ fn features_do_not_depend_on_the_cut_they_were_computed_from() {
     }
     let [train, test] = direct.cached(&cuts[2]);
     let values = |bytes: &[u8]| bytes.len() as u64 / 4;
-    assert!(values(&train) > 2 * 100 * 1280 && values(&test) > 2 * 50 * 1280, "two views of every image");
+    assert!(values(&train) > 2 * 90 * 1280, "two views of every training image");
+    assert!((50 * 1280..51 * 1280).contains(&values(&test)), "and one of every test image");
 }
 
 #[test]
@@ -364,12 +357,10 @@ fn a_frozen_part_in_bfloat16_stays_near_float32() {
     let mut spec = spec(middle());
     spec.parameters.precision = Precision::Bfloat16;
     let mut bench = Bench::new();
-    let (direct, _) = bench.complete(&spec, None);
-    let (cached, _) = bench.complete(&spec, Some(&features_of(&spec)));
-    for (epoch, exact) in exact.0.iter().enumerate() {
-        for ours in [&direct[epoch], &cached[epoch]] {
-            assert_ne!(ours.train_loss, exact.train_loss, "it did compute in another type");
-            assert!((ours.train_loss - exact.train_loss).abs() < 0.1, "{ours:?} {exact:?}");
-        }
+    let (rounded, _) = bench.complete(&spec, None);
+    for (ours, exact) in rounded.iter().zip(&exact.0) {
+        assert_ne!(ours.train_loss, exact.train_loss, "it did compute in another type");
+        assert!((ours.train_loss - exact.train_loss).abs() < 0.1, "{ours:?} {exact:?}");
     }
+    assert_eq!(bench.complete(&spec, Some(&features_of(&spec))).0, rounded);
 }

@@ -61,7 +61,7 @@ fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
         let spec = spec(frozen);
         let data = Data::load(&spec.data, None).unwrap();
         let source = Source::Images { conventions: backbone.conventions().clone(), size: 32, kind: Kind::Float };
-        let input = Input { source, from: 0, device: Device::Cpu };
+        let input = Input { source, from: 0, to: architecture.cut_at(frozen), device: Device::Cpu };
         let mut trainer = Trainer::new(&spec, &data, input, backbone.instance(frozen));
         let head: Vec<Tensor> = trainer.flat.leaves()[..trainer.head_leaves].iter().map(Tensor::copy).collect();
         let folder = tempfile::tempdir().unwrap();
