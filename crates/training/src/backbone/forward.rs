@@ -71,29 +71,33 @@ fn block(pass: &Pass, block: &Block, input: &Tensor) -> Tensor {
         }
         x = convolution("project_conv", "project_bn", &x, 1, 1);
     }
-    if let Some(rate) = block.drop_rate.filter(|_| pass.trains(&named("drop"))) {
-        x = drop_connect(&x, rate);
+    match block.drop_rate.filter(|_| pass.trains(&named("drop"))) {
+        // Only blocks that are residual have a rate.
+        Some(rate) => input.addcmul(&x, &kept_samples(&x, rate)),
+        None if block.is_residual() => x + input,
+        None => x,
     }
-    if block.is_residual() { x + input } else { x }
 }
 
 /// Hu et al. 2018 (arXiv:1709.01507): channels weighted by what their means say of each other.
 fn squeeze_and_excite(pass: &Pass, block: &Block, x: &Tensor) -> Tensor {
+    // On vectors: for a single pixel libtorch's matrix product is faster than its convolution.
     let dense = |part: &str, x: &Tensor| {
         let name = format!("{}_{part}", block.name);
         let (weight, bias) = (pass.tensor(&name, "weight", x.kind()), pass.tensor(&name, "bias", x.kind()));
-        x.conv2d(&weight, Some(&bias), 1, 0, 1, 1)
+        x.linear(&weight.flatten(1, 3), Some(&bias))
     };
-    let means = x.mean_dim([2i64, 3].as_slice(), true, x.kind());
+    let means = x.mean_dim([2i64, 3].as_slice(), false, x.kind());
     let reduced = pass.activation(dense("se_reduce", &means));
-    x * dense("se_expand", &reduced).sigmoid()
+    let excitation = dense("se_expand", &reduced).sigmoid();
+    x * excitation.unsqueeze(-1).unsqueeze(-1)
 }
 
-/// Stochastic depth (Huang et al. 2016, arXiv:1603.09382) as Keras' `Dropout` with one value a sample: whole samples
-/// are dropped at this rate, the others scaled up.
-fn drop_connect(x: &Tensor, rate: f64) -> Tensor {
+/// Stochastic depth (Huang et al. 2016, arXiv:1603.09382) as Keras' `Dropout` with one value a sample: what each sample
+/// is multiplied by, `[batch, 1, 1, 1]`, 0 at this rate and otherwise what makes up for it.
+fn kept_samples(x: &Tensor, rate: f64) -> Tensor {
     let kept = Tensor::empty([x.size()[0], 1, 1, 1], (Kind::Float, x.device())).bernoulli_float_(1.0 - rate);
-    x * (kept / (1.0 - rate)).to_kind(x.kind())
+    (kept / (1.0 - rate)).to_kind(x.kind())
 }
 
 impl Pass<'_> {
@@ -147,7 +151,10 @@ impl Pass<'_> {
             Padding::Symmetric => ((kernel / 2, kernel / 2), (kernel / 2, kernel / 2)),
             Padding::Same => (same_padding(height, kernel, stride), same_padding(width, kernel, stride)),
         };
-        if rows.0 == rows.1 && columns.0 == columns.1 {
+        // oneDNN's fast way to a depthwise kernel's gradient is not taken where the image is smaller than the kernel; with
+        // the padding as part of the image it is three times as fast there.
+        let is_tiny = groups > 1 && height.min(width) < kernel && weight.requires_grad();
+        if rows.0 == rows.1 && columns.0 == columns.1 && !is_tiny {
             return x.conv2d(weight, bias, stride, [rows.0, columns.0].as_slice(), 1, groups);
         }
         let padded = x.constant_pad_nd([columns.0, columns.1, rows.0, rows.1].as_slice());
