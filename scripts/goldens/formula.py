@@ -29,16 +29,29 @@ def uniform(name: str, count: int) -> np.ndarray:
 
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The parameter `layer.part`: of a size that keeps the image visible at every depth; normalizations are no identities."""
+    """The parameter `layer.part`. Normalizations are no identities.
+
+    The image stays visible at every depth, and rounding stays small: convolutions make up for what activations take
+    away, and what a block adds to its input is small against it. Otherwise every block amplifies the rounding of those
+    before it, and both sides of a comparison drift apart without either being wrong.
+    """
     u = uniform(name, math.prod(shape))
-    part = name.rsplit(".", 1)[1]
+    layer, part = name.rsplit(".", 1)
     if len(shape) == 4:
-        values = (2 * u - 1) * (2 / math.sqrt(math.prod(shape[1:])))
+        values = (2 * u - 1) * (2.2 / math.sqrt(math.prod(shape[1:])))
+    elif part == "weight" and is_added(layer):
+        values = 0.35 * (0.5 + u)
     elif part in ("weight", "running_var"):
         values = 0.5 + u
     else:
         values = (2 * u - 1) * 0.1
     return values.astype(np.float32).reshape(shape)
+
+
+def is_added(layer: str) -> bool:
+    """Whether it is the last normalization of a block that is not its stage's first: `block2b_project_bn`."""
+    block, _, rest = layer.partition("_")
+    return rest == "project_bn" and not block.endswith("a")
 
 
 def pixels(name: str, batch: int, size: int) -> np.ndarray:

@@ -22,15 +22,20 @@ pub fn uniform(name: &str) -> impl Iterator<Item = f64> {
 pub fn weight(name: &str, shape: &[i64]) -> Vec<f32> {
     let count = shape.iter().product::<i64>() as usize;
     let stream = uniform(name).take(count);
-    let part = name.rsplit('.').next().unwrap_or_default();
+    let (layer, part) = name.rsplit_once('.').unwrap_or_default();
     match (shape.len(), part) {
         (4, _) => {
-            let bound = 2.0 / (shape[1..].iter().product::<i64>() as f64).sqrt();
+            let bound = 2.2 / (shape[1..].iter().product::<i64>() as f64).sqrt();
             stream.map(|u| ((2.0 * u - 1.0) * bound) as f32).collect()
         }
+        (_, "weight") if is_added(layer) => stream.map(|u| (0.35 * (0.5 + u)) as f32).collect(),
         (_, "weight" | "running_var") => stream.map(|u| (0.5 + u) as f32).collect(),
         _ => stream.map(|u| ((2.0 * u - 1.0) * 0.1) as f32).collect(),
     }
+}
+
+fn is_added(layer: &str) -> bool {
+    layer.split_once('_').is_some_and(|(block, rest)| rest == "project_bn" && !block.ends_with('a'))
 }
 
 /// Whole numbers in 0..=255.
