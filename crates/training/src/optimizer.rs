@@ -1,12 +1,13 @@
 //! Optimizers by Keras' formulas and defaults, on one flat buffer.
 //!
 //! Keras and PyTorch differ where results show it: Keras' Adam adds epsilon to the uncorrected second moment's root
-//! and folds both bias corrections into the rate; Keras' RMSProp adds epsilon inside the root. Sources:
-//! `keras/src/optimizers/{adam,rmsprop,sgd,adamw}.py` of Keras 3, Kingma & Ba 2014 (arXiv:1412.6980).
+//! and folds both bias corrections into the rate; Keras' RMSProp adds epsilon inside the root. `tests/optimizers.rs`
+//! holds the steps against recorded ones. Sources: `keras/src/optimizers/{adam,rmsprop,sgd,adamw}.py` of Keras 3,
+//! Kingma & Ba 2014 (arXiv:1412.6980).
 
 use crate::fused;
 use frostline_sweep::trial::{Optimizer as Rule, Parameters, Recipe};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 const ADAM_BETA_1: f64 = 0.9;
 const ADAM_BETA_2: f64 = 0.999;
@@ -50,16 +51,16 @@ impl Optimizer {
         let in_one_pass = fused::applies(&[&values, gradients]);
         match (self.rule, &mut self.moments[..]) {
             (Rule::Adam | Rule::Adamw, [first, second]) if in_one_pass => {
-                let rate = learning_rate * bias_correction(self.step);
-                let betas = [ADAM_BETA_1 as f32, ADAM_BETA_2 as f32];
-                fused::adam(&mut values, gradients, first, second, betas, rate as f32, EPSILON as f32);
+                let rate = corrected(learning_rate, self.step, Kind::Float);
+                let shares = [1.0 - ADAM_BETA_1, 1.0 - ADAM_BETA_2].map(|share| share as f32);
+                fused::adam(&mut values, gradients, first, second, shares, rate as f32, EPSILON as f32);
             }
             (Rule::Rmsprop, [square]) if in_one_pass => {
-                let (rho, epsilon) = (RMSPROP_RHO as f32, EPSILON as f32);
-                fused::rmsprop(&mut values, gradients, square, rho, learning_rate as f32, epsilon);
+                let (share, epsilon) = ((1.0 - RMSPROP_RHO) as f32, EPSILON as f32);
+                fused::rmsprop(&mut values, gradients, square, share, learning_rate as f32, epsilon);
             }
             (Rule::Adam | Rule::Adamw, [first, second]) => {
-                let rate = learning_rate * bias_correction(self.step);
+                let rate = corrected(learning_rate, self.step, values.kind());
                 let _ = first.lerp_(gradients, 1.0 - ADAM_BETA_1);
                 let _ = second.g_mul_scalar_(ADAM_BETA_2);
                 *second = second.addcmul_(gradients, &(gradients * (1.0 - ADAM_BETA_2)));
@@ -100,10 +101,17 @@ impl Optimizer {
     }
 }
 
-/// Both of Adam's corrections for moments that start at zero, as one factor of the rate.
-fn bias_correction(step: u64) -> f64 {
-    let step = step as f64;
-    (1.0 - ADAM_BETA_2.powf(step)).sqrt() / (1.0 - ADAM_BETA_1.powf(step))
+/// The rate with both of Adam's corrections for moments that start at zero.
+///
+/// Keras computes it in the type of the values. In float32 that moves it in the sixth digit, by the rounding of 0.999,
+/// and a step here has to be the step there.
+fn corrected(learning_rate: f64, step: u64, kind: Kind) -> f64 {
+    if kind == Kind::Float {
+        let [first, second] = [ADAM_BETA_1, ADAM_BETA_2].map(|beta| 1.0 - (beta as f32).powf(step as f32));
+        return f64::from(learning_rate as f32 * second.sqrt() / first);
+    }
+    let [first, second] = [ADAM_BETA_1, ADAM_BETA_2].map(|beta| 1.0 - beta.powf(step as f64));
+    learning_rate * second.sqrt() / first
 }
 
 /// `gradients` scaled down where their norm is above `most`; Keras' `global_clipnorm`.
