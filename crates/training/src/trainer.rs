@@ -96,8 +96,11 @@ impl<'a> Trainer<'a> {
             }
             let Some(metrics) = self.epoch(epoch, observer)? else { return Ok(Ended::Stopped) };
             history.push(metrics.clone());
-            // Kept before it is reported: an attempt that goes on from here repeats at most the epoch under way.
-            checkpoint::save(&place, &self.progress(&history), self.spec)?;
+            // Kept before it is reported: an attempt that goes on from here repeats at most the epoch under way. After the
+            // last one only the evaluation is left, and not worth as much disk as the whole network.
+            if epoch < self.spec.parameters.epochs {
+                checkpoint::save(&place, &self.progress(&history), self.spec)?;
+            }
             observer.epoch(metrics);
         }
         let test = self.evaluate(Pool::Test, &(0..self.data.test.len() as u32).collect::<Vec<_>>());
