@@ -1,6 +1,6 @@
 //! What a command asks of a worker program that it runs for one answer: JSON on standard input, JSON on standard output.
 
-use frostline_sweep::trial::TrialSpec;
+use frostline_sweep::trial::{Precision, TrialSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -88,4 +88,19 @@ pub struct Features {
     pub layer: u32,
     pub name: String,
     pub shape: Vec<i64>,
+}
+
+/// Asks `frostline-worker measure` what computing takes; answered with [`frostline_sweep::costs::Costs`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    pub backbone: String,
+    /// Side in pixels.
+    pub size: u32,
+    /// Of the frozen part.
+    pub precision: Precision,
+    /// In the words of `--device`.
+    pub device: String,
+    pub threads: u32,
+    /// A folder on the disk that features are kept on.
+    pub folder: PathBuf,
 }

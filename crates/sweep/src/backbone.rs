@@ -173,6 +173,14 @@ impl LayerKind {
             _ => 0,
         }
     }
+
+    /// Without moving statistics.
+    pub fn trained_parameters(self) -> u64 {
+        match self {
+            LayerKind::BatchNormalization { .. } => self.parameters() / 2,
+            _ => self.parameters(),
+        }
+    }
 }
 
 /// One block of the network, resolved from its stage.

@@ -2,6 +2,7 @@
 //! clock, no libtorch.
 
 pub mod backbone;
+pub mod costs;
 pub mod definition;
 pub mod difference;
 pub mod expand;

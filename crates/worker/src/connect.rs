@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn parse_device(text: &str) -> Result<Device, String> {
+pub(crate) fn parse_device(text: &str) -> Result<Device, String> {
     match text.split_once(':').map_or((text, Ok(0)), |(kind, index)| (kind, index.parse())) {
         ("cpu", Ok(0)) if text == "cpu" => Ok(Device::Cpu),
         ("cuda", Ok(index)) => Ok(Device::Cuda(index)),
@@ -79,7 +79,7 @@ fn parse_device(text: &str) -> Result<Device, String> {
     }
 }
 
-fn check_device(device: Device) -> anyhow::Result<()> {
+pub(crate) fn check_device(device: Device) -> anyhow::Result<()> {
     let Device::Cuda(index) = device else { return Ok(()) };
     if !device::is_cuda_build() {
         bail!(

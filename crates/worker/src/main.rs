@@ -32,6 +32,9 @@ enum Command {
     /// Write the output of a layer
     #[command(hide = true)]
     Features,
+    /// Say what computing takes on this machine
+    #[command(hide = true)]
+    Measure,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Export => tools::export(),
         Command::Classify => tools::classify(),
         Command::Features => tools::features(),
+        Command::Measure => tools::measure(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

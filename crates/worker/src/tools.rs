@@ -1,7 +1,8 @@
-//! `export`, `classify` and `features`: one question as JSON on standard input, one answer on standard output.
+//! `export`, `classify`, `features` and `measure`: one question as JSON on standard input, one answer on standard output.
 
-use anyhow::{Context, ensure};
-use frostline_protocol::tools::{Classified, Classify, Export, Exported, Extract, Features, Layout, ModelFiles};
+use crate::connect::{check_device, parse_device};
+use anyhow::{Context, anyhow, ensure};
+use frostline_protocol::tools::{Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles};
 use frostline_sweep::trial::{Dataset, ModelSpec, WeightsIdentity};
 use frostline_training::backbone::{Origin, Padding};
 use frostline_training::{self as training, Model};
@@ -70,6 +71,14 @@ pub(crate) fn features() -> anyhow::Result<()> {
     };
     let training::Extracted { layer, name, shape } = training::extract(&extract, &wanted.out, Device::Cpu)?;
     answer(&Features { layer, name, shape })
+}
+
+pub(crate) fn measure() -> anyhow::Result<()> {
+    let Measure { backbone, size, precision, device, threads, folder } = question()?;
+    let device = parse_device(&device).map_err(|error| anyhow!(error))?;
+    check_device(device)?;
+    tch::set_num_threads(threads as i32);
+    answer(&training::measure(&backbone, size, precision, &folder, device)?)
 }
 
 fn open(files: &ModelFiles) -> anyhow::Result<Model> {
