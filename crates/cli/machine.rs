@@ -1,5 +1,6 @@
 //! What this machine offers a sweep, asked of the worker program, which links libtorch.
 
+use crate::output::count;
 use crate::wrong_input;
 use anyhow::{Context, anyhow, bail};
 use frostline_coordinator::worker_program;
@@ -7,6 +8,7 @@ use frostline_sweep::definition::{DeviceChoice, Workers};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What `frostline-worker info --json` prints.
@@ -19,6 +21,19 @@ pub(crate) struct WorkerInfo {
     /// The CPU, then each CUDA device.
     pub(crate) devices: Vec<String>,
     pub(crate) cores: usize,
+}
+
+impl WorkerInfo {
+    /// What is known of this machine without the worker program.
+    pub(crate) fn without_worker() -> WorkerInfo {
+        WorkerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            libtorch: String::new(),
+            cuda_built: false,
+            devices: vec!["cpu".to_owned()],
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
 }
 
 pub(crate) fn worker_info() -> anyhow::Result<WorkerInfo> {
@@ -62,12 +77,59 @@ fn ask(arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Bytes that this user may still write where `path` is, or will be.
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find(|folder| folder.exists())?;
+    let space = rustix::fs::statvfs(there).ok()?;
+    Some(space.f_bavail * space.f_frsize)
+}
+
 /// The workers of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Team {
     /// One worker each, in the words of the worker's `--device`.
     pub(crate) devices: Vec<String>,
     pub(crate) threads: u32,
+}
+
+impl Team {
+    /// "2 workers of 1 thread on cpu".
+    pub(crate) fn describe(&self) -> String {
+        let workers = count(self.devices.len() as u64, "worker");
+        let threads = count(u64::from(self.threads), "thread");
+        let device = self.devices.first().map_or("cpu", |device| device.split(':').next().unwrap_or(device));
+        format!("{workers} of {threads} on {device}")
+    }
+}
+
+/// Workers of one GPU that are tried at most: small trials leave it idle half of the time.
+const SHARES: [usize; 3] = [1, 2, 4];
+
+/// The teams that a definition leaves open, [`team`]'s choice first. Which of them is the fastest, measuring tells.
+///
+/// # Errors
+/// A device is asked for that is not there.
+pub(crate) fn teams(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>) -> anyhow::Result<Vec<Team>> {
+    let first = team(workers, info, recorded)?;
+    if workers.count.is_some() {
+        return Ok(vec![first]);
+    }
+    if first.devices.iter().any(|device| device.starts_with("cuda")) {
+        let shared = |share: usize| {
+            let devices = std::iter::repeat_n(&first.devices, share).flatten().cloned().collect();
+            Team { devices, threads: first.threads }
+        };
+        return Ok(SHARES.into_iter().map(shared).collect());
+    }
+    if recorded.is_some() || workers.threads.is_some() {
+        return Ok(vec![first]);
+    }
+    let cores = info.cores.max(1);
+    let threads = std::iter::successors(Some(1), |threads| Some(2 * threads)).take_while(|threads| *threads <= cores);
+    Ok(threads
+        .map(|threads| Team { devices: vec!["cpu".to_owned(); cores / threads], threads: threads as u32 })
+        .collect())
 }
 
 /// Chooses devices and threads. `recorded` are the threads that earlier trials of the sweep were run with: results
@@ -128,6 +190,23 @@ mod tests {
         assert_eq!((cpu.devices.len(), cpu.threads), (8, 1));
         let gpus = team(&auto, &info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16), None).unwrap();
         assert_eq!((gpus.devices, gpus.threads), (vec!["cuda:0".to_owned(), "cuda:1".to_owned()], 4));
+    }
+
+    #[test]
+    fn what_a_definition_leaves_open_is_tried() {
+        let describe = |workers, info: &WorkerInfo, recorded| {
+            let teams = teams(&workers, info, recorded).unwrap();
+            teams.iter().map(Team::describe).collect::<Vec<_>>()
+        };
+        let machine = info(false, &["cpu"], 4);
+        let open = |count, threads| workers(count, threads, DeviceChoice::Auto);
+        let all = ["4 workers of 1 thread on cpu", "2 workers of 2 threads on cpu", "1 worker of 4 threads on cpu"];
+        assert_eq!(describe(open(None, None), &machine, None), all);
+        assert_eq!(describe(open(None, None), &machine, Some(2)), [all[1]], "what was measured with two threads");
+        assert_eq!(describe(open(None, Some(4)), &machine, None), [all[2]]);
+        assert_eq!(describe(open(Some(3), None), &machine, None), ["3 workers of 1 thread on cpu"]);
+        let gpu = info(true, &["cpu", "cuda:0 (A)"], 16);
+        assert_eq!(describe(open(None, None), &gpu, None).len(), 3);
     }
 
     #[test]

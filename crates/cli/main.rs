@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod costs;
 mod machine;
 mod output;
 mod prepare;
@@ -44,7 +45,7 @@ fn wrong_input(message: impl ToString) -> anyhow::Error {
 fn main() -> ExitCode {
     let Arguments { common, command } = Arguments::parse();
     let result = match command {
-        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Plan(arguments) => plan::run(&common, &arguments),
         Command::Launch(arguments) => launch::launch(&common, &arguments),
         Command::Resume(arguments) => launch::resume(&common, &arguments),
         Command::Best(arguments) => best::run(&common, &arguments),

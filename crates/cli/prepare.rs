@@ -9,9 +9,9 @@ use frostline_assets::cifar10::DataError;
 use frostline_assets::{checkpoint, cifar10, layout, shapes};
 use frostline_protocol::Places;
 use frostline_sweep::backbone::Architecture;
+use frostline_sweep::costs::Images;
 use frostline_sweep::definition::{Definition, KeepModels};
 use frostline_sweep::expand::{Sources, Trial};
-use frostline_sweep::reuse::{self, Reuse};
 use frostline_sweep::suggest;
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(crate) struct Prepared {
     pub(crate) definition: Definition,
     pub(crate) sources: Sources,
     pub(crate) trials: Vec<Trial>,
-    pub(crate) reuse: Reuse,
+    pub(crate) images: Images,
     /// Data folder and weights file.
     pub(crate) data: Option<PathBuf>,
     pub(crate) weights: Option<PathBuf>,
@@ -128,13 +128,7 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
     };
     let images = images(&definition, data.as_deref())?;
     let trials = definition.expand(&sources);
-    let reuse = if definition.cache.features {
-        let specs = trials.iter().map(|trial| (trial.id, &trial.spec));
-        reuse::plan(specs, images, definition.cache.max_bytes)
-    } else {
-        Reuse::default()
-    };
-    Ok(Prepared { definition, sources, trials, reuse, data, weights, missing: absent })
+    Ok(Prepared { definition, sources, trials, images, data, weights, missing: absent })
 }
 
 fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
@@ -194,13 +188,13 @@ fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
     )))
 }
 
-/// How many images a trial sees, training and test.
-fn images(definition: &Definition, folder: Option<&Path>) -> anyhow::Result<u64> {
+/// How many images a trial sees.
+fn images(definition: &Definition, folder: Option<&Path>) -> anyhow::Result<Images> {
     let (train, test) = match (definition.data.dataset, folder) {
         (Dataset::Shapes, _) => shapes::COUNTS,
         (Dataset::Cifar10, Some(folder)) => cifar10::counts(folder).map_err(wrong_data)?,
         (Dataset::Cifar10, None) => (50_000, 10_000),
     };
     let limited = |count: u64, limit: Option<u32>| limit.map_or(count, |limit| count.min(u64::from(limit)));
-    Ok(limited(train, definition.data.train_limit) + limited(test, definition.data.test_limit))
+    Ok(Images { train: limited(train, definition.data.train_limit), test: limited(test, definition.data.test_limit) })
 }

@@ -22,7 +22,7 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
     --- output
     `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
     efficientnet_lite0, 151 layers, 3.41 M parameters, weights random
-    the same for all: head_units 8, head_dropout 0.0, optimizer adam, momentum -, weight_decay 0.0, schedule constant, warmup_epochs 0, step_epochs -, step_factor -, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+    the same for all: head_units 8, head_dropout 0.0, optimizer adam, weight_decay 0.0, schedule constant, warmup_epochs 0, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
 
       trial     frozen_layers  learning_rate  starts from
       b933d29b              0          0.001  images
@@ -32,13 +32,18 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
 
     Frozen layers are computed once for all the trials that share them:
 
-      features after  trials  epochs  share of compute  at most  decision
-      top                  2       4             100 %   410 kB  compute once, from the images
+      features after  trials  compute  at most  to fill  saves  decision
+      top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
 
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (reckoned from operation counts)
     disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
     ");
     let plan = place.json("plan demo.toml --json");
-    assert_eq!(keys(&plan), ["cuts", "missing", "objective", "sweep", "trials"]);
+    let times = ["expected_seconds", "expected_seconds_without_cache", "measured"];
+    let others = ["missing", "objective", "sweep", "threads", "trials", "workers"];
+    assert_eq!(keys(&plan), [&["cuts"], &times[..], &others].concat());
+    let time = |name: &str| plan[name].as_f64().unwrap();
+    assert!(0.0 < time(times[0]) && time(times[0]) < time(times[1]), "{plan}");
     let trials = plan["trials"].as_array().unwrap();
     assert_eq!(trials.len(), 4);
     for trial in trials {
@@ -56,7 +61,7 @@ fn a_plan_without_the_weights_says_what_is_missing() {
     --- output
     `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
     efficientnet_lite0, 151 layers, 3.41 M parameters, weights efficientnet_lite0.imagenet1k
-    the same for all: head_units 8, head_dropout 0.0, optimizer adam, momentum -, weight_decay 0.0, schedule constant, warmup_epochs 0, step_epochs -, step_factor -, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+    the same for all: head_units 8, head_dropout 0.0, optimizer adam, weight_decay 0.0, schedule constant, warmup_epochs 0, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
 
       trial  frozen_layers  learning_rate  starts from
           ?              0          0.001  images
@@ -66,9 +71,10 @@ fn a_plan_without_the_weights_says_what_is_missing() {
 
     Frozen layers are computed once for all the trials that share them:
 
-      features after  trials  epochs  share of compute  at most  decision
-      top                  2       4             100 %   410 kB  compute once, from the images
+      features after  trials  compute  at most  to fill  saves  decision
+      top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
 
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (reckoned from operation counts)
     disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
     `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads it, or `frostline fetch efficientnet_lite0.imagenet1k`
     ");

@@ -10,12 +10,11 @@ use frostline_store::{Reader, StoreError};
 use frostline_sweep::backbone;
 use serde_json::json;
 use std::io::Write;
-use std::path::Path;
 
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let worker = machine::worker_info();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let free = free_space(&common.results);
+    let free = machine::free_space(&common.results);
     let database = match Reader::open(&common.results).and_then(|reader| reader.sweeps()) {
         Ok(sweeps) => Ok(Some(sweeps.len())),
         Err(StoreError::Missing { .. }) => Ok(None),
@@ -75,14 +74,6 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     }
     line(true, "backbones", &backbone::names().collect::<Vec<_>>().join(", "))?;
     Ok(exit)
-}
-
-/// Bytes that this user may still write where `path` is, or will be.
-fn free_space(path: &Path) -> Option<u64> {
-    let path = std::path::absolute(path).ok()?;
-    let there = path.ancestors().find(|folder| folder.exists())?;
-    let space = rustix::fs::statvfs(there).ok()?;
-    Some(space.f_bavail * space.f_frsize)
 }
 
 /// Bytes of main memory.

@@ -2,6 +2,7 @@
 
 use crate::args::{self, Common};
 use crate::commands::best;
+use crate::costs::{Arrangement, arrange};
 use crate::machine::{self, Team, WorkerInfo};
 use crate::output::{self, Screen, count};
 use crate::prepare::{self, Missing, Prepared};
@@ -40,13 +41,14 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     };
     // Threads were chosen with the first trials, and stay as long as any of them count.
     let recorded = known.and_then(|known| known.threads).filter(|_| finished);
-    let team = machine::team(&prepared.definition.workers, &info, recorded)?;
+    let arrangement = arrange(&prepared, &common.results, &info, recorded)?;
+    let team = &arrangement.team;
     let sweep = Sweep {
         name: prepared.definition.name.clone(),
         objective: prepared.definition.objective.name.to_owned(),
         definition: prepared.definition.text.clone(),
         file,
-        provenance: provenance(&info, &team),
+        provenance: provenance(&info, team),
         threads: Some(team.threads),
     };
     let put = writer.put_sweep(&sweep, &prepared.trials, arguments.force_new)?;
@@ -54,7 +56,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         let dropped = if put.dropped > 0 { format!(", {} no longer in it", put.dropped) } else { String::new() };
         output::note(&format!("`{}`: {} new, {} known{dropped}", sweep.name, count(put.added, "trial"), put.kept));
     }
-    carry_out(common, writer, prepared, team)
+    carry_out(common, writer, prepared, arrangement)
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
@@ -65,10 +67,11 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let known = writer.reader().sweep(&arguments.sweep)?;
     let definition = parse_stored(&known)?;
     let info = machine::worker_info()?;
-    let team = machine::team(&definition.workers, &info, known.threads)?;
+    machine::team(&definition.workers, &info, known.threads)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
     refuse_other_files(&writer, &prepared)?;
-    carry_out(common, writer, prepared, team)
+    let arrangement = arrange(&prepared, &common.results, &info, known.threads)?;
+    carry_out(common, writer, prepared, arrangement)
 }
 
 fn parse_stored(known: &Sweep) -> anyhow::Result<Definition> {
@@ -149,7 +152,13 @@ fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
 }
 
 /// Runs what is missing and shows the ranking.
-fn carry_out(common: &Common, writer: Writer, mut prepared: Prepared, team: Team) -> anyhow::Result<Exit> {
+fn carry_out(
+    common: &Common,
+    writer: Writer,
+    mut prepared: Prepared,
+    arrangement: Arrangement,
+) -> anyhow::Result<Exit> {
+    let Arrangement { team, reuse, .. } = arrangement;
     // The database has them now. A large sweep's take as much memory as the coordinator.
     let trials = std::mem::take(&mut prepared.trials);
     let definition = &prepared.definition;
@@ -162,23 +171,22 @@ fn carry_out(common: &Common, writer: Writer, mut prepared: Prepared, team: Team
         trials.iter().map(|trial| (trial.id, &trial.spec)),
         counts.total(),
         counts.total() - missing,
-        &prepared.reuse,
+        &reuse,
     );
     drop(trials);
     let name = &definition.name;
     if missing > 0 {
-        let workers = count(team.devices.len() as u64, "worker");
-        let threads = count(u64::from(team.threads), "thread");
-        let device = team.devices.first().map_or("cpu", |device| device.split(':').next().unwrap_or(device));
         output::note(&format!(
-            "`{name}`: {} to run, {} done; {workers} of {threads} on {device}",
+            "`{name}`: {} to run, {} done; {}",
             count(missing, "trial"),
-            counts.total() - missing
+            counts.total() - missing,
+            team.describe()
         ));
         let job = Job {
             results: std::path::absolute(&common.results)?,
             sweep: name.clone(),
-            reuse: prepared.reuse.clone(),
+            reuse,
+            cache_bytes: definition.cache.max_bytes,
             places: prepared.places(&std::path::absolute(&common.results)?),
             keep: definition.keep,
             objective: definition.objective,

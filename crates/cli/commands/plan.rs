@@ -1,30 +1,53 @@
 //! `plan`: what a sweep would run.
 
 use crate::Exit;
-use crate::args;
+use crate::args::{self, Common};
 use crate::commands::list::print_json;
+use crate::costs::{Arrangement, arrange};
+use crate::machine::{self, WorkerInfo};
 use crate::output::{self, Columns, DIM, Table, count, shown};
 use crate::prepare::{self, Missing, Prepared};
+use frostline_sweep::definition::DeviceChoice;
 use frostline_sweep::parameters::named;
 use frostline_sweep::reuse::{Cut, Decision};
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use std::time::Duration;
 
 /// Trials that are listed one by one.
 const LISTED: usize = 40;
 /// A checkpoint holds the weights, two moments of the optimizer, and the one before it is kept until it is written.
 const CHECKPOINT_FACTOR: u64 = 2 * 3 * 4;
 
-pub(crate) fn run(arguments: &args::Plan) -> anyhow::Result<Exit> {
+pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exit> {
     let prepared = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
+    let (info, doubt) = match machine::worker_info() {
+        Ok(info) => (info, None),
+        Err(error) => (WorkerInfo::without_worker(), Some(format!("{error:#}"))),
+    };
+    let arranged = arrange(&prepared, &common.results, &info, None);
+    // Whoever plans here may run it elsewhere.
+    let (arrangement, doubt) = match (arranged, doubt) {
+        (Ok(arrangement), doubt) => (arrangement, doubt),
+        (Err(error), doubt) => {
+            let cpu = WorkerInfo::without_worker();
+            let mut elsewhere = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
+            elsewhere.definition.workers.device = DeviceChoice::Cpu;
+            (arrange(&elsewhere, &common.results, &cpu, None)?, doubt.or(Some(format!("{error:#}"))))
+        }
+    };
     if arguments.json.json {
-        return print_json(&as_json(&prepared));
+        return print_json(&as_json(&prepared, &arrangement));
     }
-    print(&mut anstream::stdout().lock(), &prepared)?;
+    print(&mut anstream::stdout().lock(), &prepared, &arrangement)?;
+    if let Some(doubt) = doubt {
+        output::note(&format!("times are for the CPU: {doubt}"));
+    }
     Ok(Exit::Done)
 }
 
-fn as_json(prepared: &Prepared) -> Value {
+fn as_json(prepared: &Prepared, arrangement: &Arrangement) -> Value {
+    let Arrangement { team, reuse, measured } = arrangement;
     let known = prepared.missing.is_empty();
     let trial = |trial: &frostline_sweep::expand::Trial| {
         let parameters: Map<String, Value> =
@@ -33,7 +56,7 @@ fn as_json(prepared: &Prepared) -> Value {
             "trial": known.then_some(trial.id),
             "group": known.then_some(trial.group),
             "parameters": parameters,
-            "features": prepared.reuse.features.get(&trial.id),
+            "features": reuse.features.get(&trial.id),
         })
     };
     let cut = |cut: &Cut| {
@@ -45,19 +68,28 @@ fn as_json(prepared: &Prepared) -> Value {
             "bytes": cut.bytes,
             "compute_share": cut.compute_share,
             "fill": cut.is_filled(),
+            "present": cut.present,
+            "fill_seconds": cut.fill,
+            "saved_seconds": cut.gain,
         })
     };
     json!({
         "sweep": prepared.definition.name,
         "objective": prepared.definition.objective.name,
         "trials": prepared.trials.iter().map(trial).collect::<Vec<_>>(),
-        "cuts": prepared.reuse.cuts.iter().map(cut).collect::<Vec<_>>(),
+        "cuts": reuse.cuts.iter().map(cut).collect::<Vec<_>>(),
+        "workers": team.devices.len(),
+        "threads": team.threads,
+        "measured": measured,
+        "expected_seconds": reuse.expected(team.devices.len()),
+        "expected_seconds_without_cache": reuse.expected_without(team.devices.len()),
         "missing": prepared.missing.iter().map(|entry| entry.name).collect::<Vec<_>>(),
     })
 }
 
-fn print(out: &mut impl Write, prepared: &Prepared) -> std::io::Result<()> {
-    let Prepared { definition, trials, reuse, .. } = prepared;
+fn print(out: &mut impl Write, prepared: &Prepared, arrangement: &Arrangement) -> std::io::Result<()> {
+    let Prepared { definition, trials, .. } = prepared;
+    let Arrangement { team, reuse, measured } = arrangement;
     let excluded = definition.excluded() as u64;
     let excluded = if excluded > 0 { format!(", {} excluded", count(excluded, "cell")) } else { String::new() };
     let epochs: u64 = trials.iter().map(|trial| u64::from(trial.spec.parameters.epochs)).sum();
@@ -82,7 +114,10 @@ fn print(out: &mut impl Write, prepared: &Prepared) -> std::io::Result<()> {
     let columns = Columns::varying(trials.iter().map(|trial| &trial.spec));
     let varying: Vec<&str> = columns.names().collect();
     let fixed = named(&first.spec).into_iter().filter(|(name, _)| !varying.contains(name) && *name != "head_depth");
-    let fixed: Vec<String> = fixed.map(|(name, value)| format!("{name} {}", shown(&value))).collect();
+    let fixed: Vec<String> = fixed
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| format!("{name} {}", shown(&value)))
+        .collect();
     writeln!(out, "the same for all: {}", fixed.join(", "))?;
     writeln!(out)?;
     let mut header = vec!["trial"];
@@ -101,29 +136,39 @@ fn print(out: &mut impl Write, prepared: &Prepared) -> std::io::Result<()> {
     }
     if !reuse.cuts.is_empty() {
         writeln!(out, "\nFrozen layers are computed once for all the trials that share them:\n")?;
-        let mut table =
-            Table::new(&["features after", "trials", "epochs", "share of compute", "at most", "decision"]);
+        let header = ["features after", "trials", "compute", "at most", "to fill", "saves", "decision"];
+        let mut table = Table::new(&header);
         for cut in &reuse.cuts {
             let decision = match &cut.decision {
-                Decision::Fill { from: None } => "compute once, from the images".to_owned(),
+                Decision::Fill { .. } if cut.present => "kept: it is there already".to_owned(),
+                Decision::Fill { from: None } => "computed once, from the images".to_owned(),
                 Decision::Fill { from: Some(from) } => {
                     let from = reuse.cuts.iter().find(|cut| cut.key == *from).map_or("", |cut| &cut.after);
-                    format!("compute once, from {from}")
+                    format!("computed once, from {from}")
                 }
-                Decision::UsedOnce => "not kept: would be used once".to_owned(),
-                Decision::TooLarge => "not kept: no room within cache.max_bytes".to_owned(),
+                Decision::Costly => "not kept: would cost more than it saves".to_owned(),
+                Decision::TooLarge => "not kept: no room in cache.max_bytes or on the disk".to_owned(),
             };
             let share = format!("{:.0} %", 100.0 * cut.compute_share);
-            let (trials, epochs) = (cut.trials.to_string(), cut.epochs.to_string());
-            table.row([cut.after.clone(), trials, epochs, share, output::bytes(cut.bytes), decision]);
+            let saves = if cut.gain > 0.0 { output::seconds(cut.gain) } else { "-".to_owned() };
+            let (trials, size, fill) = (cut.trials.to_string(), output::bytes(cut.bytes), output::seconds(cut.fill));
+            table.row([cut.after.clone(), trials, share, size, fill, saves, decision]);
         }
         write!(out, "{table}")?;
     }
+    let duration = |seconds| output::duration(Duration::from_secs_f64(seconds));
+    let count = team.devices.len();
+    let source = if *measured { "measured here" } else { "reckoned from operation counts" };
+    let without = match reuse.features.is_empty() {
+        true => String::new(),
+        false => format!("; {} if nothing were kept", duration(reuse.expected_without(count))),
+    };
+    writeln!(out, "\ntime: about {} with {}{without} ({source})", duration(reuse.expected(count)), team.describe())?;
     let cache: u64 = reuse.cuts.iter().filter(|cut| cut.is_filled()).map(|cut| cut.bytes).sum();
     let checkpoint = architecture.parameter_count() * CHECKPOINT_FACTOR;
     writeln!(
         out,
-        "\ndisk: at most {} of features, and up to {} of checkpoints for each worker",
+        "disk: at most {} of features, and up to {} of checkpoints for each worker",
         output::bytes(cache),
         output::bytes(checkpoint)
     )?;

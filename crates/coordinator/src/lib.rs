@@ -12,12 +12,14 @@ mod keep;
 mod launcher;
 mod local;
 mod pace;
+mod room;
 mod run;
 mod socket;
 
 pub use client::request;
 pub use event::{Inbox, Interrupt};
 pub use local::{LocalWorkers, worker_program};
+pub use room::{KeptFeatures, kept_features};
 pub use run::{Job, Observer, Outcome, Running, Status, run};
 
 use frostline_store::StoreError;

@@ -8,6 +8,7 @@ use crate::keep::Models;
 use crate::launcher::Launcher;
 use crate::local::{LocalLauncher, LocalWorkers};
 use crate::pace::{Pace, epochs};
+use crate::room::{make_room, remove_unfinished};
 use crate::socket;
 use frostline_protocol::{
     Assignment, Command, FromWorker, Hello, Places, Response, ToWorker, VERSION, Welcome, Work, WorkerId,
@@ -42,6 +43,8 @@ pub struct Job {
     /// Its name; its trials are in the database.
     pub sweep: String,
     pub reuse: Reuse,
+    /// Space for features, those of other sweeps included.
+    pub cache_bytes: u64,
     pub places: Places,
     /// Which models stay in `places.models`.
     pub keep: Keep,
@@ -102,6 +105,10 @@ pub fn run(writer: Writer, job: Job, inbox: Inbox, observer: &mut dyn Observer) 
     let launcher_failed = |source| CoordinatorError::Launcher { source };
     let launcher = LocalLauncher::new(job.workers.clone(), path.clone(), token.clone()).map_err(launcher_failed)?;
     let survivors = launcher.survivors();
+    if survivors.is_empty() {
+        remove_unfinished(&job.places.features);
+    }
+    make_room_for(&job);
     let mut specs = BTreeMap::new();
     let restored = restored(&writer, &job, &launcher, survivors.clone(), &mut specs)?;
     let models = match &job.places.models {
@@ -142,6 +149,16 @@ pub fn run(writer: Writer, job: Job, inbox: Inbox, observer: &mut dyn Observer) 
     Ok(outcome)
 }
 
+/// Makes room for the features that the sweep is going to keep.
+fn make_room_for(job: &Job) {
+    let filled = || job.reuse.cuts.iter().filter(|cut| cut.is_filled());
+    let needed = filled().map(|cut| &cut.key).collect();
+    let coming = filled().filter(|cut| !cut.present).map(|cut| cut.bytes).sum();
+    for gone in make_room(&job.places.features, &needed, coming, job.cache_bytes) {
+        tracing::info!("removed the features {} ({} bytes) to make room for others", gone.key, gone.bytes);
+    }
+}
+
 fn restored(
     writer: &Writer,
     job: &Job,
@@ -169,7 +186,7 @@ fn restored(
     remove_checkpoints(&job.places.checkpoints, |trial| finished.contains(&trial));
     let fill = |cut: &frostline_sweep::reuse::Cut| match &cut.decision {
         Decision::Fill { from } => Some(FillPlan { key: cut.key.clone(), from: from.clone() }),
-        Decision::UsedOnce | Decision::TooLarge => None,
+        Decision::Costly | Decision::TooLarge => None,
     };
     Ok(Restored {
         trials,

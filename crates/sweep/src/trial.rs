@@ -138,6 +138,16 @@ pub enum Precision {
     Bfloat16,
 }
 
+impl Precision {
+    /// As it is written in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Bfloat16 => "bfloat16",
+        }
+    }
+}
+
 /// Identity of a trial: a hash of its [`TrialSpec`] and of nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrialId(pub [u8; 16]);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tch::{Device, Kind, Tensor};
 
 const MANIFEST: &str = "manifest.json";
@@ -127,7 +127,18 @@ pub fn open(cache: &Path, spec: &FeatureSpec) -> Result<Option<CachedFeatures>, 
         tracing::warn!("the feature cache {} is damaged: removed, to be filled again", folder.display());
         fs::remove_dir_all(&folder).map_err(|source| self::file("remove", &folder, source))?;
     }
+    if opened.is_some() {
+        note_use(&folder.join(MANIFEST));
+    }
     Ok(opened)
+}
+
+/// When features were last used decides which go first. Where that cannot be noted, they go a little earlier.
+fn note_use(manifest: &Path) {
+    let noted = File::options().write(true).open(manifest).and_then(|file| file.set_modified(SystemTime::now()));
+    if let Err(error) = noted {
+        tracing::debug!("the use of {} is not noted: {error}", manifest.display());
+    }
 }
 
 /// Size on disk of the features of `spec`, where the cache has them.

@@ -62,8 +62,11 @@ pub fn measure(
     });
     let images = count as f64;
     let segment = |(infer, train): (f64, f64)| SegmentCosts { infer: infer / images, train: train / images };
-    let (write, read) = disk(folder)
-        .map_err(|source| TrainingError::File { action: "write into", path: folder.to_owned(), source })?;
+    let (write, read) = disk(folder).map_err(|source| TrainingError::File {
+        action: "write into",
+        path: folder.to_owned(),
+        source,
+    })?;
     Ok(Costs {
         measured: true,
         prepare: prepare / images,

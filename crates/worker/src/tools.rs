@@ -2,7 +2,9 @@
 
 use crate::connect::{check_device, parse_device};
 use anyhow::{Context, anyhow, ensure};
-use frostline_protocol::tools::{Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles};
+use frostline_protocol::tools::{
+    Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles,
+};
 use frostline_sweep::trial::{Dataset, ModelSpec, WeightsIdentity};
 use frostline_training::backbone::{Origin, Padding};
 use frostline_training::{self as training, Model};

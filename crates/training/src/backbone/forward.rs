@@ -22,7 +22,7 @@ impl Network {
     pub fn forward(&self, input: &Tensor, from: u32, to: u32, training: bool) -> Tensor {
         let pass = Pass { network: self, training };
         let last = self.shared.segments.len() as u32 - 1;
-        let mut x = input.shallow_clone();
+        let mut x = settled(input.shallow_clone());
         for segment in from..to {
             let frozen = self.shared.segments[segment as usize].layers.end <= self.frozen_layers;
             let run = |x: &Tensor| match segment {
@@ -30,7 +30,7 @@ impl Network {
                 n if n == last => top(&pass, x),
                 n => block(&pass, &self.shared.blocks[n as usize - 1], x),
             };
-            x = if frozen || !training { tch::no_grad(|| run(&x)) } else { run(&x) };
+            x = if frozen || !training { tch::no_grad(|| settled(run(&x))) } else { run(&x) };
         }
         x
     }
@@ -39,6 +39,19 @@ impl Network {
     pub fn cuts(&self) -> u32 {
         self.shared.segments.len() as u32
     }
+}
+
+/// The same values with exactly the strides that channels-last memory has. Where a side is one pixel long, other strides
+/// describe the same memory, libtorch takes them for another layout, and its kernels for that differ in the last digit:
+/// what is computed from stored features would differ from what is computed in one go.
+fn settled(x: Tensor) -> Tensor {
+    let [_, channels, height, width] = x.size()[..] else { return x };
+    let strides = [height * width * channels, 1, width * channels, channels];
+    if x.stride() == strides {
+        return x;
+    }
+    let x = channels_last(&x);
+    x.as_strided(x.size(), strides, x.storage_offset())
 }
 
 fn stem(pass: &Pass, x: &Tensor) -> Tensor {
