@@ -39,6 +39,45 @@ fn kept_features_give_the_same_metrics_as_images() {
     assert_eq!(kept, fresh, "to the bit");
 }
 
+/// As a full disk does, a limit on the size of files lets no features be written.
+#[test]
+fn features_that_cannot_be_kept_are_computed_again_and_give_the_same_metrics() {
+    let (mut full, roomy) = (place(), place());
+    let worker = crate::place::worker();
+    full.worker_script(&format!("trap '' XFSZ\nulimit -f 400\nexec {} \"$@\"", worker.display()));
+    // 200 kB: checkpoints of a small head fit, features do not.
+    let arguments = "launch demo.toml --set grid.frozen_layers=[\"all\"] --set keep.models=none";
+    let outcome = full.succeed(arguments);
+    let said = "features after top could not be kept, so trials compute them: cannot write";
+    assert!(outcome.stderr.contains(said), "{outcome}");
+    assert_eq!(kept_features(&full), 1, "a lock, and no folder");
+    roomy.succeed(arguments);
+    assert_eq!(losses(&full.json("best demo --json")), losses(&roomy.json("best demo --json")));
+    assert_eq!(full.json("verify --json")["sound"], true);
+}
+
+/// A flipped byte is noticed by whoever opens the features next, and they are made anew.
+#[test]
+fn damaged_features_are_made_anew() {
+    let (place, whole) = (place(), place());
+    place.succeed("launch demo.toml");
+    let verify = place.json("verify --json");
+    let folder = std::fs::read_dir(place.path("results/cache/features-v1")).unwrap().flatten();
+    let mut damaged = 0;
+    for file in folder.map(|entry| entry.path().join("train.safetensors")).filter(|file| file.exists()) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        damaged += 1;
+    }
+    assert!(damaged > 0 && verify["sound"] == true);
+    let arguments = "launch demo.toml --set grid.learning_rate=[1e-3,1e-2]";
+    place.succeed(arguments);
+    whole.succeed(arguments);
+    assert_eq!(losses(&place.json("best demo --json")), losses(&whole.json("best demo --json")));
+    assert_eq!(place.json("verify --json")["sound"], true);
+}
+
 #[test]
 fn a_trial_that_diverges_fails_and_the_others_are_ranked() {
     let place = place();

@@ -72,11 +72,19 @@ impl Session {
         let backbone = self.backbone(&spec.model, spec.parameters.precision)?;
         let network = backbone.instance(spec.parameters.frozen_layers);
         let cut = backbone.architecture().cut_at(spec.parameters.frozen_layers);
-        let input = match features {
-            Some(wanted) => {
-                let Some(cached) = self.features(wanted, observer)? else { return Ok(Ended::Stopped) };
-                Input { source: Source::Features(cached), from: wanted.cut, to: cut, device: self.device }
+        let cached = match features.map(|wanted| (wanted.cut, self.features(wanted, observer))) {
+            None => None,
+            Some((from, Ok(Some(cached)))) => Some((from, cached)),
+            Some((_, Ok(None))) => return Ok(Ended::Stopped),
+            // They were there when this trial was given out. It costs time, not the trial.
+            Some((_, Err(error @ TrainingError::File { .. }))) => {
+                tracing::warn!("features are computed in every epoch, since they cannot be kept: {error}");
+                None
             }
+            Some((_, Err(error))) => return Err(error),
+        };
+        let input = match cached {
+            Some((from, cached)) => Input { source: Source::Features(cached), from, to: cut, device: self.device },
             None => self.images(&backbone, spec.data.image_size, spec.parameters.precision, cut),
         };
         let mut trainer = Trainer::new(spec, &data, input, network);
