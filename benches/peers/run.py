@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,19 @@ def optimizer_step():
     return json.loads(output.stdout)
 
 
+def scale():
+    """What the bench of large sweeps prints: milliseconds of `best`, megabytes of a coordinator."""
+    say("frostline: sweeps of 100,000 trials")
+    output = subprocess.run(["cargo", "bench", "-p", "frostline", "--bench", "scale"], cwd=ROOT, check=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    number = lambda pattern: float(re.search(pattern, output).group(1))
+    return {
+        "best": number(r"best -n 10 --json: ([\d.]+) ms"),
+        "memory": number(r"new trials: peak (\d+) MB"),
+        "resume": number(r"first trial given out: (\d+) ms"),
+    }
+
+
 def row(what, ours, theirs, unit, wanted):
     return f"| {what} | {theirs:.4g} {unit} | {ours:.4g} {unit} | {theirs / ours:.1f}x | {wanted} |"
 
@@ -113,6 +127,7 @@ def main():
     ray = peer("idle.py", "ray", 40 // few)
     tuner = peer("idle.py", "keras-tuner", 100 // few)
     step, fused = optimizer_step(), peer("step.py")
+    large = scale()
 
     lines = ["| what | theirs | Frostline | ratio | wanted |", "|---|---|---|---|---|"]
     if plain:
@@ -125,6 +140,9 @@ def main():
         row("the same, Keras Tuner", idle, tuner["milliseconds"], "ms", "-"),
         row("optimizer step on 20 M parameters, PyTorch's fused Adam", step["milliseconds"], fused["milliseconds"], "ms", "1x"),
         row("peak memory of a worker, channels-last", ours["peak_bytes"] / 1e6, last["peak_bytes"] / 1e6, "MB", "1x"),
+        f"| best of 100,000 trials with 10 epochs each, from disk | - | {large['best']:.1f} ms | - | 10 ms |",
+        f"| coordinator's memory with 100,000 trials | - | {large['memory']:.0f} MB | - | 200 MB |",
+        f"| `resume` behind 10,000 finished trials, to the first one given out | - | {large['resume']:.0f} ms | - | 1 s |",
     ]
     table = "\n".join([
         f"Measured on {time.strftime('%Y-%m-%d')}: {platform.system()}, {os.cpu_count()} cores, one after another.", "", *lines,

@@ -1,6 +1,7 @@
 //! How a sweep is run here: how many workers, with how many threads, and which features they keep, by what computing
 //! takes on this machine. Measured once a machine and setting, and remembered in the user's cache folder.
 
+use crate::commands::launch::worker_arguments;
 use crate::machine::{self, Team, WorkerInfo};
 use crate::output;
 use crate::prepare::Prepared;
@@ -50,7 +51,9 @@ pub(crate) fn arrange(
     let estimated = Arrangement { reuse, team, measured: false };
     // CUDA is so much faster that operation counts say nothing.
     let is_cuda = estimated.team.devices.iter().any(|device| device.starts_with("cuda"));
-    if estimated.reuse.expected(estimated.team.devices.len()) < WORTH_MEASURING && !is_cuda {
+    let is_short = estimated.reuse.expected(estimated.team.devices.len()) < WORTH_MEASURING;
+    // Workers with arguments of their own may not do what would be measured.
+    if is_short && !is_cuda || !worker_arguments().is_empty() {
         return Ok(estimated);
     }
     let mut best: Option<Arrangement> = None;

@@ -227,7 +227,7 @@ fn carry_out(
 }
 
 /// For tests and benches: further arguments of every worker, separated by spaces.
-fn worker_arguments() -> Vec<std::ffi::OsString> {
+pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
     let arguments = std::env::var("FROSTLINE_WORKER_ARGUMENTS").unwrap_or_default();
     arguments.split_whitespace().map(Into::into).collect()
 }

@@ -251,6 +251,25 @@ fn a_damaged_cache_is_filled_again() {
 }
 
 #[test]
+fn two_workers_that_want_the_same_features_fill_them_once() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = features_of(&spec(middle()));
+    let computed = std::thread::scope(|scope| {
+        let fill = || {
+            tch::set_num_threads(1);
+            match session_in(folder.path()).fill(&wanted, None, &mut Listener::default()).unwrap() {
+                Fill::Done { computed, .. } => computed,
+                Fill::Stopped => panic!("nobody asked to stop"),
+            }
+        };
+        let fills = [scope.spawn(fill), scope.spawn(fill)];
+        fills.map(|fill| fill.join().unwrap()).into_iter().filter(|computed| *computed).count()
+    });
+    assert_eq!(computed, 1);
+}
+
+#[test]
 fn a_stopped_fill_leaves_nothing_behind() {
     let _alone = alone();
     let wanted = features_of(&spec(middle()));

@@ -144,9 +144,10 @@ impl Pass<'_> {
             let (weight, bias) = &network.shared.folded[conv];
             return self.convolve(x, weight, Some(bias), stride, groups);
         }
-        // What trains computes in float32, whatever type the frozen part left.
-        let x =
-            self.convolve(&x.to_kind(Kind::Float), &network.tensors[&format!("{conv}.weight")], None, stride, groups);
+        // Products in the network's type, parameters and their gradients in float32.
+        let kind = network.shared.kind;
+        let weight = network.tensors[&format!("{conv}.weight")].to_kind(kind);
+        let x = self.convolve(&x.to_kind(kind), &weight, None, stride, groups);
         self.batch_normalization(norm, &x)
     }
 

@@ -33,6 +33,8 @@ struct Shared {
     segments: Vec<Segment>,
     /// Layer name to Keras' index.
     indices: HashMap<String, u32>,
+    /// Type that it computes in.
+    kind: Kind,
     /// Convolutions with their batch normalization folded in, by the convolution's layer name: weight and bias.
     folded: HashMap<String, (Tensor, Tensor)>,
 }
@@ -45,7 +47,8 @@ pub enum Source<'a> {
 }
 
 impl Backbone {
-    /// Puts the weights of `source` on `device`. With [`Kind::BFloat16`] the frozen part computes in that type.
+    /// Puts the weights of `source` on `device`. With [`Kind::BFloat16`] the network computes in that type, and trained
+    /// parameters stay float32.
     ///
     /// # Errors
     /// [`WeightsError`] where the checkpoint is not of this network: what is missing, unexpected or of another shape.
@@ -65,7 +68,7 @@ impl Backbone {
         let folded = fold(architecture, &conventions, &tensors, kind);
         let indices = architecture.layers().into_iter().map(|layer| (layer.name, layer.index)).collect();
         let (blocks, segments) = (architecture.blocks(), architecture.segments());
-        let shared = Shared { architecture, conventions, slots, blocks, segments, indices, folded };
+        let shared = Shared { architecture, conventions, slots, blocks, segments, indices, kind, folded };
         Ok(Backbone { shared: Rc::new(shared), tensors })
     }
 
