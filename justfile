@@ -26,7 +26,7 @@ test: setup
     cargo clippy --workspace --all-targets -- -D warnings
     cargo build --workspace
     cargo test --workspace
-    python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/*.py
+    python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/*.py scripts/goldens/*.py
     sh -n just
     sh -n scripts/quickstart.sh
     bash -n .ci/run
@@ -49,6 +49,10 @@ bench:
 # Measure Frostline against other tools; writes docs/performance.md (takes long, installs several GB)
 bench-peers *arguments:
     python3 benches/peers/run.py {{ arguments }}
+
+# Hold the network, its files and its exports against torchvision, timm and Keras themselves (installs several GB)
+goldens *steps:
+    python3 scripts/goldens/record.py {{ steps }}
 
 # Format the sources
 fmt:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds Frostline against torchvision, timm and Keras, in an environment of its own with pinned versions of them.
+"""Holds Frostline against torchvision, timm and Keras, in environments of its own with pinned versions of them.
 
     python3 scripts/goldens/record.py [STEP...]
 
@@ -7,10 +7,11 @@ Steps, all of them without an argument:
 
     numbers   record what the libraries compute into the tests' folders (`goldens.py`); the tests only read it
     files     let each library write each format, and compare what Frostline makes of the files (`check_files.py`)
+    keras2    the same with files of Keras 2 and TensorFlow's outputs (`check_keras2.py`); needs Python 3.9 to 3.11
     export    train, export, and load the exported folders in the libraries (`check_export.py`)
 
-The environment lies in .tools/goldens, which git ignores, and is made anew when the requirements change. It takes some
-GB, since PyPI's torch comes with CUDA; nothing here uses a GPU. Delete the folder to be rid of it.
+The environments lie in .tools, which git ignores, and are made anew when their requirements change. They take some GB,
+since PyPI's torch comes with CUDA; nothing here uses a GPU. Delete the folders to be rid of them.
 """
 
 import hashlib
@@ -22,14 +23,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-ENVIRONMENT = ROOT / ".tools" / "goldens"
-REQUIREMENTS = HERE / "requirements.txt"
 PROGRAM = ROOT / "target" / "release" / "frostline"
 
+# Script and its argument, and the requirements of its environment.
 STEPS = {
-    "numbers": ["goldens.py", ROOT],
-    "files": ["check_files.py", PROGRAM],
-    "export": ["check_export.py", PROGRAM],
+    "numbers": ("goldens.py", ROOT, "requirements.txt"),
+    "files": ("check_files.py", PROGRAM, "requirements.txt"),
+    "keras2": ("check_keras2.py", PROGRAM, "requirements-keras2.txt"),
+    "export": ("check_export.py", PROGRAM, "requirements.txt"),
 }
 
 
@@ -37,33 +38,33 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def install():
-    """The environment's Python, with the requirements as they stand."""
-    mark = ENVIRONMENT / "complete"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+def environment(requirements):
+    """The Python of the environment that has these requirements as they stand."""
+    folder = ROOT / ".tools" / requirements.stem.replace("requirements", "goldens")
+    mark = folder / "complete"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if not mark.exists() or mark.read_text() != wanted:
-        say(f"installing the libraries into {ENVIRONMENT.relative_to(ROOT)} (several GB)")
-        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        subprocess.run([ENVIRONMENT / "bin/pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
+        say(f"installing {requirements.name} into {folder.relative_to(ROOT)}")
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin/pip", "install", "--quiet", "-r", requirements], check=True)
         mark.write_text(wanted)
-    return ENVIRONMENT / "bin/python"
+    return folder / "bin/python"
 
 
 def main():
     chosen = sys.argv[1:] or list(STEPS)
     if unknown := [step for step in chosen if step not in STEPS]:
         sys.exit(f"{__doc__}\nerror: there is no step {', '.join(unknown)}")
-    python = install()
-    if any(PROGRAM in STEPS[step] for step in chosen):
+    if chosen != ["numbers"]:
         subprocess.run(["cargo", "build", "--release", "-p", "frostline", "-p", "frostline-worker"], cwd=ROOT, check=True)
     # No library here asks for a GPU or a network of its own accord.
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "KERAS_BACKEND": "torch"}
+    variables = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
     for step in chosen:
+        script, argument, requirements = STEPS[step]
+        python = environment(HERE / requirements)
         say(f"{step}:")
-        script, *arguments = STEPS[step]
-        ended = subprocess.run([python, HERE / script, *arguments], env=environment)
-        if ended.returncode:
+        if subprocess.run([python, HERE / script, argument], env=variables).returncode:
             sys.exit(f"error: {step} failed")
 
 

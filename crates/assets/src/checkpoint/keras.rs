@@ -2,14 +2,19 @@
 //!
 //! Keras 3's `.weights.h5` numbers the variables of a layer, and layers by their class:
 //! `layers/conv2d_3/vars/0`. The older `.h5`, which `keras.applications` downloads, has them by name:
-//! `stem_conv/stem_conv/kernel:0`, in a group `model_weights` where the whole model was saved.
+//! `stem_conv/stem_conv/kernel:0`, in a group `model_weights` where the whole model was saved. A `.keras` file is a zip
+//! archive with a `.weights.h5` inside.
 
 use super::tensor::{ElementType, Entry, MOST_ELEMENTS, Storage};
-use super::{Fault, Format, damaged};
+use super::{Fault, Format, damaged, foreign};
 use hdf5_pure::{AttrValue, Dataset, Datatype, DatatypeByteOrder, FormatError, Group, Layout, Source};
 use memmap2::Mmap;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// The member of a `.keras` archive that has the weights.
+pub(super) const IN_ARCHIVE: &str = "model.weights.h5";
 
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
@@ -26,20 +31,23 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(SIGNATURE)
 }
 
-pub(super) fn read(map: &Arc<Mmap>) -> Result<(Format, BTreeMap<String, Entry>), Fault> {
-    let file = hdf5_pure::File::from_source(Mapped(Arc::clone(map))).map_err(unreadable)?;
+/// Reads the HDF5 file that is `part` of a mapped file.
+pub(super) fn read(map: &Arc<Mmap>, part: Range<usize>) -> Result<(Format, BTreeMap<String, Entry>), Fault> {
+    let length = part.len();
+    let (start, mapped) = (part.start, Mapped { map: Arc::clone(map), part });
+    let file = hdf5_pure::File::from_source(mapped).map_err(unreadable)?;
     // The reader does not mind an end that is missing, as long as nothing there is asked for.
     let end = file.superblock().eof_address;
-    if end > map.len() as u64 {
-        return Err(damaged(format!("it has {} of {end} bytes", map.len())));
+    if end > length as u64 {
+        return Err(damaged(format!("it has {length} of {end} bytes")));
     }
     let root = file.root();
     let saved_model = root.groups().map_err(unreadable)?.iter().any(|name| name == "model_weights");
     let top = if saved_model { root.group("model_weights").map_err(unreadable)? } else { root };
-    let mut walk = Walk { file: map.len(), tensors: BTreeMap::new(), objects: 0, unpacked: 0 };
+    let mut walk = Walk { start, length, tensors: BTreeMap::new(), objects: 0, unpacked: 0 };
     walk.group(&top, "", 0)?;
     if walk.tensors.is_empty() {
-        return Err(damaged("an HDF5 file without numbers"));
+        return Err(foreign("an HDF5 file without numbers"));
     }
     if walk.tensors.keys().any(|name| name.contains("/vars/")) {
         return Ok((Format::Keras3, walk.tensors));
@@ -70,26 +78,31 @@ fn unreadable(error: hdf5_pure::Error) -> Fault {
     damaged(format!("its HDF5: {error}"))
 }
 
-/// The mapped file as the reader wants it.
-struct Mapped(Arc<Mmap>);
+/// The mapped file, or a part of it, as the reader wants it.
+struct Mapped {
+    map: Arc<Mmap>,
+    part: Range<usize>,
+}
 
 impl Source for Mapped {
     fn len(&self) -> u64 {
-        self.0.len() as u64
+        self.part.len() as u64
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
         let start = usize::try_from(offset).ok();
         let range = start.and_then(|start| Some(start..start.checked_add(buffer.len())?));
-        let end = FormatError::UnexpectedEof { expected: buffer.len(), available: self.0.len() };
-        buffer.copy_from_slice(range.and_then(|range| self.0.get(range)).ok_or(end)?);
+        let end = FormatError::UnexpectedEof { expected: buffer.len(), available: self.part.len() };
+        let bytes = self.map.get(self.part.clone());
+        buffer.copy_from_slice(bytes.zip(range).and_then(|(bytes, range)| bytes.get(range)).ok_or(end)?);
         Ok(())
     }
 }
 
 struct Walk {
-    /// Bytes of the file.
-    file: usize,
+    /// Where the HDF5 file begins in the mapped one, and its bytes.
+    start: usize,
+    length: usize,
     tensors: BTreeMap<String, Entry>,
     objects: usize,
     unpacked: u64,
@@ -133,9 +146,9 @@ impl Walk {
         }
         let storage = match dataset.layout().map_err(unreadable)? {
             Layout::Contiguous { address: Some(start), size } if size >= bytes => {
-                let end = start.checked_add(bytes).filter(|&end| end <= self.file as u64);
+                let end = start.checked_add(bytes).filter(|&end| end <= self.length as u64);
                 let end = end.ok_or_else(|| damaged("its data ends after the file"))?;
-                Storage::File(start as usize..end as usize)
+                Storage::File(self.start + start as usize..self.start + end as usize)
             }
             Layout::Contiguous { .. } => return Err(damaged("its data was never written")),
             Layout::Chunked { chunk_shape, .. } => {

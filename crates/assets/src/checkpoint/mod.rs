@@ -1,6 +1,8 @@
 //! Weight files, read without executing what they contain: PyTorch's zip archive and its older stream of pickles,
-//! safetensors, and the two HDF5 layouts of Keras. The format is told from the content, never from the name.
+//! safetensors, and the two HDF5 layouts of Keras, also inside a `.keras` archive. The format is told from the content,
+//! never from the name.
 
+mod archive;
 mod keras;
 mod pickle;
 mod pytorch;
@@ -82,6 +84,8 @@ pub enum CheckpointError {
     #[error("{} is not a weights file that Frostline knows: expected a PyTorch .pth file, safetensors or \
              Keras' .h5", path.display())]
     Unknown { path: PathBuf },
+    #[error("{} is not a weights file that Frostline knows: {what}", path.display())]
+    Foreign { path: PathBuf, what: String },
     #[error("{} is damaged or cut short: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error(
@@ -98,11 +102,17 @@ pub enum CheckpointError {
 #[derive(Debug)]
 enum Fault {
     Damaged(String),
+    /// Sound as far as it was read, but no weights.
+    Foreign(String),
     Code(String),
 }
 
 fn damaged(what: impl Into<String>) -> Fault {
     Fault::Damaged(what.into())
+}
+
+fn foreign(what: impl Into<String>) -> Fault {
+    Fault::Foreign(what.into())
 }
 
 /// Opens a weights file and reads its table of tensors; values stay in the file until asked for.
@@ -114,19 +124,13 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     }
     // SAFETY: a file that another program shrinks meanwhile would fault; weights files are not written while in use.
     let map = Arc::new(unsafe { Mmap::map(&file) }.map_err(failed)?);
-    let read = if map.starts_with(b"PK\x03\x04") {
-        pytorch::read_zip(&map).map(|tensors| (Format::PytorchZip, tensors.into()))
-    } else if pytorch::is_stream(&map) {
-        pytorch::read_stream(&map).map(|tensors| (Format::PytorchStream, tensors.into()))
-    } else if safetensors::is_one(&map) {
-        safetensors::read(&map).map(|content| (Format::Safetensors, content))
-    } else if keras::is_one(&map) {
-        keras::read(&map).map(|(format, tensors)| (format, tensors.into()))
-    } else {
-        return Err(CheckpointError::Unknown { path: path.to_owned() });
+    let read = match read(&map) {
+        Some(read) => read,
+        None => return Err(CheckpointError::Unknown { path: path.to_owned() }),
     };
     let (format, Content { tensors, metadata }) = read.map_err(|fault| match fault {
         Fault::Damaged(what) => CheckpointError::Damaged { path: path.to_owned(), what },
+        Fault::Foreign(what) => CheckpointError::Foreign { path: path.to_owned(), what },
         Fault::Code(name) => CheckpointError::Code { path: path.to_owned(), name },
     })?;
     if let Some((name, _)) = tensors.iter().find(|(_, entry)| entry.fits() != Some(true)) {
@@ -134,6 +138,33 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
         return Err(CheckpointError::Damaged { path: path.to_owned(), what });
     }
     Ok(Checkpoint { path: path.to_owned(), format, tensors, metadata, map })
+}
+
+/// The format and content of a file, or what is wrong with it; none where it begins like nothing that is known.
+fn read(map: &Arc<Mmap>) -> Option<Result<(Format, Content), Fault>> {
+    Some(if archive::is_one(map) {
+        read_archive(map)
+    } else if pytorch::is_stream(map) {
+        pytorch::read_stream(map).map(|tensors| (Format::PytorchStream, tensors.into()))
+    } else if safetensors::is_one(map) {
+        safetensors::read(map).map(|content| (Format::Safetensors, content))
+    } else if keras::is_one(map) {
+        keras::read(map, 0..map.len()).map(|(format, tensors)| (format, tensors.into()))
+    } else {
+        return None;
+    })
+}
+
+/// PyTorch's archive, or Keras' with an HDF5 file inside.
+fn read_archive(map: &Arc<Mmap>) -> Result<(Format, Content), Fault> {
+    let members = archive::members(map)?;
+    match members.iter().find(|member| member.name == keras::IN_ARCHIVE) {
+        Some(weights) => {
+            let (format, tensors) = keras::read(map, weights.range(map)?)?;
+            Ok((format, tensors.into()))
+        }
+        None => Ok((Format::PytorchZip, pytorch::read_zip(map, &members)?.into())),
+    }
 }
 
 impl Checkpoint {

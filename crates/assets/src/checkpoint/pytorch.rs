@@ -1,10 +1,10 @@
 //! PyTorch's two checkpoint forms: the zip archive of version 1.6 and later, and the older stream of pickles.
 
+use super::archive::Member;
 use super::pickle::{self, Constructor, Value};
 use super::tensor::{ElementType, Entry, Storage};
-use super::{Fault, damaged};
+use super::{Fault, damaged, foreign};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Cursor;
 use std::ops::Range;
 
 /// `LONG1`, ten bytes, PyTorch's number: how the second item of every stream begins after its protocol.
@@ -23,30 +23,19 @@ const MOST_VISITS: usize = 4_000_000;
 /// Where each storage lies in the file, by its key.
 type Storages = HashMap<String, Range<usize>>;
 
-pub(super) fn read_zip(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
+pub(super) fn read_zip(bytes: &[u8], members: &[Member]) -> Result<BTreeMap<String, Entry>, Fault> {
     let mut table = None;
     let mut storages = Storages::new();
-    for index in 0..archive.len() {
-        let file = archive.by_index_raw(index).map_err(|error| damaged(error.to_string()))?;
-        let name = file.name().map_err(|error| damaged(error.to_string()))?.into_owned();
-        let Some((_, inner)) = name.split_once('/') else { continue };
-        if inner != "data.pkl" && !inner.starts_with("data/") {
-            continue;
-        }
-        // PyTorch never compresses, so nothing here can grow when it is read.
-        if file.compression() != zip::CompressionMethod::Stored {
-            return Err(damaged(format!("{name} is compressed, which PyTorch's archives never are")));
-        }
-        let start = usize::try_from(file.data_start().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let range = start.checked_add(file.size() as usize).filter(|&end| end <= bytes.len()).map(|end| start..end);
-        let range = range.ok_or_else(|| damaged(format!("{name} reaches past the end")))?;
+    for member in members {
+        let Some((_, inner)) = member.name.split_once('/') else { continue };
         match inner.strip_prefix("data/") {
-            Some(key) => drop(storages.insert(key.to_owned(), range)),
-            None => table = Some(range),
+            Some(key) => drop(storages.insert(key.to_owned(), member.range(bytes)?)),
+            None if inner == "data.pkl" => table = Some(member.range(bytes)?),
+            None => {}
         }
     }
-    let table = table.ok_or_else(|| damaged("a zip archive, but without PyTorch's data.pkl"))?;
+    let table =
+        table.ok_or_else(|| foreign("a zip archive, but without PyTorch's data.pkl or Keras' model.weights.h5"))?;
     let table = pickle::read(&bytes[table])?;
     tensors(&table.value, &storages)
 }
@@ -82,7 +71,7 @@ pub(super) fn read_stream(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Fault
 
 /// The named tensors of a `state_dict`, at the top or in one of the usual wrappers.
 fn tensors(value: &Value, storages: &Storages) -> Result<BTreeMap<String, Entry>, Fault> {
-    let Value::Dict(dict) = value else { return Err(damaged("it holds no dictionary of tensors")) };
+    let Value::Dict(dict) = value else { return Err(foreign("it holds no dictionary of tensors")) };
     let dict = dict.borrow();
     let wrapped = dict.iter().find(|(key, value)| {
         matches!(value, Value::Dict(_)) && key.as_text().is_some_and(|key| WRAPPERS.contains(&key))
@@ -94,7 +83,7 @@ fn tensors(value: &Value, storages: &Storages) -> Result<BTreeMap<String, Entry>
 }
 
 fn tensors_of(value: &Value, storages: &Storages) -> Result<BTreeMap<String, Entry>, Fault> {
-    let Value::Dict(dict) = value else { return Err(damaged("it holds no dictionary of tensors")) };
+    let Value::Dict(dict) = value else { return Err(foreign("it holds no dictionary of tensors")) };
     let mut entries = BTreeMap::new();
     for (key, value) in dict.borrow().iter() {
         if let (Some(name), Value::Built(..)) = (key.as_text(), value) {
@@ -103,7 +92,7 @@ fn tensors_of(value: &Value, storages: &Storages) -> Result<BTreeMap<String, Ent
         }
     }
     if entries.is_empty() {
-        return Err(damaged("it holds no tensors"));
+        return Err(foreign("it holds no tensors"));
     }
     Ok(entries)
 }

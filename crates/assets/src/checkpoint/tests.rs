@@ -42,16 +42,20 @@ fn stream() -> Vec<u8> {
 
 const MAGIC_STREAM: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-fn archive(table: &[u8], compress: bool) -> Vec<u8> {
+/// A zip archive of these names and contents; true compresses.
+fn members(files: &[(&str, &[u8], bool)]) -> Vec<u8> {
     use std::io::Write;
-    let method = if compress { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
-    let options = zip::write::SimpleFileOptions::default().compression_method(method);
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in [("archive/data.pkl", table), ("archive/data/0", &five_floats())] {
-        writer.start_file(name, options).unwrap();
+    for &(name, content, compress) in files {
+        let method = if compress { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+        writer.start_file(name, zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
         writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner()
+}
+
+fn archive(table: &[u8], compress: bool) -> Vec<u8> {
+    members(&[("archive/data.pkl", table, compress), ("archive/data/0", &five_floats(), compress)])
 }
 
 fn safetensors(table: &str, data: &[u8]) -> Vec<u8> {
@@ -102,9 +106,10 @@ fn every_truncation_is_an_error_and_never_a_panic() {
 #[test]
 fn damage_is_said_where_it_is() {
     let table = pickled_state("cpu", b"");
-    let cases: [(Vec<u8>, &str); 6] = [
-        (archive(&table, true), "compressed, which PyTorch's archives never are"),
+    let cases: [(Vec<u8>, &str); 7] = [
+        (archive(&table, true), "archive/data.pkl is compressed, which PyTorch's and Keras' archives never are"),
         (archive(b"\x80\x02}.", false), "it holds no tensors"),
+        (members(&[("notes.txt", b"none", false)]), "without PyTorch's data.pkl or Keras' model.weights.h5"),
         (b"hello".to_vec(), "not a weights file that Frostline knows"),
         (safetensors(r#"{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}"#, &[0; 4]), "do not hold shape [9]"),
         (safetensors(r#"{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]), "type Q4"),
@@ -161,6 +166,27 @@ fn keras_3_numbers_its_variables() {
 }
 
 #[test]
+fn keras_archives_hold_the_same_tensors_as_the_file_inside() {
+    for name in ["keras3.weights.h5", "compressed.h5"] {
+        let plain = open(&keras(name)).unwrap();
+        let inside = std::fs::read(keras(name)).unwrap();
+        let archived =
+            |compress| members(&[("metadata.json", b"{}", false), ("model.weights.h5", &inside, compress)]);
+        let (_folder, path) = written(&archived(false));
+        let archive = open(&path).unwrap();
+        assert_eq!((archive.format(), archive.names().count()), (plain.format(), plain.names().count()));
+        for tensor in plain.names() {
+            assert_eq!(archive.f32(tensor).unwrap(), plain.f32(tensor).unwrap(), "{tensor}");
+        }
+        assert!(refusal(&archived(true)).contains("model.weights.h5 is compressed"));
+        let whole = archived(false);
+        for length in (0..whole.len()).step_by(61) {
+            refusal(&whole[..length]);
+        }
+    }
+}
+
+#[test]
 fn keras_older_files_name_their_variables() {
     let parts = ["beta", "gamma", "moving_mean", "moving_variance"];
     for file in ["keras2.h5", "saved-model.h5"] {
@@ -208,6 +234,7 @@ fn hdf5_that_is_cut_short_is_refused() {
 #[test]
 fn damaged_bytes_are_an_error_or_other_values_and_never_a_panic() {
     let mut wholes: Vec<Vec<u8>> = vec![stream(), archive(&pickled_state("cpu", b""), false)];
+    wholes.push(members(&[("model.weights.h5", &std::fs::read(keras("compressed.h5")).unwrap(), false)]));
     wholes.extend(["keras2.h5", "compressed.h5"].map(|file| std::fs::read(keras(file)).unwrap()));
     wholes.push(safetensors(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]));
     for whole in wholes {

@@ -137,7 +137,7 @@ fn each_library_names_the_whole_networks_that_it_has() {
 
 #[test]
 fn the_names_are_those_of_the_libraries() {
-    // From the `state_dict` of torchvision 0.30 and timm 1.0.31.
+    // From the `state_dict` of torchvision 0.28.0 and timm 1.0.31.
     let cases = [
         (Library::Torchvision, "stem_conv.weight", "features.0.0.weight"),
         (Library::Torchvision, "block1a_project_conv.weight", "features.1.0.block.0.0.weight"),
