@@ -273,7 +273,7 @@ def mismatches(folder):
         path = folder / f"{name}.safetensors"
         save_file(tensors, path)
         yield path, words
-    yield folder / "timm-efficientnet_lite0.pth", "missing"
+    yield folder / "timm-efficientnet_lite0.pth", "those of efficientnet_lite0 (timm's), not of efficientnet_v2_s"
 
 
 def check_wrong(frostline, folder):

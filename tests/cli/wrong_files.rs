@@ -180,6 +180,17 @@ fn weights_of_something_else() {
     error: other.safetensors: the weights are not those of efficientnet_lite0 (read with timm's names); missing of 245: bn1.bias, bn1.running_mean, bn1.running_var, blocks.0.0.conv_dw.weight, blocks.0.0.bn1.weight and 238 more; unexpected: extra; of another shape: bn1.weight is [16], not [32]
     ");
     assert!(!place.path("new.safetensors").exists());
+    says!(place, "features --backbone efficientnet_lite0 --weights other.safetensors --data shapes -o new.npy", @r"
+    exit code 2
+    --- error
+    error: --weights other.safetensors: the weights are not those of efficientnet_lite0 (read with timm's names); missing of 245: bn1.bias, bn1.running_mean, bn1.running_var, blocks.0.0.conv_dw.weight, blocks.0.0.bn1.weight and 238 more; unexpected: extra; of another shape: bn1.weight is [16], not [32]
+    ");
+    place.write("other.safetensors", "<!DOCTYPE html>");
+    says!(place, "features --backbone efficientnet_lite0 --weights other.safetensors --data shapes -o new.npy", @r"
+    exit code 2
+    --- error
+    error: --weights: other.safetensors is not a weights file that Frostline knows: expected a PyTorch .pth file, safetensors or Keras' .h5
+    ");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use crate::args;
 use crate::commands::fetch::download;
 use crate::{Exit, machine, wrong_input};
 use frostline_assets::catalogue::{self, Content};
+use frostline_assets::{checkpoint, layout};
 use frostline_protocol::tools::{Extract, Features};
-use frostline_sweep::{backbone, suggest};
+use frostline_sweep::backbone::{self, Architecture};
+use frostline_sweep::suggest;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
     })?;
     let question = Extract {
         backbone: architecture.name.to_owned(),
-        weights: weights(&arguments.weights, architecture.name)?,
+        weights: weights(&arguments.weights, architecture)?,
         data: (arguments.data != Path::new("shapes")).then(|| arguments.data.clone()),
         test: arguments.split == args::Split::Test,
         limit: arguments.limit.map(|limit| limit as usize),
@@ -33,22 +35,37 @@ pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The file of a catalogue name, downloaded where it is not there yet, or the file itself; none for "random".
-fn weights(named: &str, backbone: &str) -> anyhow::Result<Option<PathBuf>> {
+/// The file of a catalogue name, downloaded where it is not there yet, or the file itself; none for "random". What is
+/// not of this network is refused before libtorch starts.
+fn weights(named: &str, architecture: &'static Architecture) -> anyhow::Result<Option<PathBuf>> {
     if named == "random" {
         return Ok(None);
     }
-    match catalogue::find(named) {
+    let file = match catalogue::find(named) {
         Some(entry) => match entry.content {
-            Content::Weights { backbone: of, .. } if of == backbone => {
-                Ok(Some(if entry.is_present() { entry.path() } else { download(entry)? }))
+            Content::Weights { backbone: of, .. } if of == architecture.name => {
+                if entry.is_present() {
+                    entry.path()
+                } else {
+                    download(entry)?
+                }
             }
-            _ => Err(wrong_input(format!("--weights {named} are no weights of {backbone}: change one of the two"))),
+            _ => {
+                let backbone = architecture.name;
+                return Err(wrong_input(format!(
+                    "--weights {named} are no weights of {backbone}: change one of the two"
+                )));
+            }
         },
-        None if Path::new(named).is_file() => Ok(Some(PathBuf::from(named))),
-        None => Err(wrong_input(format!(
-            "--weights {named}: there is no such file, and the catalogue has no such name (`frostline fetch` lists it); \
-             \"random\" needs no file"
-        ))),
-    }
+        None if Path::new(named).is_file() => PathBuf::from(named),
+        None => {
+            return Err(wrong_input(format!(
+                "--weights {named}: there is no such file, and the catalogue has no such name (`frostline fetch` lists \
+                 it); \"random\" needs no file"
+            )));
+        }
+    };
+    let opened = checkpoint::open(&file).map_err(|error| wrong_input(format!("--weights: {error}")))?;
+    layout::check(architecture, &opened).map_err(|error| wrong_input(format!("--weights {named}: {error}")))?;
+    Ok(Some(file))
 }

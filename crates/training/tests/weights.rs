@@ -53,7 +53,9 @@ fn every_tensor_of_the_published_lite0_weights_has_its_place() {
 
     let other = backbone::find("efficientnet_v2_s").unwrap();
     let error = check(other, &file).unwrap_err().to_string();
-    assert!(error.contains("efficientnet_v2_s") && error.contains("missing"), "{error}");
+    let expected =
+        "the weights are those of efficientnet_lite0 (efficientnet-lite-pytorch's), not of efficientnet_v2_s";
+    assert_eq!(error, expected);
 }
 
 struct Silent;

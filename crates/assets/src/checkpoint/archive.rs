@@ -22,7 +22,7 @@ pub(super) fn members(bytes: &[u8]) -> Result<Vec<Member>, Fault> {
     let unreadable = |error: zip::result::ZipError| damaged(error.to_string());
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
     let count = archive.len();
-    let mut member = |index| {
+    let member = |index| {
         let file = archive.by_index_raw(index).map_err(unreadable)?;
         let name = file.name().map_err(unreadable)?.into_owned();
         let is_stored = file.compression() == zip::CompressionMethod::Stored;

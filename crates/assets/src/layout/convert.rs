@@ -47,7 +47,7 @@ pub fn convert(
 ) -> Result<Converted, ConvertError> {
     let fit = fit(architecture, source);
     if !fit.is_complete() {
-        return Err(WeightsError::Mismatch(Box::new(fit)).into());
+        return Err(fit.refusal(source).into());
     }
     let (names, library) = form(architecture);
     let backbone = library.names(architecture, fit.slots()).expect("the library was chosen for this network");

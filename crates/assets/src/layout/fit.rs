@@ -19,6 +19,8 @@ pub enum WeightsError {
     Unreadable(#[from] CheckpointError),
     #[error("{}", .0.describe())]
     Mismatch(Box<Fit>),
+    #[error("the weights are those of {found} ({}'s), not of {wanted}", origin.name())]
+    OtherNetwork { wanted: &'static str, found: &'static str, origin: Origin },
 }
 
 /// How a file fits a network.
@@ -92,6 +94,16 @@ impl Fit {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
+    /// Why the file is not taken for this network: it holds another one, or this is what does not fit.
+    pub fn refusal(self, checkpoint: &Checkpoint) -> WeightsError {
+        let best = best_fit(checkpoint);
+        if best.is_complete() {
+            let (wanted, found) = (self.architecture.name, best.architecture.name);
+            return WeightsError::OtherNetwork { wanted, found, origin: best.origin };
+        }
+        WeightsError::Mismatch(Box::new(self))
+    }
+
     fn describe(&self) -> String {
         let mut text = format!(
             "the weights are not those of {} (read with {}'s names)",
@@ -117,10 +129,11 @@ impl Fit {
 /// Checks that a file holds this network, without reading its values; returns the library whose weights they are.
 ///
 /// # Errors
-/// [`WeightsError::Mismatch`] with what is missing, unexpected or of another shape.
+/// [`WeightsError::Mismatch`] with what is missing, unexpected or of another shape; [`WeightsError::OtherNetwork`] where
+/// the file has another network of the table.
 pub fn check(architecture: &'static Architecture, checkpoint: &Checkpoint) -> Result<Origin, WeightsError> {
     let fit = fit(architecture, checkpoint);
-    if fit.is_complete() { Ok(fit.origin) } else { Err(WeightsError::Mismatch(Box::new(fit))) }
+    if fit.is_complete() { Ok(fit.origin) } else { Err(fit.refusal(checkpoint)) }
 }
 
 /// Compares a file with this network, in the form of the library that fits best.

@@ -255,6 +255,16 @@ fn a_file_of_another_network_is_foreign() {
 }
 
 #[test]
+fn a_whole_file_of_another_network_is_called_by_its_name() {
+    let (folder, file) = opened(&pytorch(lite0(), Library::Timm));
+    let other = backbone::find("efficientnet_v2_s").unwrap();
+    let expected = "the weights are those of efficientnet_lite0 (timm's), not of efficientnet_v2_s";
+    assert_eq!(check(other, &file).unwrap_err().to_string(), expected);
+    let target = folder.path().join("none.safetensors");
+    assert_eq!(convert(other, &file, &target).unwrap_err().to_string(), expected);
+}
+
+#[test]
 fn a_heads_layers_beside_keras_network_are_no_strangers_and_another_networks_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.h5");

@@ -138,7 +138,7 @@ fn read(
 ) -> Result<(Conventions, HashMap<String, Tensor>), WeightsError> {
     let fit = fit(architecture, checkpoint);
     if !fit.is_complete() {
-        return Err(WeightsError::Mismatch(Box::new(fit)));
+        return Err(fit.refusal(checkpoint));
     }
     let mut tensors = HashMap::new();
     for (index, slot) in fit.slots().iter().enumerate() {
