@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import timm
+import networks  # First: it chooses Keras' backend.
+
 import torch
-import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -35,10 +35,10 @@ weights = "{weights}"
 [grid]
 frozen_layers = {frozen}
 [train]
-epochs = 2
+epochs = 6
 batch_size = 25
-head_units = [48, 32]
-head_dropout = [0.3, 0.1]
+head_units = {head}
+head_dropout = {dropout}
 [keep]
 models = "all"
 """
@@ -75,20 +75,12 @@ def test_images(frostline, file):
     return tensors["features"].to(torch.uint8), tensors["labels"]
 
 
-def random_weights(model, pixels, path):
-    """Saves random weights whose batch normalizations fit them: different images stay different to the top, and
-    rounding errors stay small. Plain random weights blow them up to the size of the output."""
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.train()
-            module.momentum = None  # the plain average over the batches below
-            module.weight.data.uniform_(0.4, 0.8)
-            module.bias.data.uniform_(-0.2, 0.2)
+def drawn_weights(network, gain, path):
+    """Saves the formula's weights, which keep images apart up to the top, with the last normalization made `gain` times as
+    strong, so that a head on top of it learns something in a few epochs."""
     with torch.no_grad():
-        for batch in pixels[:400].split(100):
-            model(torch.nn.functional.interpolate(batch / 64 - 2, size=(64, 64), mode="bilinear"))
-    torch.save(model.state_dict(), path)
+        network.model.get_submodule(network.paths["top_bn"]).weight *= gain
+    torch.save(network.model.state_dict(), path)
     return path
 
 
@@ -104,10 +96,11 @@ def pictures(folder, pixels):
     return paths
 
 
-def check(frostline, folder, images, name, backbone, weights, frozen, size):
+def check(frostline, folder, images, name, backbone, weights, frozen, size, head, dropout):
     pixels, labels = images
     toml = folder / f"{name}.toml"
-    toml.write_text(SWEEP.format(name=name, backbone=backbone, weights=weights, frozen=frozen, size=size))
+    keys = {"name": name, "backbone": backbone, "weights": weights, "frozen": frozen, "size": size}
+    toml.write_text(SWEEP.format(**keys, head=head, dropout=dropout))
     frostline.run("launch", toml)
     (folder / name).mkdir()
     files = pictures(folder / name, pixels)
@@ -139,27 +132,31 @@ def check(frostline, folder, images, name, backbone, weights, frozen, size):
         )
         # Decoders of JPEG differ by some steps of 255, which moves probabilities a little.
         # A model that says the same of every image proves nothing.
-        same = same and len(probabilities.argmax(1).unique()) > 3
-        yield same and bool(alike[lossless].all()) and distance[lossless].max() < 1e-4 and distance.max() < 0.05
+        if len(probabilities.argmax(1).unique()) <= 3:
+            print("  it has too few answers to prove anything")
+            same = False
+        yield same and bool(alike[lossless].all()) and distance[lossless].max() < 1e-4 and distance.max() < 0.15
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("frostline", type=Path, help="the program, with frostline-worker beside it")
-    program = parser.parse_args().frostline.resolve()
+    parser.add_argument("--only", default="", help="only cases with this in their names, such as v2s")
+    arguments = parser.parse_args()
+    program = arguments.frostline.resolve()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         frostline = Frostline(program, folder / "results")
         images = test_images(frostline, folder / "pixels.safetensors")
-        torch.manual_seed(1)
-        timms = timm.create_model("tf_efficientnetv2_s", pretrained=False)
-        same = random_weights(timms, images[0], folder / "timm.pth")
-        symmetric = random_weights(torchvision.models.efficientnet_v2_s(weights=None), images[0], folder / "tv.pth")
+        same = drawn_weights(networks.TimmV2S(64), 4, folder / "timm.pth")
+        symmetric = drawn_weights(networks.Torchvision(64), 1, folder / "torchvision.pth")
+        # Dense layers of few units soon die on weights that were never trained, so those have none.
         cases = [
-            ("lite0", "efficientnet_lite0", "efficientnet_lite0.imagenet1k", '["all", 0.8]', 64),
-            ("v2s-same", "efficientnet_v2_s", same, '["all", 480]', 64),
-            ("v2s-symmetric", "efficientnet_v2_s", symmetric, '["all", 480]', 65),
+            ("lite0", "efficientnet_lite0", "efficientnet_lite0.imagenet1k", '["all", 0.8]', 64, [48, 32], [0.3, 0.1]),
+            ("v2s-same", "efficientnet_v2_s", same, '["all", 480]', 64, [], []),
+            ("v2s-symmetric", "efficientnet_v2_s", symmetric, '["all", 480]', 65, [], []),
         ]
+        cases = [case for case in cases if arguments.only in case[0]]
         sound = [each for case in cases for each in check(frostline, folder, images, *case)]
     if not all(sound):
         sys.exit("an exported model predicts something else than its trial")
