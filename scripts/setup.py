@@ -22,7 +22,8 @@ WHEELS_FOR_CPU = [f"torch=={VERSION}", "nvidia-cuda-runtime==13.0.96", "nvidia-c
 CUDA_ONLY = ("torch_cuda", "c10_cuda", "caffe2_nvrtc", "torch_python", "nvshmem")
 # The wheels are made for one Python; which one runs this script does not matter for the libraries inside.
 PYTHON = "3.11"
-PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
+# The older name of manylinux_2_17 is the only one that some of NVIDIA's wheels have.
+PLATFORMS = ["manylinux2014_x86_64"] + [f"manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
 
 NEEDED = [
     ("cargo", "https://rustup.rs, or: curl --proto '=https' -sSf https://sh.rustup.rs | sh"),

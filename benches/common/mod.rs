@@ -144,6 +144,8 @@ pub fn play_worker() -> anyhow::Result<bool> {
             serve(options, &mut Idle::default())?;
             Ok(true)
         }
+        // Whoever asks for more must not start the whole bench once more.
+        Some(other) if !other.starts_with('-') => anyhow::bail!("the bench's worker knows no `{other}`"),
         _ => Ok(false),
     }
 }
