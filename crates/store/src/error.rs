@@ -26,6 +26,11 @@ pub enum StoreError {
         .path.display(), process(*.pid)
     )]
     Locked { path: PathBuf, pid: Option<u32> },
+    #[error(
+        "`{}` lies on a network file system ({file_system}), where SQLite's locks and shared memory do not hold: name a \
+         folder on a local disk with --results, and copy what is worth it with `frostline backup`", .path.display()
+    )]
+    Network { path: PathBuf, file_system: &'static str },
     #[error("there is no sweep `{name}`{}", unknown(.near))]
     UnknownSweep { name: String, near: Vec<String> },
     #[error(

@@ -5,6 +5,8 @@
 //!   coordinator is refused instead of deciding against the first.
 //! - Any number of [`Reader`]s open the same folder. The database is in WAL mode: they never block the writer, and
 //!   each call of theirs sees one moment of it.
+//! - A results folder on a network file system is refused, by both: other machines would neither see the locks nor
+//!   the log's index.
 //! - What [`Writer::apply`] was given is on the disk when it returns. What others may see is said after that.
 //!
 //! What the rows say:
@@ -17,6 +19,7 @@
 
 mod error;
 mod lock;
+mod place;
 mod ranked;
 mod reader;
 mod records;

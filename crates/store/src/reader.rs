@@ -5,7 +5,7 @@ use crate::rows::{
     ATTEMPTS_OF_TRIAL, Cells, Counts, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
     TrialRow, attempt_row, failure_kind, metrics, select_trials, state, trial_row,
 };
-use crate::{FILE, StoreError, schema};
+use crate::{FILE, StoreError, place, schema};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};
 use frostline_sweep::suggest;
 use frostline_sweep::trial::TrialId;
@@ -36,6 +36,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Missing`] where nothing was launched into `results`, and what is wrong with the file otherwise.
     pub fn open(results: &Path) -> Result<Reader, StoreError> {
+        place::refuse_network(results, place::file_system)?;
         let path = results.join(FILE);
         let exists = path.try_exists().map_err(|source| StoreError::file("look for", &path, source))?;
         if !exists {

@@ -5,7 +5,7 @@ use crate::lock::Lock;
 use crate::ranked::rank_sweep;
 use crate::reader::{BUSY, sweep_id};
 use crate::rows::{Cells, Put, Sweep, state};
-use crate::{FILE, Reader, StoreError, records, schema};
+use crate::{FILE, Reader, StoreError, place, records, schema};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::Record;
@@ -34,8 +34,14 @@ impl Writer {
     /// that is rebuilt from the rows would ever end them.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another writer lives, and what is wrong with the folder or the file otherwise.
+    /// [`StoreError::Locked`] where another writer lives, [`StoreError::Network`] where other machines would see the
+    /// folder, and what is wrong with the folder or the file otherwise.
     pub fn open(results: &Path) -> Result<Writer, StoreError> {
+        Writer::open_on(results, place::file_system)
+    }
+
+    fn open_on(results: &Path, file_system: fn(&Path) -> Option<u32>) -> Result<Writer, StoreError> {
+        place::refuse_network(results, file_system)?;
         let mut folder = DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(results).map_err(|source| StoreError::file("create the folder", results, source))?;
@@ -270,6 +276,16 @@ mod tests {
         assert!(matches!(full, Err(StoreError::Full { .. })), "{full:?}");
         assert_eq!(writer.reader().sweep("demo").unwrap().definition, "small");
         writer.put_sweep(&sweep("still small".into()), &[], false).unwrap();
+    }
+
+    #[test]
+    fn a_folder_on_nfs_is_refused_before_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results");
+        let refused = Writer::open_on(&results, |_| Some(0x6969));
+        assert!(matches!(refused, Err(StoreError::Network { file_system: "NFS", .. })), "{refused:?}");
+        assert!(!results.exists());
+        Writer::open(&results).unwrap();
     }
 
     #[test]
