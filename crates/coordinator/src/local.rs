@@ -22,7 +22,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A worker's log is put aside at its next start once it is longer than this.
+/// A worker's log is put aside once it is longer than this.
 const LOG_BYTES: u64 = 1 << 20;
 /// How much of a log's end is read for a failure.
 const TAIL_BYTES: u64 = 16 << 10;
@@ -70,6 +70,7 @@ struct Process {
     handle: Arc<OwnedFd>,
     /// We ended it: its signal needs no explanation.
     killed: Arc<AtomicBool>,
+    log: LogStart,
 }
 
 impl LocalLauncher {
@@ -111,16 +112,30 @@ impl LocalLauncher {
         self.workers.logs.join(format!("worker-{}.log", worker.0))
     }
 
+    /// The last lines that this worker's process has written so far.
+    pub(crate) fn tail(&self, worker: WorkerId) -> Vec<String> {
+        self.processes.get(&worker).map_or(Vec::new(), |process| process.log.tail())
+    }
+
+    /// Puts long logs aside. What cannot be put aside is tried again the next time.
+    pub(crate) fn bound_logs(&self) {
+        for worker in self.ids() {
+            if let Err(error) = bound_log(&self.log(worker)) {
+                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
+            }
+        }
+    }
+
     fn spawn(&self, worker: WorkerId) -> io::Result<(Child, LogStart)> {
         let path = self.log(worker);
-        if std::fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES) {
-            std::fs::rename(&path, path.with_extension("old.log"))?;
-        }
+        bound_log(&path)?;
         let log = OpenOptions::new().create(true).append(true).open(&path)?;
         let start = LogStart { offset: log.metadata()?.len(), path };
         let child = Command::new(&self.workers.program)
             .args(self.arguments(worker))
             .env("FROSTLINE_TOKEN", &self.token)
+            // A backtrace of an allocation that fails allocates, and waits for its own lock for ever.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -136,17 +151,18 @@ impl Launcher for LocalLauncher {
     fn launch(&mut self, worker: WorkerId, exits: &Exits) -> io::Result<()> {
         let exits = exits.clone();
         let killed = Arc::new(AtomicBool::new(false));
-        let handle = match self.survivors.remove(&worker) {
+        let (handle, log) = match self.survivors.remove(&worker) {
             Some(handle) => {
                 tracing::info!(worker = worker.0, "took over a worker of the coordinator before");
                 let handle = Arc::new(handle);
                 let start = LogStart { offset: 0, path: self.log(worker) };
                 let waiting = Arc::clone(&handle);
+                let log = start.clone();
                 std::thread::spawn(move || {
                     wait_for_end(&waiting);
                     exits.tell(worker, Exit { description: "ended".into(), log: start.tail() });
                 });
-                handle
+                (handle, log)
             }
             None => {
                 let (mut child, start) = self.spawn(worker)?;
@@ -158,14 +174,15 @@ impl Launcher for LocalLauncher {
                     }
                 };
                 let killed = Arc::clone(&killed);
+                let log = start.clone();
                 std::thread::spawn(move || {
                     let description = describe(child.wait(), killed.load(Ordering::Relaxed));
                     exits.tell(worker, Exit { description, log: start.tail() });
                 });
-                handle
+                (handle, log)
             }
         };
-        self.processes.insert(worker, Process { handle, killed });
+        self.processes.insert(worker, Process { handle, killed, log });
         Ok(())
     }
 
@@ -203,7 +220,18 @@ fn describe(status: io::Result<std::process::ExitStatus>, killed: bool) -> Strin
     }
 }
 
+/// Keeps a log short: what there is becomes the older log once it is long. Its process goes on writing to the file, so it
+/// is copied and cleared; a line that is written between the two is lost.
+fn bound_log(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|log| log.len() > LOG_BYTES) {
+        std::fs::copy(path, path.with_extension("old.log"))?;
+        OpenOptions::new().write(true).open(path)?.set_len(0)?;
+    }
+    Ok(())
+}
+
 /// Where in its log file a process began to write.
+#[derive(Clone)]
 struct LogStart {
     path: PathBuf,
     offset: u64,
@@ -215,7 +243,9 @@ impl LogStart {
         let read = || {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(self.offset.max(length.saturating_sub(TAIL_BYTES))))?;
+            // A log that was put aside has begun anew.
+            let offset = if self.offset > length { 0 } else { self.offset };
+            file.seek(SeekFrom::Start(offset.max(length.saturating_sub(TAIL_BYTES))))?;
             let mut bytes = Vec::new();
             file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
             io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -256,4 +286,27 @@ fn arguments_of(process: &Path) -> Option<Vec<OsString>> {
     let line = std::fs::read(process.join("cmdline")).ok()?;
     let line = line.strip_suffix(b"\0")?;
     Some(line.split(|byte| *byte == 0).skip(1).map(|part| OsStr::from_bytes(part).to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_long_log_is_put_aside_while_its_process_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker-1.log");
+        let mut log = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        log.write_all(&vec![b'.'; LOG_BYTES as usize]).unwrap();
+        bound_log(&path).unwrap();
+        assert!(!path.with_extension("old.log").exists());
+        let start = LogStart { offset: LOG_BYTES, path: path.clone() };
+        writeln!(log, "\nbefore").unwrap();
+        bound_log(&path).unwrap();
+        writeln!(log, "after").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "after\n");
+        assert!(std::fs::read_to_string(path.with_extension("old.log")).unwrap().ends_with("\nbefore\n"));
+        assert_eq!(start.tail(), ["after"], "it began to write before the log began anew");
+    }
 }

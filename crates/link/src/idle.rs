@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Idle {
     /// After a trial's first epoch, wait for as long as this file exists: a test decides when the trial goes on.
     pub hold: Option<PathBuf>,
+    /// While it waits, it does not ask whether it should stop, as a trainer that hangs in libtorch does not.
+    pub deaf: bool,
 }
 
 impl Trainer for Idle {
@@ -27,7 +29,9 @@ impl Trainer for Idle {
                 return Ok(Ending::Stopped);
             }
             observer.epoch(metrics(*trial, epoch));
-            while self.hold.as_ref().is_some_and(|file| file.exists()) && observer.should_stop() == Stop::No {
+            while self.hold.as_ref().is_some_and(|file| file.exists())
+                && (self.deaf || observer.should_stop() == Stop::No)
+            {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

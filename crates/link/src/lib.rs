@@ -23,8 +23,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the trainer of a worker without a coordinator may take to end its batch.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the trainer of a worker without a coordinator may take to end its batch. Nothing is lost with a batch: what is
+/// worth keeping is in the last checkpoint.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries out one assignment at a time, and keeps what is worth keeping between them.
 pub trait Trainer {

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// With `--trainer idle`: after a trial's first epoch, wait for as long as this file exists
     #[arg(long, hide = true)]
     hold: Option<PathBuf>,
+    /// With `--hold`: waits without asking whether it should stop
+    #[arg(long, hide = true)]
+    deaf: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -44,6 +47,9 @@ enum TrainerKind {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    // One that is stopped (SIGSTOP) when its coordinator dies would stay for ever, with its memory: it goes on instead,
+    // finds nobody, and ends.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
     let log = Tail::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
@@ -63,7 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
     let mut trainer: Box<dyn Trainer> = match arguments.trainer {
         TrainerKind::Libtorch => Box::new(Libtorch::new(arguments.device)),
-        TrainerKind::Idle => Box::new(Idle { hold: arguments.hold }),
+        TrainerKind::Idle => Box::new(Idle { hold: arguments.hold, deaf: arguments.deaf }),
     };
     let worker = WorkerId(arguments.worker);
     serve(Options { socket: arguments.socket, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
