@@ -102,6 +102,16 @@ pub enum Optimizer {
     Adamw,
 }
 
+impl Optimizer {
+    /// How many numbers it remembers of each that it trains.
+    pub fn moments(self) -> u64 {
+        match self {
+            Optimizer::Adam | Optimizer::Adamw => 2,
+            Optimizer::Rmsprop | Optimizer::Sgd => 1,
+        }
+    }
+}
+
 /// What is done to rate, labels, gradients and weights on the way; the default does nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

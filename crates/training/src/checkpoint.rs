@@ -1,4 +1,4 @@
-//! Checkpoints of a trial under way: one file, replaced after every epoch, so that another attempt goes on where this
+//! Checkpoints of a trial under way: one file, replaced after every epoch and every minute of a long one, so that another attempt goes on where this
 //! one was lost, with the same numbers to the bit. The coordinator removes them once the trial's outcome is committed.
 
 use crate::error::TrainingError;
@@ -17,12 +17,17 @@ const DIGEST: usize = 32;
 const WRITING: &str = "writing";
 const BEFORE: &str = "before.checkpoint";
 
+/// No optimizer has more tensors; a larger number is not worth counting up to.
+const MOST_MOMENTS: usize = 4;
+
 /// Bytes of a float32.
 const ELEMENT: usize = 4;
 
 /// Everything that the epochs so far have left behind.
 pub struct Progress {
     pub history: Vec<EpochMetrics>,
+    /// How far the epoch after these has come, where it has begun.
+    pub within: Option<Within>,
     /// Optimizer steps taken.
     pub step: u64,
     /// The flat buffer, `[n]`.
@@ -33,11 +38,23 @@ pub struct Progress {
     pub statistics: Vec<Tensor>,
 }
 
+/// The part of an epoch that is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Within {
+    pub steps: u64,
+    /// Sum over the images so far.
+    pub loss: f64,
+    /// Images recognised so far.
+    pub correct: i64,
+    pub seconds: f64,
+}
+
 /// What stands before the tensors' bytes.
 #[derive(Serialize, Deserialize)]
 struct Header {
     spec: TrialSpec,
     history: Vec<EpochMetrics>,
+    within: Option<Within>,
     step: u64,
     values: i64,
     moments: usize,
@@ -59,7 +76,9 @@ pub fn save(path: &Path, progress: &Progress, spec: &TrialSpec) -> Result<(), Tr
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::rename(&aside, path)
+        fs::rename(&aside, path)?;
+        // The names are in the folder: without this, a power cut may bring back the older ones, or none.
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
     replace().map_err(|source| TrainingError::File { action: "write", path: path.to_owned(), source })
 }
@@ -71,6 +90,7 @@ fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
     let header = Header {
         spec: spec.clone(),
         history: progress.history.clone(),
+        within: progress.within,
         step: progress.step,
         values: progress.values.numel() as i64,
         moments: progress.moments.len(),
@@ -141,11 +161,19 @@ fn parse(bytes: &[u8], spec: &TrialSpec) -> Option<Progress> {
         rest = after;
         Some(Tensor::from_data_size(bytes, &[elements], Kind::Float))
     };
+    if header.moments > MOST_MOMENTS {
+        return None;
+    }
     let values = take(header.values)?;
     let moments = (0..header.moments).map(|_| take(header.values)).collect::<Option<Vec<_>>>()?;
     let statistics = header.statistics.iter().map(|&elements| take(elements)).collect::<Option<Vec<_>>>()?;
-    Some(Progress { history: header.history, step: header.step, values, moments, statistics })
+    let Header { history, within, step, .. } = header;
+    Some(Progress { history, within, step, values, moments, statistics })
 }
+
+#[cfg(test)]
+#[path = "../../../fuzz/mutate.rs"]
+mod mutate;
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +194,7 @@ mod tests {
         let values = Tensor::from_slice(&[step as f32, 2.5]);
         Progress {
             history: Vec::new(),
+            within: None,
             step,
             moments: vec![values.zeros_like()],
             statistics: vec![values.ones_like()],
@@ -195,5 +224,31 @@ mod tests {
         assert_eq!(step(), Some(1));
         damage(&path.with_extension(BEFORE));
         assert_eq!(step(), None);
+    }
+
+    /// With the digest of what they became, so that the changes reach what is behind it.
+    #[test]
+    fn changed_checkpoints_are_refused_or_hold_what_they_say() {
+        use rand::SeedableRng;
+        let folder = tempfile::tempdir().unwrap();
+        let spec = spec();
+        let path = path(folder.path(), spec.id());
+        save(&path, &progress(3), &spec).unwrap();
+        let sealed = fs::read(&path).unwrap();
+        let content = &sealed[..sealed.len() - DIGEST];
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let changed = mutate::mutate(&mut rng, content, &sealed);
+            let sealed = [&changed, &blake3::hash(&changed).as_bytes()[..]].concat();
+            if let Some(progress) = parse(&sealed, &spec) {
+                accepted += 1;
+                let tensors = progress.moments.iter().chain(&progress.statistics).chain([&progress.values]);
+                let elements: usize = tensors.map(Tensor::numel).sum();
+                assert!(elements * ELEMENT <= changed.len());
+            }
+            assert!(parse(&changed, &spec).is_none(), "nothing gets by the digest");
+        }
+        assert!(accepted > 0, "some changes are of values only");
     }
 }

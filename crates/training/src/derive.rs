@@ -42,9 +42,19 @@ pub fn generator(seed: u64, purpose: Purpose, epoch: u32) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(derived_seed(seed, purpose, epoch))
 }
 
-/// Seeds libtorch's own generators, for the numbers that it draws.
-pub fn seed_libtorch(seed: u64, purpose: Purpose, epoch: u32) {
-    tch::manual_seed(derived_seed(seed, purpose, epoch) as i64);
+/// Seeds libtorch's own generators for the numbers that one step of an epoch draws. Every step has its own, so that an
+/// epoch can be taken up in its middle: the generators' state cannot be read.
+pub fn seed_libtorch(seed: u64, purpose: Purpose, epoch: u32, step: u64) {
+    // SplitMix's increment: the seeds of an epoch's steps are all different.
+    let step = step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    tch::manual_seed(derived_seed(seed, purpose, epoch).wrapping_add(step) as i64);
+}
+
+/// libtorch has one generator a process: tests that draw from it, or depend on what it draws, run one at a time.
+#[cfg(test)]
+pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

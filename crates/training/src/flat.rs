@@ -1,6 +1,7 @@
 //! All trainable parameters as views of one buffer, so that an optimizer step is a few large operations and its state
 //! a few tensors.
 
+use crate::no_grad::no_grad;
 use tch::{Device, Kind, Tensor};
 
 /// Parameters start at multiples of this many elements: a cache line of float32.
@@ -27,7 +28,7 @@ impl FlatParameters {
             .iter()
             .map(|tensor| {
                 let view = |buffer: &Tensor| window(buffer, start, &tensor.size());
-                let leaf = tch::no_grad(|| {
+                let leaf = no_grad(|| {
                     view(&values).copy_(tensor);
                     view(&values).detach()
                 })
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn a_change_of_the_buffer_is_a_change_of_the_parameters() {
         let flat = FlatParameters::new(&[Tensor::zeros([3, 2], (Kind::Float, Device::Cpu))], Device::Cpu);
-        let _ = tch::no_grad(|| flat.values().shallow_clone().fill_(2.0));
+        let _ = no_grad(|| flat.values().shallow_clone().fill_(2.0));
         assert_eq!(flat.leaves()[0].sum(Kind::Float).double_value(&[]), 12.0);
     }
 }

@@ -77,6 +77,7 @@ mod tests {
 
     #[test]
     fn dropout_is_active_in_training_only_and_the_classifier_has_no_relu() {
+        let _alone = crate::derive::alone();
         let head = Head::new(8, &[16], &[0.5], 4);
         let parameters = head.initial(0);
         let input = Tensor::ones([2, 8], (Kind::Float, Device::Cpu));

@@ -26,10 +26,7 @@ pub struct Optimizer {
 impl Optimizer {
     /// Ready for the first step on `values`, `[n]`.
     pub fn new(parameters: &Parameters, values: &Tensor) -> Optimizer {
-        let moments = match parameters.optimizer {
-            Rule::Adam | Rule::Adamw => 2,
-            Rule::Rmsprop | Rule::Sgd => 1,
-        };
+        let moments = parameters.optimizer.moments();
         Optimizer {
             rule: parameters.optimizer,
             step: 0,

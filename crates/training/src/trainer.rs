@@ -1,7 +1,7 @@
 //! Training one trial: epochs of batches, validation after each, the test split at the end.
 
 use crate::backbone::Network;
-use crate::checkpoint::{self, Progress};
+use crate::checkpoint::{self, Progress, Within};
 use crate::data::{Data, Division, Images, Pool};
 use crate::derive::{Purpose, generator, seed_libtorch};
 use crate::error::TrainingError;
@@ -10,17 +10,21 @@ use crate::head::Head;
 use crate::input::Input;
 use crate::memory;
 use crate::model;
+use crate::no_grad::no_grad;
 use crate::optimizer::Optimizer;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::trial::{Augment, TrialSpec};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tch::{Kind, Reduction, Tensor};
 
 /// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
 pub(crate) const EVALUATION_BATCH: usize = 250;
+
+/// An epoch that takes longer is kept in its middle, too, this often.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
@@ -61,6 +65,7 @@ pub(crate) struct Trainer<'a> {
     optimizer: Optimizer,
     /// How many of the flat buffer's leaves are the head's; they come first.
     head_leaves: usize,
+    checkpoint_pause: Duration,
 }
 
 impl<'a> Trainer<'a> {
@@ -76,17 +81,28 @@ impl<'a> Trainer<'a> {
         network.replace(names.into_iter().zip(flat.leaves()[head_leaves..].iter().map(Tensor::shallow_clone)));
         let optimizer = Optimizer::new(parameters, flat.values());
         let division = data.division(spec.data.validation);
-        Trainer { spec, data, division, input, network, head, flat, optimizer, head_leaves }
+        Trainer {
+            spec,
+            data,
+            division,
+            input,
+            network,
+            head,
+            flat,
+            optimizer,
+            head_leaves,
+            checkpoint_pause: CHECKPOINT_PAUSE,
+        }
     }
 
     /// Trains to the last epoch, from the last checkpoint in `checkpoints` where there is one.
     pub(crate) fn run(&mut self, checkpoints: &Path, observer: &mut dyn Observer) -> Result<Ended, TrainingError> {
         let started = Instant::now();
         let place = checkpoint::path(checkpoints, self.spec.id());
-        let mut history: Vec<EpochMetrics> = Vec::new();
-        if let Some(progress) = checkpoint::load(&place, self.spec)? {
-            history = self.restore(progress);
-        }
+        let (mut history, mut within) = match checkpoint::load(&place, self.spec)? {
+            Some(progress) => self.restore(progress),
+            None => (Vec::new(), None),
+        };
         for metrics in &history {
             observer.epoch(metrics.clone());
         }
@@ -94,12 +110,15 @@ impl<'a> Trainer<'a> {
             if observer.should_stop() != Stop::No {
                 return Ok(Ended::Stopped);
             }
-            let Some(metrics) = self.epoch(epoch, observer)? else { return Ok(Ended::Stopped) };
+            let begun = within.take().unwrap_or_default();
+            let Some(metrics) = self.epoch(epoch, begun, &history, &place, observer)? else {
+                return Ok(Ended::Stopped);
+            };
             history.push(metrics.clone());
             // Kept before it is reported: an attempt that goes on from here repeats at most the epoch under way. After the
             // last one only the evaluation is left, and not worth as much disk as the whole network.
             if epoch < self.spec.parameters.epochs {
-                checkpoint::save(&place, &self.progress(&history), self.spec)?;
+                checkpoint::save(&place, &self.progress(&history, None), self.spec)?;
             }
             observer.epoch(metrics);
         }
@@ -114,46 +133,69 @@ impl<'a> Trainer<'a> {
         }))
     }
 
-    /// One pass over the training images; none where it was told to stop.
-    fn epoch(&mut self, epoch: u32, observer: &mut dyn Observer) -> Result<Option<EpochMetrics>, TrainingError> {
+    /// One pass over the training images, from where it had come; none where it was told to stop. Every now and then it is
+    /// kept at `place`.
+    fn epoch(
+        &mut self,
+        epoch: u32,
+        begun: Within,
+        history: &[EpochMetrics],
+        place: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<EpochMetrics>, TrainingError> {
         let started = Instant::now();
         let (seed, parameters) = (self.spec.seed, &self.spec.parameters);
         let mut order = self.division.train.clone();
         order.shuffle(&mut generator(seed, Purpose::Order, epoch));
         let mut view_stream = generator(seed, Purpose::View, epoch);
-        seed_libtorch(seed, Purpose::Dropout, epoch);
         let labels = self.data.train.label_tensor();
         let device = self.input.device;
         // Added up on the device, so that no batch waits for a number.
-        let mut loss_sum = Tensor::zeros([], (Kind::Double, device));
-        let mut correct = Tensor::zeros([], (Kind::Int64, device));
+        let mut loss_sum = Tensor::from(begun.loss).to_device(device);
+        let mut correct = Tensor::from(begun.correct).to_device(device);
+        let mut kept = Instant::now();
         let batches = order.chunks(parameters.batch_size as usize);
         let steps = batches.len() as u64;
         let mut learning_rate = parameters.learning_rate;
-        for (step, chosen) in batches.enumerate() {
+        for (step, chosen) in (0..).zip(batches) {
+            // Drawn in any case: the stream's next numbers are the next step's.
+            let views: Option<Vec<bool>> = (self.spec.data.augment == Augment::Flip)
+                .then(|| chosen.iter().map(|_| view_stream.random()).collect());
+            if step < begun.steps {
+                continue;
+            }
             if observer.should_stop() == Stop::Now {
                 return Ok(None);
             }
-            observer.progress(step as u64, steps);
-            let views: Option<Vec<bool>> = (self.spec.data.augment == Augment::Flip)
-                .then(|| chosen.iter().map(|_| view_stream.random()).collect());
+            observer.progress(step, steps);
+            seed_libtorch(seed, Purpose::Dropout, epoch, step);
             let batch = self.input.batch(&self.network, Pool::Train, &self.data.train, chosen, views.as_deref());
             let truth = labels.index_select(0, &crate::data::indices(chosen)).to_device(device);
             let scores = self.scores(&batch, true);
             let smoothing = parameters.recipe.label_smoothing;
             let loss = scores.cross_entropy_loss::<Tensor>(&truth, None, Reduction::Mean, IGNORED_LABEL, smoothing);
             loss.backward();
-            learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step as u64, steps);
+            learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(), learning_rate);
             self.flat.zero_gradients();
-            tch::no_grad(|| {
+            no_grad(|| {
                 loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);
             });
+            if kept.elapsed() >= self.checkpoint_pause && step + 1 < steps {
+                let (loss, correct) = (loss_sum.double_value(&[]), correct.int64_value(&[]));
+                if !loss.is_finite() {
+                    return Err(TrainingError::Diverged { epoch, loss, learning_rate });
+                }
+                let seconds = begun.seconds + started.elapsed().as_secs_f64();
+                let within = Within { steps: step + 1, loss, correct, seconds };
+                checkpoint::save(place, &self.progress(history, Some(within)), self.spec)?;
+                kept = Instant::now();
+            }
         }
         let images = order.len() as f64;
         let train_loss = loss_sum.double_value(&[]) / images;
-        let train_seconds = started.elapsed().as_secs_f64();
+        let train_seconds = begun.seconds + started.elapsed().as_secs_f64();
         let validation = self.evaluate(self.division.validation_pool, &self.division.validation);
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
             return Err(TrainingError::Diverged { epoch, loss, learning_rate });
@@ -165,7 +207,7 @@ impl<'a> Trainer<'a> {
             val_loss: validation.loss,
             val_accuracy: validation.accuracy,
             learning_rate,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: begun.seconds + started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
             peak_memory: memory::peak_resident(),
         }))
@@ -211,11 +253,12 @@ impl<'a> Trainer<'a> {
         names.zip(leaves).chain(statistics).collect()
     }
 
-    fn progress(&self, history: &[EpochMetrics]) -> Progress {
+    fn progress(&self, history: &[EpochMetrics], within: Option<Within>) -> Progress {
         let (step, moments) = self.optimizer.state();
         let statistics = self.network.statistic_names();
         Progress {
             history: history.to_vec(),
+            within,
             step,
             values: self.flat.values().shallow_clone(),
             moments: moments.iter().map(Tensor::shallow_clone).collect(),
@@ -224,21 +267,21 @@ impl<'a> Trainer<'a> {
     }
 
     /// Takes over a checkpoint; one that does not fit is passed over, and the trial begins anew.
-    fn restore(&mut self, progress: Progress) -> Vec<EpochMetrics> {
+    fn restore(&mut self, progress: Progress) -> (Vec<EpochMetrics>, Option<Within>) {
         let statistics = self.network.statistic_names();
         let fits =
             progress.values.size() == self.flat.values().size() && progress.statistics.len() == statistics.len();
         if !fits || !self.optimizer.restore(progress.step, &progress.moments) {
             tracing::warn!("the checkpoint of trial {} does not fit it: starting from the beginning", self.spec.id());
-            return Vec::new();
+            return (Vec::new(), None);
         }
-        tch::no_grad(|| {
+        no_grad(|| {
             self.flat.values().shallow_clone().copy_(&progress.values);
             for (name, saved) in statistics.iter().zip(&progress.statistics) {
                 self.network.tensor(name).shallow_clone().copy_(saved);
             }
         });
-        progress.history
+        (progress.history, progress.within)
     }
 }
 

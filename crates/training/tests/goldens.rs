@@ -228,7 +228,8 @@ fn compare_training(backbone: &Backbone, origin: &str, scaling: &Conventions, fr
         for name in &trained {
             let parameter = network.tensor(name);
             let mut gradient = parameter.grad();
-            let _ = tch::no_grad(|| parameter.shallow_clone().g_add_(&(&gradient * -TRAINING_RATE)));
+            let _guard = tch::no_grad_guard();
+            let _ = parameter.shallow_clone().g_add_(&(&gradient * -TRAINING_RATE));
             let _ = gradient.zero_();
         }
     }

@@ -2,6 +2,7 @@
 
 use super::convention::same_padding;
 use super::{Network, Padding, channels_last};
+use crate::no_grad::no_grad;
 use frostline_sweep::backbone::{Activation, Block, BlockKind};
 use tch::{Kind, Tensor};
 
@@ -30,7 +31,7 @@ impl Network {
                 n if n == last => top(&pass, x),
                 n => block(&pass, &self.shared.blocks[n as usize - 1], x),
             };
-            x = if frozen || !training { tch::no_grad(|| settled(run(&x))) } else { run(&x) };
+            x = if frozen || !training { no_grad(|| settled(run(&x))) } else { run(&x) };
         }
         x
     }
@@ -188,7 +189,7 @@ impl Pass<'_> {
         let none: Option<&Tensor> = None;
         let (out, batch_mean, inverse) =
             x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
-        tch::no_grad(|| {
+        no_grad(|| {
             let keep = 1.0 - self.network.shared.conventions.momentum;
             let batch_variance = inverse.pow_tensor_scalar(-2.0) - epsilon;
             let _ = mean.shallow_clone().lerp_(&batch_mean, keep);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backbone::{Backbone, Role, Source as WeightsSource, slots};
+use crate::derive::alone;
 use crate::input::Source;
 use frostline_assets::shapes;
 use frostline_sweep::backbone;
@@ -51,6 +52,7 @@ fn spec(frozen_layers: u32) -> TrialSpec {
 
 #[test]
 fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
+    let _alone = alone();
     let architecture = backbone::find("efficientnet_lite0").unwrap();
     let backbone = Backbone::load(architecture, WeightsSource::Random(0), Device::Cpu, Kind::Float).unwrap();
     let untouched = backbone.instance(architecture.layer_count());
@@ -61,7 +63,7 @@ fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
         let spec = spec(frozen);
         let data = Data::load(&spec.data, None).unwrap();
         let source = Source::Images { conventions: backbone.conventions().clone(), size: 32, kind: Kind::Float };
-        let input = Input { source, from: 0, to: architecture.cut_at(frozen), device: Device::Cpu };
+        let input = Input { source, from: 0, to: architecture.cut_at(frozen), portion: 32, device: Device::Cpu };
         let mut trainer = Trainer::new(&spec, &data, input, backbone.instance(frozen));
         let head: Vec<Tensor> = trainer.flat.leaves()[..trainer.head_leaves].iter().map(Tensor::copy).collect();
         let folder = tempfile::tempdir().unwrap();
@@ -80,4 +82,70 @@ fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
             slots(architecture).iter().filter(|slot| slot.layer >= frozen && slot.role == Role::Weight).count();
         assert_eq!(trainer.flat.leaves().len(), trainer.head_leaves + trained);
     }
+}
+
+/// Stops at once when so many steps of the trial have begun.
+struct Impatient {
+    steps: u64,
+    begun: u64,
+    epochs: Vec<EpochMetrics>,
+}
+
+impl Impatient {
+    fn after(steps: u64) -> Impatient {
+        Impatient { steps, begun: 0, epochs: Vec::new() }
+    }
+}
+
+impl Observer for Impatient {
+    fn epoch(&mut self, metrics: EpochMetrics) {
+        self.epochs.push(EpochMetrics { seconds: 0.0, images_per_second: 0.0, peak_memory: 0, ..metrics });
+    }
+
+    fn progress(&mut self, _done: u64, _total: u64) {
+        self.begun += 1;
+    }
+
+    fn should_stop(&self) -> Stop {
+        if self.begun >= self.steps { Stop::Now } else { Stop::No }
+    }
+}
+
+#[test]
+fn an_epoch_that_was_kept_in_its_middle_goes_on_there_with_the_same_numbers() {
+    let _alone = alone();
+    tch::set_num_threads(1);
+    let architecture = backbone::find("efficientnet_lite0").unwrap();
+    let backbone = Backbone::load(architecture, WeightsSource::Random(0), Device::Cpu, Kind::Float).unwrap();
+    // Stochastic depth, dropout, mirrored images, statistics that train: all that an epoch draws and keeps.
+    let mut spec = spec(architecture.segments()[11].layers.start);
+    spec.data.augment = Augment::Flip;
+    spec.parameters.head_units = vec![8];
+    spec.parameters.head_dropout = vec![0.5];
+    spec.parameters.batch_size = 8;
+    spec.parameters.epochs = 2;
+    let data = Data::load(&spec.data, None).unwrap();
+    let run = |folder: &Path, observer: &mut Impatient| {
+        let source = Source::Images { conventions: backbone.conventions().clone(), size: 32, kind: Kind::Float };
+        let frozen = spec.parameters.frozen_layers;
+        let input = Input { source, from: 0, to: architecture.cut_at(frozen), portion: 32, device: Device::Cpu };
+        let mut trainer = Trainer::new(&spec, &data, input, backbone.instance(frozen));
+        trainer.checkpoint_pause = Duration::ZERO;
+        trainer.run(folder, observer).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = Impatient::after(u64::MAX);
+    let Ended::Complete(expected) = run(folder.path(), &mut whole) else { panic!("nobody stops it") };
+    assert_eq!(whole.begun, 2 * 4);
+
+    let folder = tempfile::tempdir().unwrap();
+    // In the middle of the first epoch, and, from there on, of the second.
+    for steps in [2, 4] {
+        assert_eq!(run(folder.path(), &mut Impatient::after(steps)), Ended::Stopped);
+    }
+    let mut rest = Impatient::after(u64::MAX);
+    let Ended::Complete(evaluation) = run(folder.path(), &mut rest) else { panic!("nobody stops it") };
+    assert_eq!(rest.begun, 2, "the other six steps were kept");
+    assert_eq!(rest.epochs, whole.epochs);
+    assert_eq!(Evaluation { seconds: 0.0, ..evaluation }, Evaluation { seconds: 0.0, ..expected });
 }
