@@ -38,6 +38,7 @@ fn restored(size: usize) -> Restored {
         state: TrialState::Waiting,
         epochs: EPOCHS,
         features: None,
+        divisible: None,
         failures: Vec::new(),
         running: None,
     };

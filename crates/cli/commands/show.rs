@@ -38,6 +38,7 @@ fn as_json(detail: &TrialDetail, epochs: &[EpochMetrics]) -> Value {
             "started_at": attempt.started_at,
             "ended_at": attempt.ended_at,
             "epochs": attempt.epochs,
+            "micro_batch": attempt.micro_batch,
             "failure": attempt.failure,
         })
     };
@@ -122,6 +123,10 @@ fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) ->
             attempt.outcome,
             attempt.epochs
         )?;
+        if let Some(images) = attempt.micro_batch {
+            let images = output::count(u64::from(images), "image");
+            writeln!(out, "  {images} at a time, because memory had run out")?;
+        }
         if let Some(failure) = &attempt.failure {
             writeln!(out, "  {BAD}{}{BAD:#}: {}", failure.kind, failure.message)?;
             for line in &failure.log {

@@ -12,6 +12,7 @@ mod keep;
 mod launcher;
 mod local;
 mod pace;
+mod restore;
 mod room;
 mod run;
 mod socket;

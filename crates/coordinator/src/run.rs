@@ -8,24 +8,25 @@ use crate::keep::Models;
 use crate::launcher::Launcher;
 use crate::local::{LocalLauncher, LocalWorkers};
 use crate::pace::{Pace, epochs};
+use crate::restore::{remove_checkpoints, restored};
 use crate::room::{make_room, remove_unfinished};
 use crate::socket;
 use frostline_protocol::{
     Assignment, Command, FromWorker, Hello, Places, Response, ToWorker, VERSION, Welcome, Work, WorkerId,
 };
 use frostline_scheduler as scheduler;
-use frostline_scheduler::{Effect, FillPlan, Restored, Scheduler, Settings, Task, TrialRow};
+use frostline_scheduler::{Effect, Scheduler, Settings, Task};
 use frostline_store::Writer;
 use frostline_sweep::definition::Keep;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::metric::Metric;
-use frostline_sweep::outcome::TrialState;
-use frostline_sweep::record::{Record, TaskKey};
-use frostline_sweep::reuse::{Decision, Reuse};
+use frostline_sweep::outcome::{AttemptId, TrialState};
+use frostline_sweep::record::{Ending, Record, TaskKey};
+use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::{TrialId, TrialSpec};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Seconds between two signs of life of a worker, and a fifth of its lease at most.
@@ -34,6 +35,8 @@ const HEARTBEAT: f64 = 1.0;
 const BATCH: usize = 512;
 /// The status is told this often at most.
 const STATUS_PAUSE: Duration = Duration::from_millis(100);
+/// How often the workers' logs are looked at.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
 /// Workers that have no more work have this long to end by themselves.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -117,6 +120,8 @@ pub fn run(writer: Writer, job: Job, inbox: Inbox, observer: &mut dyn Observer) 
     };
     let clock = Clock::start();
     let settings = Settings { lease: (1000.0 * job.lease) as u64, ..Settings::default() };
+    let held = restored.trials.iter().filter_map(|row| row.running.map(|(attempt, worker, _)| (worker, attempt)));
+    let holders = held.collect();
     let mut effects = Vec::new();
     let scheduler = Scheduler::restore(settings, restored, clock.now(), &mut effects);
     let mut coordinator = Coordinator {
@@ -130,14 +135,17 @@ pub fn run(writer: Writer, job: Job, inbox: Inbox, observer: &mut dyn Observer) 
         connections: BTreeMap::new(),
         epochs: epochs(specs.values()),
         specs,
+        holders,
         steps: BTreeMap::new(),
         pace: Pace::default(),
         models,
         answers: Vec::new(),
         failed_starts: Vec::new(),
+        faults: 0,
         draining: false,
         leaving: false,
         told: None,
+        logs_bounded: Instant::now(),
         job,
     };
     let door_failed = |source| CoordinatorError::Socket { path: path.clone(), source };
@@ -159,44 +167,6 @@ fn make_room_for(job: &Job) {
     }
 }
 
-fn restored(
-    writer: &Writer,
-    job: &Job,
-    launcher: &LocalLauncher,
-    survivors: BTreeSet<WorkerId>,
-    specs: &mut BTreeMap<TrialId, TrialSpec>,
-) -> Result<Restored, CoordinatorError> {
-    let mut trials = Vec::new();
-    let mut finished = HashSet::new();
-    for row in writer.reader().restore(&job.sweep)? {
-        trials.push(TrialRow {
-            trial: row.trial,
-            state: row.state,
-            epochs: row.spec.parameters.epochs,
-            features: job.reuse.features.get(&row.trial).cloned(),
-            failures: row.failures,
-            running: row.running.map(|running| (running.attempt, WorkerId(running.worker), running.epochs)),
-        });
-        match row.state.is_final() {
-            true => drop(finished.insert(row.trial)),
-            false => drop(specs.insert(row.trial, row.spec)),
-        }
-    }
-    // Those of a coordinator that died between a commit and what follows from it.
-    remove_checkpoints(&job.places.checkpoints, |trial| finished.contains(&trial));
-    let fill = |cut: &frostline_sweep::reuse::Cut| match &cut.decision {
-        Decision::Fill { from } => Some(FillPlan { key: cut.key.clone(), from: from.clone() }),
-        Decision::Costly | Decision::TooLarge => None,
-    };
-    Ok(Restored {
-        trials,
-        fills: job.reuse.cuts.iter().filter_map(fill).collect(),
-        workers: launcher.ids().collect(),
-        survivors,
-        next_attempt: writer.next_attempt()?,
-    })
-}
-
 struct Coordinator {
     job: Job,
     writer: Writer,
@@ -212,6 +182,8 @@ struct Coordinator {
     /// Epochs of these trials, by frozen layers: summed up once, since a large sweep takes long to go through.
     epochs: BTreeMap<u32, u64>,
     features: BTreeMap<FeatureKey, FeatureSpec>,
+    /// Which worker has which attempt, or had it last.
+    holders: BTreeMap<WorkerId, AttemptId>,
     /// The newest progress of each worker.
     steps: BTreeMap<WorkerId, (u64, u64)>,
     pace: Pace,
@@ -221,9 +193,12 @@ struct Coordinator {
     answers: Vec<(UnixStream, Response)>,
     /// Workers whose process could not be started, and why.
     failed_starts: Vec<(WorkerId, String)>,
+    /// Connections that were closed or turned away for what came over them.
+    faults: u64,
     draining: bool,
     leaving: bool,
     told: Option<Instant>,
+    logs_bounded: Instant,
 }
 
 impl Coordinator {
@@ -234,6 +209,15 @@ impl Coordinator {
         }
         self.told = None;
         self.tell(observer);
+        let (stale, breaches) = (self.scheduler.stale(), self.scheduler.breaches());
+        if stale + breaches + self.faults > 0 {
+            tracing::info!(
+                stale,
+                breaches,
+                faults = self.faults,
+                "messages that changed nothing, connections closed"
+            );
+        }
         Ok(match self.scheduler.last_exit() {
             _ if self.draining => Outcome::Interrupted,
             Some(exit) if self.scheduler.is_stuck() => Outcome::Stuck(exit.to_owned()),
@@ -313,13 +297,15 @@ impl Coordinator {
             Event::Left { connection, fault } => {
                 let worker = self.worker_at(connection)?;
                 if let Some(fault) = fault {
-                    tracing::warn!(worker = worker.0, "closed a connection: {fault}");
+                    self.faults += 1;
+                    tracing::warn!(worker = worker.0, faults = self.faults, "closed a connection: {fault}");
                 }
                 self.connections.remove(&worker);
                 Some(scheduler::Event::Left { worker })
             }
             Event::TurnedAway { reason } => {
-                tracing::warn!("turned a connection away: {reason}");
+                self.faults += 1;
+                tracing::warn!(faults = self.faults, "turned a connection away: {reason}");
                 None
             }
             Event::Asked { command, stream } => self.ask(command, stream, effects),
@@ -384,13 +370,14 @@ impl Coordinator {
     fn carry_out(&mut self, effects: Vec<Effect>, observer: &mut dyn Observer) -> Result<(), CoordinatorError> {
         let (records, rest): (Vec<Effect>, Vec<Effect>) =
             effects.into_iter().partition(|effect| matches!(effect, Effect::Record(_)));
-        let records: Vec<Record> = records
+        let mut records: Vec<Record> = records
             .into_iter()
             .filter_map(|effect| match effect {
                 Effect::Record(record) => Some(record),
                 _ => None,
             })
             .collect();
+        records.iter_mut().for_each(|record| self.add_log(record));
         if !records.is_empty() {
             self.writer.apply(&records)?;
         }
@@ -407,6 +394,14 @@ impl Coordinator {
                     }
                 }
                 Effect::Tell { worker, message } => self.send(worker, &message),
+                Effect::Disconnect(worker) => {
+                    if let Some(connection) = self.connections.get(&worker) {
+                        let breaches = self.scheduler.breaches();
+                        tracing::warn!(worker = worker.0, breaches, "closed a connection: a message was not due");
+                        // Its reader notices, and the scheduler hears that the worker has left.
+                        connection.close();
+                    }
+                }
                 Effect::Launch(worker) => match self.launcher.launch(worker, &self.exits) {
                     Ok(()) => drop(self.alive.insert(worker)),
                     Err(error) => self.failed_starts.push((worker, error.to_string())),
@@ -418,6 +413,18 @@ impl Coordinator {
             answer(&mut stream, &response);
         }
         Ok(())
+    }
+
+    /// A worker that fell silent has not told what it wrote last.
+    fn add_log(&mut self, record: &mut Record) {
+        match record {
+            Record::Started { attempt, worker, .. } => drop(self.holders.insert(WorkerId(*worker), *attempt)),
+            Record::Ended { attempt, ending: Ending::Failed(failure), .. } if failure.log.is_empty() => {
+                let holder = self.holders.iter().find(|(_, held)| *held == attempt);
+                failure.log = holder.map_or(Vec::new(), |(worker, _)| self.launcher.tail(*worker));
+            }
+            _ => {}
+        }
     }
 
     fn note(&mut self, record: &Record) {
@@ -453,9 +460,9 @@ impl Coordinator {
     fn work(&self, task: &Task) -> Option<Work> {
         let features = |key: &Option<FeatureKey>| key.as_ref().and_then(|key| self.features.get(key)).cloned();
         match task {
-            Task::Train { trial, features: key } => {
+            Task::Train { trial, features: key, micro_batch } => {
                 let spec = self.specs.get(trial)?.clone();
-                Some(Work::Train { trial: *trial, spec, features: features(key) })
+                Some(Work::Train { trial: *trial, spec, features: features(key), micro_batch: *micro_batch })
             }
             Task::Fill { key, from } => {
                 Some(Work::Fill { spec: self.features.get(key)?.clone(), from: features(from) })
@@ -472,6 +479,10 @@ impl Coordinator {
     }
 
     fn tell(&mut self, observer: &mut dyn Observer) {
+        if self.logs_bounded.elapsed() >= LOG_PAUSE {
+            self.launcher.bound_logs();
+            self.logs_bounded = Instant::now();
+        }
         if self.told.is_some_and(|told| told.elapsed() < STATUS_PAUSE) {
             return;
         }
@@ -495,16 +506,5 @@ impl Coordinator {
         let workers = self.launcher.ids().count();
         let time_left = self.pace.time_left(&epochs, workers);
         observer.status(&Status { counts, running, time_left, draining: self.draining });
-    }
-}
-
-/// Removes the checkpoints of these trials. What cannot be removed costs disk only, and is tried again by the next run.
-fn remove_checkpoints(folder: &Path, unwanted: impl Fn(TrialId) -> bool) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let trial = name.to_str().and_then(|name| name.split('.').next()?.parse().ok());
-        if trial.is_some_and(&unwanted) {
-            let _ = std::fs::remove_file(entry.path());
-        }
     }
 }

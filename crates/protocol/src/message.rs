@@ -157,6 +157,9 @@ pub enum Work {
         spec: TrialSpec,
         /// The cached features to start from; none computes the frozen part in every epoch.
         features: Option<FeatureSpec>,
+        /// Images that frozen layers take at a time, where memory ran out before; none takes a whole portion.
+        #[serde(default)]
+        micro_batch: Option<u32>,
     },
     Fill {
         spec: FeatureSpec,

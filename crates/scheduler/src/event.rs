@@ -57,6 +57,8 @@ pub enum Effect {
         worker: WorkerId,
         message: ToWorker,
     },
+    /// Close this worker's connection: what came over it broke the protocol. It may connect anew.
+    Disconnect(WorkerId),
     /// Start this worker's process.
     Launch(WorkerId),
     /// End this worker's process at once.
@@ -67,7 +69,8 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Train, from cached features where there are any.
-    Train { trial: TrialId, features: Option<FeatureKey> },
+    /// Frozen layers take `micro_batch` images at a time, where memory ran out before.
+    Train { trial: TrialId, features: Option<FeatureKey>, micro_batch: Option<u32> },
     /// Compute features, from those of an earlier cut where there are any.
     Fill { key: FeatureKey, from: Option<FeatureKey> },
 }

@@ -14,6 +14,7 @@ mod event;
 mod invariants;
 mod machine;
 mod queue;
+mod request;
 mod retry;
 mod rows;
 mod status;

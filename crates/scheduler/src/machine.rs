@@ -18,6 +18,7 @@ pub(crate) struct Trial {
     pub(crate) state: TrialState,
     epochs: u32,
     features: Option<FeatureKey>,
+    divisible: Option<u32>,
     failures: Vec<FailureKind>,
 }
 
@@ -63,7 +64,7 @@ pub(crate) struct Worker {
 
 #[derive(Debug)]
 pub struct Scheduler {
-    settings: Settings,
+    pub(crate) settings: Settings,
     pub(crate) trials: Vec<Trial>,
     pub(crate) positions: BTreeMap<TrialId, u32>,
     pub(crate) queue: Queue,
@@ -74,6 +75,7 @@ pub struct Scheduler {
     /// When what still runs is cut off.
     pub(crate) draining: Option<Time>,
     pub(crate) stale: u64,
+    pub(crate) breaches: u64,
     /// How the last worker process ended that should not have.
     pub(crate) last_exit: Option<String>,
 }
@@ -94,10 +96,11 @@ impl Scheduler {
             next_attempt: restored.next_attempt,
             draining: None,
             stale: 0,
+            breaches: 0,
             last_exit: None,
         };
         for (position, row) in (0u32..).zip(restored.trials) {
-            let TrialRow { trial, mut state, epochs, features, failures, running } = row;
+            let TrialRow { trial, mut state, epochs, features, divisible, failures, running } = row;
             if let Some((attempt, worker, reported)) = running {
                 match scheduler.workers.get_mut(&worker) {
                     Some(slot) if restored.survivors.contains(&worker) && slot.running.is_none() => {
@@ -116,7 +119,7 @@ impl Scheduler {
                 scheduler.queue.push(position, features.as_ref());
             }
             scheduler.positions.insert(trial, position);
-            scheduler.trials.push(Trial { id: trial, state, epochs, features, failures });
+            scheduler.trials.push(Trial { id: trial, state, epochs, features, divisible, failures });
         }
         for &worker in &restored.survivors {
             scheduler.launch(worker, now, effects);
@@ -243,8 +246,13 @@ impl Scheduler {
                 self.fruitful(worker);
             }
             (_, Report::Failed(failure)) if number == expected => {
+                let is_full = failure.kind == FailureKind::OutOfMemory;
                 self.end(id, Ending::Failed(failure), effects);
                 self.fruitful(worker);
+                if is_full {
+                    effects.push(acknowledge);
+                    return self.renew(worker, effects);
+                }
             }
             (_, Report::Stopped) if number == expected => self.end(id, Ending::Interrupted, effects),
             (_, report) => {
@@ -264,6 +272,16 @@ impl Scheduler {
         let message = format!("worker {} broke the protocol: {what}", worker.0);
         self.end(id, Ending::Failed(Failure { kind: FailureKind::Internal, message, log: Vec::new() }), effects);
         self.fenced(worker, id, effects);
+        self.breaches += 1;
+        effects.push(Effect::Disconnect(worker));
+    }
+
+    /// Ends a worker whose memory ran out, to start it anew: what is free in its process lies in pieces.
+    fn renew(&mut self, id: WorkerId, effects: &mut Vec<Effect>) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.phase = Phase::Ending;
+            effects.push(Effect::Kill(id));
+        }
     }
 
     /// A worker that brings results may be started again as often as it takes.
@@ -286,7 +304,8 @@ impl Scheduler {
             self.last_exit = Some(last.map_or(description.clone(), |line| format!("{description}: {line}")));
         }
         if let Some(attempt) = held {
-            self.lose(attempt, format!("the worker process ended ({description})"), log, effects);
+            let kind = retry::kind_of_exit(&log);
+            self.lose(attempt, kind, format!("the worker process ended ({description})"), log, effects);
         }
         if let Some(slot) = self.workers.get_mut(&worker) {
             slot.adopted = false;
@@ -294,55 +313,20 @@ impl Scheduler {
     }
 
     /// Ends an attempt whose worker is gone.
-    fn lose(&mut self, attempt: AttemptId, message: String, log: Vec<String>, effects: &mut Vec<Effect>) {
+    fn lose(
+        &mut self,
+        attempt: AttemptId,
+        kind: FailureKind,
+        message: String,
+        log: Vec<String>,
+        effects: &mut Vec<Effect>,
+    ) {
         let worker = self.attempts.get(&attempt).and_then(|it| self.workers.get(&it.worker));
         let ending = match self.draining.is_some() || worker.is_some_and(|worker| worker.adopted) {
             true => Ending::Interrupted,
-            false => Ending::Failed(Failure { kind: FailureKind::WorkerLost, message, log }),
+            false => Ending::Failed(Failure { kind, message, log }),
         };
         self.end(attempt, ending, effects);
-    }
-
-    fn cancel(&mut self, trial: TrialId, effects: &mut Vec<Effect>) {
-        let Some(position) = self.positions.get(&trial).copied() else { return };
-        match self.trials[position as usize].state {
-            TrialState::Waiting => {
-                self.queue.remove(position);
-                self.set_state(trial, TrialState::Cancelled);
-                effects.push(Effect::Record(Record::State { trial, state: TrialState::Cancelled }));
-            }
-            TrialState::Running => {
-                let task = TaskKey::Trial(trial);
-                let Some((id, worker)) =
-                    self.attempts.iter().find(|(_, it)| it.task == task).map(|(id, it)| (*id, it.worker))
-                else {
-                    return;
-                };
-                self.end(id, Ending::Cancelled, effects);
-                effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt: id } });
-            }
-            TrialState::Complete | TrialState::Pruned | TrialState::Failed | TrialState::Cancelled => {}
-        }
-    }
-
-    fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.draining.is_some() {
-            return;
-        }
-        self.draining = Some(now.after(self.settings.drain));
-        for (id, worker) in &mut self.workers {
-            match worker.phase {
-                Phase::Connected { .. } => {
-                    effects.push(Effect::Tell { worker: *id, message: ToWorker::Drain });
-                }
-                // Nothing is lost with a process that has not connected yet.
-                Phase::Starting { .. } if worker.running.is_none() => {
-                    worker.phase = Phase::Ending;
-                    effects.push(Effect::Kill(*id));
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Gives up workers whose time is over.
@@ -364,7 +348,7 @@ impl Scheduler {
             worker.phase = Phase::Ending;
             effects.push(Effect::Kill(id));
             if let Some(attempt) = worker.running {
-                self.lose(attempt, message, Vec::new(), effects);
+                self.lose(attempt, FailureKind::WorkerLost, message, Vec::new(), effects);
             }
         }
     }
@@ -380,7 +364,7 @@ impl Scheduler {
             let trials = &self.trials;
             let trial_at = |position: u32| {
                 let trial = &trials[position as usize];
-                (trial.id, trial.features.clone())
+                (trial.id, trial.features.clone(), retry::micro_batch(&trial.failures, trial.divisible))
             };
             let Some(task) = self.queue.pop(trial_at) else { break };
             self.assign(id, task, effects);
@@ -412,15 +396,20 @@ impl Scheduler {
         self.next_attempt = AttemptId(id.0 + 1);
         slot.running = Some(id);
         self.attempts.insert(id, Attempt { task: task.key(), worker, reported: 0 });
-        if let Task::Train { trial, .. } = &task {
-            self.set_state(*trial, TrialState::Running);
-        }
-        effects.push(Effect::Record(Record::Started { attempt: id, task: task.key(), worker: worker.0, build }));
+        let micro_batch = match &task {
+            Task::Train { trial, micro_batch, .. } => {
+                self.set_state(*trial, TrialState::Running);
+                *micro_batch
+            }
+            Task::Fill { .. } => None,
+        };
+        let started = Record::Started { attempt: id, task: task.key(), worker: worker.0, build, micro_batch };
+        effects.push(Effect::Record(started));
         effects.push(Effect::Assign { worker, attempt: id, task });
     }
 
     /// Ends an attempt without a result, records it, and puts its task back where it may be tried again.
-    fn end(&mut self, id: AttemptId, ending: Ending, effects: &mut Vec<Effect>) {
+    pub(crate) fn end(&mut self, id: AttemptId, ending: Ending, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.release(id) else { return };
         let trial = match attempt.task {
             TaskKey::Fill(key) => {
@@ -438,7 +427,11 @@ impl Scheduler {
                     Ending::Interrupted => TrialState::Waiting,
                     Ending::Failed(failure) => {
                         entry.failures.push(failure.kind);
-                        if retry::again(&entry.failures) { TrialState::Waiting } else { TrialState::Failed }
+                        if retry::again(&entry.failures, entry.divisible) {
+                            TrialState::Waiting
+                        } else {
+                            TrialState::Failed
+                        }
                     }
                 };
                 if entry.state == TrialState::Waiting {
@@ -459,7 +452,7 @@ impl Scheduler {
         Some(attempt)
     }
 
-    fn set_state(&mut self, trial: TrialId, state: TrialState) {
+    pub(crate) fn set_state(&mut self, trial: TrialId, state: TrialState) {
         if let Some(position) = self.positions.get(&trial) {
             self.trials[*position as usize].state = state;
         }

@@ -79,7 +79,10 @@ impl Queue {
     }
 
     /// The first thing that can be done for the earliest trial, taken out of the queue.
-    pub(crate) fn pop(&mut self, trial_at: impl Fn(u32) -> (TrialId, Option<FeatureKey>)) -> Option<Task> {
+    pub(crate) fn pop(
+        &mut self,
+        trial_at: impl Fn(u32) -> (TrialId, Option<FeatureKey>, Option<u32>),
+    ) -> Option<Task> {
         let fill = self
             .fills
             .iter()
@@ -88,8 +91,8 @@ impl Queue {
         match (self.ready.first().copied(), fill) {
             (Some(position), fill) if fill.as_ref().is_none_or(|(blocked, _)| position < *blocked) => {
                 self.ready.remove(&position);
-                let (trial, features) = trial_at(position);
-                Some(Task::Train { trial, features: features.filter(|key| self.has(key)) })
+                let (trial, features, micro_batch) = trial_at(position);
+                Some(Task::Train { trial, features: features.filter(|key| self.has(key)), micro_batch })
             }
             (_, Some((_, key))) => {
                 let from = self.fills.get(&key).and_then(|fill| fill.from.clone()).filter(|from| self.has(from));

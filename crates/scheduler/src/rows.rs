@@ -35,6 +35,8 @@ pub struct TrialRow {
     pub epochs: u32,
     /// The features that it would start from.
     pub features: Option<FeatureKey>,
+    /// Images that its frozen layers take at a time, where they may take fewer when memory runs out.
+    pub divisible: Option<u32>,
     /// Earlier failures that count against it.
     pub failures: Vec<FailureKind>,
     /// The attempt that was running when the last coordinator ended: number, worker, reports recorded.

@@ -38,6 +38,11 @@ impl Scheduler {
         self.stale
     }
 
+    /// Messages that were not due, or about something else: their connections were closed.
+    pub fn breaches(&self) -> u64 {
+        self.breaches
+    }
+
     /// Every trial with its state, in the order of the sweep.
     pub fn states(&self) -> impl Iterator<Item = (TrialId, TrialState)> {
         self.trials.iter().map(|trial| (trial.id, trial.state))

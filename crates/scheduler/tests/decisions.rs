@@ -117,6 +117,7 @@ fn row(number: u8, features: Option<&str>) -> TrialRow {
         state: TrialState::Waiting,
         epochs: EPOCHS,
         features: features.map(key),
+        divisible: None,
         failures: Vec::new(),
         running: None,
     }
@@ -132,7 +133,7 @@ fn fill(name: &str, from: Option<&str>) -> FillPlan {
 }
 
 fn train(number: u8, features: Option<&str>) -> Task {
-    Task::Train { trial: trial(number), features: features.map(key) }
+    Task::Train { trial: trial(number), features: features.map(key), micro_batch: None }
 }
 
 fn filling(name: &str, from: Option<&str>) -> Task {
@@ -215,7 +216,7 @@ fn a_fill_that_fails_lets_its_trials_go_without() {
     let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
     bench.joins(1, None);
     let first = bench.given(1);
-    bench.reports(1, &first, 1, failed(FailureKind::OutOfMemory));
+    bench.reports(1, &first, 1, failed(FailureKind::BadData));
     assert_eq!(bench.given(1).1, train(1, None));
     bench.trains(1, &bench.given(1));
     assert_eq!(bench.state(1), TrialState::Complete);
@@ -485,7 +486,63 @@ fn records_of_an_attempt_begin_before_it_is_given_out() {
     bench.look_away();
     bench.joins(1, None);
     let task = TaskKey::Trial(trial(1));
-    let started = Record::Started { attempt: AttemptId(10), task, worker: 1, build: build() };
+    let started = Record::Started { attempt: AttemptId(10), task, worker: 1, build: build(), micro_batch: None };
     let assign = Effect::Assign { worker: WorkerId(1), attempt: AttemptId(10), task: train(1, None) };
     assert_eq!(bench.effects, [Effect::Record(started), assign]);
+}
+
+#[test]
+fn a_report_that_is_not_due_closes_its_connection_and_is_counted() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    let given = bench.given(1);
+    bench.look_away();
+    // The second epoch before the first.
+    bench.reports(1, &given, 2, epoch(2));
+    assert!(bench.effects.contains(&Effect::Disconnect(WorkerId(1))));
+    assert_eq!(bench.endings(), [(given.0, Some(FailureKind::Internal), Some(TrialState::Waiting))]);
+    assert_eq!(bench.scheduler.breaches(), 1);
+    bench.does(Event::Left { worker: WorkerId(1) });
+    bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(given.0) }));
+    assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(given.0) }), "what it still holds is fenced");
+    bench.trains(1, &bench.given(1));
+    assert_eq!(bench.state(1), TrialState::Complete);
+}
+
+#[test]
+fn a_trial_whose_memory_ran_out_takes_fewer_images_at_a_time_and_at_last_fails() {
+    let divisible = TrialRow { divisible: Some(4), ..row(1, None) };
+    let mut bench = Bench::new(restored(vec![divisible, row(2, None)], 1));
+    bench.joins(1, None);
+    let image_counts = [None, Some(2), Some(1)];
+    for (place, images) in image_counts.into_iter().enumerate() {
+        let given = bench.given(1);
+        assert_eq!(given.1, Task::Train { trial: trial(1), features: None, micro_batch: images });
+        let recorded = bench.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Record(Record::Started { micro_batch, .. }) => Some(*micro_batch),
+            _ => None,
+        });
+        assert_eq!(recorded, Some(images));
+        bench.reports(1, &given, 1, failed(FailureKind::OutOfMemory));
+        let state = if place + 1 < image_counts.len() { TrialState::Waiting } else { TrialState::Failed };
+        assert_eq!(bench.state(1), state);
+        assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))), "another process has all of the memory");
+        bench.look_away();
+        bench.exits(1);
+        bench.joins(1, None);
+    }
+    bench.reports(1, &bench.given(1), 1, failed(FailureKind::OutOfMemory));
+    assert_eq!(bench.state(2), TrialState::Failed, "a batch that cannot be taken in pieces fails at once");
+}
+
+#[test]
+fn a_process_that_ended_for_want_of_memory_says_so() {
+    let divisible = TrialRow { divisible: Some(4), ..row(1, None) };
+    let mut bench = Bench::new(restored(vec![divisible], 1));
+    bench.joins(1, None);
+    let log = vec!["memory allocation of 1440338 bytes failed".to_owned()];
+    bench.does(Event::Exited { worker: WorkerId(1), description: "signal: 6".to_owned(), log });
+    assert_eq!(bench.endings(), [(10, Some(FailureKind::OutOfMemory), Some(TrialState::Waiting))]);
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, Task::Train { trial: trial(1), features: None, micro_batch: Some(2) });
 }

@@ -43,6 +43,19 @@ impl Reader {
         })
     }
 
+    /// The complete trials of a sweep.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn complete(&self, sweep: &str) -> Result<Vec<TrialId>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT trial FROM member WHERE sweep = ?1 AND ranked";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([sweep_id(connection, sweep)?], |row| Ok(TrialId(row.get(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// How many complete trials of a sweep have an objective that is `objective` or better.
     ///
     /// # Errors

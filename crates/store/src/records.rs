@@ -12,7 +12,14 @@ use rusqlite::{OptionalExtension, Transaction, params};
 /// Writes one fact and says whose.
 pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Result<Option<TrialId>, Fault> {
     match record {
-        Record::Started { attempt, task, worker, build } => start(transaction, *attempt, task, *worker, build, now),
+        Record::Started { attempt, task, worker, build, micro_batch } => {
+            let trial = start(transaction, *attempt, task, *worker, build, now)?;
+            if micro_batch.is_some() {
+                let sql = "UPDATE attempt SET micro_batch = ?2 WHERE id = ?1";
+                transaction.prepare_cached(sql)?.execute((attempt.0, micro_batch))?;
+            }
+            Ok(trial)
+        }
         Record::Epoch { attempt, trial, metrics } => {
             expect_running(transaction, *attempt, Some(*trial))?;
             add_epoch(transaction, *attempt, *trial, metrics)?;

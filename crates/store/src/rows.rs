@@ -149,6 +149,8 @@ pub struct AttemptRow {
     pub failure: Option<Failure>,
     /// How many were recorded.
     pub epochs: u32,
+    /// Images at a time, where memory had run out before.
+    pub micro_batch: Option<u32>,
 }
 
 /// Reads a row's values in the order in which they were selected: names are slow to find in a hundred thousand rows.
@@ -290,7 +292,7 @@ pub(crate) fn trial_row(row: &Row) -> rusqlite::Result<TrialRow> {
 /// Selects what [`attempt_row`] reads.
 pub(crate) const ATTEMPTS_OF_TRIAL: &str = "
     SELECT id, worker, build, started_at, ended_at, outcome,
-        (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id),
+        (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id), micro_batch,
         failure_kind, failure_message, failure_log
     FROM attempt WHERE trial = ?1 ORDER BY id";
 
@@ -304,6 +306,7 @@ pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         ended_at: cells.take()?,
         outcome: cells.take()?,
         epochs: cells.take()?,
+        micro_batch: cells.take()?,
         failure: optional(cells, 3, |cells| {
             Ok(Failure { kind: failure_kind(cells)?, message: cells.take()?, log: cells.json()? })
         })?,

@@ -127,6 +127,11 @@ const MIGRATIONS: &[&str] = &[
         FROM trial, sweep WHERE trial.id = member.trial AND sweep.id = member.sweep)
     WHERE (SELECT state FROM trial WHERE trial.id = member.trial) = 'complete';
     ",
+    // 3: fewer images at a time
+    "
+    -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
+    ALTER TABLE attempt ADD COLUMN micro_batch INTEGER CHECK (micro_batch > 0);
+    ",
 ];
 
 /// Where a database stands.
@@ -256,7 +261,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 2, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 3, .. })));
     }
 
     #[test]

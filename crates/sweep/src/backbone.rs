@@ -276,6 +276,15 @@ impl Architecture {
         self.segments().iter().take_while(|segment| segment.layers.end <= frozen_layers).count() as u32
     }
 
+    /// Whether a batch normalization trains behind this many frozen layers: then what an image becomes depends on the
+    /// batch that it is in.
+    pub fn trains_normalization(&self, frozen_layers: u32) -> bool {
+        let trains = |layer: &Layer| {
+            layer.index >= frozen_layers && matches!(layer.kind, LayerKind::BatchNormalization { .. })
+        };
+        self.layers().iter().any(trains)
+    }
+
     /// Keras' count of parameters, moving statistics included.
     pub fn parameter_count(&self) -> u64 {
         self.layers().iter().map(|layer| layer.kind.parameters()).sum()

@@ -4,6 +4,11 @@
 use crate::trial::{Augment, Dataset, ModelSpec, Precision, TrialSpec};
 use serde::{Deserialize, Serialize};
 
+/// Images that frozen layers are computed on at a time; part of the arithmetic. A GPU wants more of them at once.
+pub fn portion(on_gpu: bool) -> u32 {
+    if on_gpu { 256 } else { 32 }
+}
+
 /// Everything that features depend on: the content of one cache folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -71,6 +71,14 @@ named_variants!(
     }
 );
 
+/// Whether a message says that memory ran out: CUDA's allocator, libtorch's for the CPU, C++'s, or oneDNN, which says no
+/// more than that it could not make what it wanted.
+pub fn says_out_of_memory(message: &str) -> bool {
+    ["out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "could not create a primitive"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}
+
 /// An attempt that ended without a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -32,8 +32,9 @@ pub struct Build {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// An attempt was given to a worker; its trial is running now.
-    Started { attempt: AttemptId, task: TaskKey, worker: u32, build: Build },
+    /// An attempt was given to a worker; its trial is running now. `micro_batch` is how many images its frozen
+    /// layers take at a time, where memory ran out before.
+    Started { attempt: AttemptId, task: TaskKey, worker: u32, build: Build, micro_batch: Option<u32> },
     /// An epoch of a running attempt. Epochs of one attempt come in order, from 1, without gaps.
     Epoch { attempt: AttemptId, trial: TrialId, metrics: EpochMetrics },
     /// The one accepted attempt of this trial has ended; the trial is complete.

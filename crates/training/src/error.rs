@@ -3,7 +3,7 @@
 use crate::backbone::WeightsError;
 use frostline_assets::checkpoint::CheckpointError;
 use frostline_assets::cifar10::DataError;
-use frostline_sweep::outcome::FailureKind;
+use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ impl TrainingError {
             | TrainingError::Checkpoint(_)
             | TrainingError::KeptModel { .. } => FailureKind::BadData,
             TrainingError::Diverged { .. } => FailureKind::Diverged,
-            TrainingError::Libtorch(error) if is_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
+            TrainingError::Libtorch(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
             TrainingError::NoPlace(_)
             | TrainingError::UnknownBackbone(_)
             | TrainingError::Impossible(_)
@@ -52,11 +52,4 @@ impl TrainingError {
             | TrainingError::Libtorch(_) => FailureKind::Internal,
         }
     }
-}
-
-/// Whether libtorch's message says that memory ran out: CUDA's allocator or the CPU's.
-pub fn is_out_of_memory(message: &str) -> bool {
-    ["out of memory", "can't allocate memory", "not enough memory", "bad_alloc"]
-        .iter()
-        .any(|sign| message.contains(sign))
 }

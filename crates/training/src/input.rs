@@ -18,6 +18,8 @@ pub struct Input {
     pub from: u32,
     /// The cut up to which the frozen part is computed.
     pub to: u32,
+    /// Images that the frozen part computes at a time.
+    pub portion: usize,
     pub device: Device,
 }
 
@@ -31,9 +33,9 @@ pub enum Source {
     Features(Rc<CachedFeatures>),
 }
 
-/// Images that the frozen part computes at a time. A GPU wants more of them at once.
+/// Images that the frozen part computes at a time, as long as memory allows.
 pub fn portion(device: Device) -> usize {
-    if device.is_cuda() { 256 } else { 32 }
+    frostline_sweep::features::portion(device.is_cuda()) as usize
 }
 
 impl Input {
@@ -50,7 +52,7 @@ impl Input {
         if self.from == self.to {
             return self.gathered(pool, images, chosen, views);
         }
-        let portion = portion(self.device);
+        let portion = self.portion.max(1);
         let views = |start: usize, length: usize| views.map(|views| &views[start..start + length]);
         let outputs: Vec<Tensor> = (0..chosen.len())
             .step_by(portion)

@@ -17,11 +17,12 @@ mod input;
 mod measure;
 mod memory;
 mod model;
+mod no_grad;
 pub mod optimizer;
 mod session;
 mod trainer;
 
-pub use error::{TrainingError, is_out_of_memory};
+pub use error::TrainingError;
 pub use export::Exported;
 pub use extract::{Extract, Extracted, Images, extract};
 pub use measure::measure;

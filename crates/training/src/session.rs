@@ -52,13 +52,21 @@ pub struct Session {
     data: Option<(DataSpec, Rc<Data>)>,
     backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
     features: Option<(FeatureKey, Rc<CachedFeatures>)>,
+    micro_batch: Option<u32>,
 }
 
 impl Session {
     /// Also makes the process keep freed memory, see [`memory::keep_freed`].
     pub fn new(device: Device, places: Places) -> Session {
         memory::keep_freed();
-        Session { device, places, data: None, backbone: None, features: None }
+        Session { device, places, data: None, backbone: None, features: None, micro_batch: None }
+    }
+
+    /// From now on trials compute frozen layers on this many images at a time: memory has run out with a whole portion.
+    /// What comes out is put together before anything trains on it, so a batch's gradient is the one that the gradients
+    /// of its pieces would add up to, with the same dropout.
+    pub fn take_at_a_time(&mut self, images: Option<u32>) {
+        self.micro_batch = images;
     }
 
     /// Trains a trial to its end, from the features of `features` where they are cached, else from its images.
@@ -72,6 +80,7 @@ impl Session {
         let backbone = self.backbone(&spec.model, spec.parameters.precision)?;
         let network = backbone.instance(spec.parameters.frozen_layers);
         let cut = backbone.architecture().cut_at(spec.parameters.frozen_layers);
+        let portion = portion(self.device);
         let cached = match features.map(|wanted| (wanted.cut, self.features(wanted, observer))) {
             None => None,
             Some((from, Ok(Some(cached)))) => Some((from, cached)),
@@ -83,10 +92,15 @@ impl Session {
             }
             Some((_, Err(error))) => return Err(error),
         };
-        let input = match cached {
-            Some((from, cached)) => Input { source: Source::Features(cached), from, to: cut, device: self.device },
+        let mut input = match cached {
+            Some((from, cached)) => {
+                Input { source: Source::Features(cached), from, to: cut, portion, device: self.device }
+            }
             None => self.images(&backbone, spec.data.image_size, spec.parameters.precision, cut),
         };
+        if let Some(images) = self.micro_batch {
+            input.portion = portion.min(images as usize);
+        }
         let mut trainer = Trainer::new(spec, &data, input, network);
         let ended = trainer.run(&self.places.checkpoints, observer)?;
         // Before the completion is reported: a trial that counts as complete has its model.
@@ -124,9 +138,10 @@ impl Session {
             Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Rc::new(cached))),
             None => None,
         };
+        let portion = portion(self.device);
         let input = match earlier {
             Some((cut, cached)) => {
-                Input { source: Source::Features(cached), from: cut, to: spec.cut, device: self.device }
+                Input { source: Source::Features(cached), from: cut, to: spec.cut, portion, device: self.device }
             }
             None => self.images(&backbone, spec.image_size, spec.precision, spec.cut),
         };
@@ -139,7 +154,6 @@ impl Session {
             let images: &Images = data.pool(pool);
             let views = view_count(spec.augment, pool);
             let all: Vec<u32> = (0..images.len() as u32).collect();
-            let portion = portion(self.device);
             let batches = (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen)));
             let mut stopped = false;
             let computed = batches.map_while(|(view, chosen)| {
@@ -215,7 +229,7 @@ impl Session {
     fn images(&self, backbone: &Backbone, size: u32, precision: Precision, to: u32) -> Input {
         let conventions = backbone.conventions().clone();
         let source = Source::Images { conventions, size: i64::from(size), kind: kind(precision) };
-        Input { source, from: 0, to, device: self.device }
+        Input { source, from: 0, to, portion: portion(self.device), device: self.device }
     }
 }
 

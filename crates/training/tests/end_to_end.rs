@@ -384,3 +384,24 @@ fn a_frozen_part_in_bfloat16_stays_near_float32() {
     }
     assert_eq!(bench.complete(&spec, Some(&features_of(&spec))).0, rounded);
 }
+
+/// Fewer images at a time run through other kernels, which differ in the last digits.
+#[test]
+fn fewer_images_at_a_time_give_the_same_trial() {
+    let _alone = alone();
+    let mut bench = Bench::new();
+    let mut spec = spec(lite0().layer_count());
+    spec.data.augment = Augment::Flip;
+    let (whole, test) = bench.complete(&spec, None);
+    for images in [5, 1] {
+        bench.session.take_at_a_time(Some(images));
+        let (pieces, test_of_pieces) = bench.complete(&spec, None);
+        assert_eq!(pieces.len(), whole.len());
+        for (one, other) in pieces.iter().zip(&whole) {
+            let near = |one: f64, other: f64| (one - other).abs() <= 1e-5 * other.abs();
+            assert!(near(one.train_loss, other.train_loss), "{one:?} and {other:?}");
+            assert!(near(one.val_loss, other.val_loss), "{one:?} and {other:?}");
+        }
+        assert_eq!(test_of_pieces.confusion, test.confusion);
+    }
+}

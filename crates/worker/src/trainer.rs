@@ -2,9 +2,10 @@
 
 use frostline_link as link;
 use frostline_protocol::{Filled, Places, Work};
-use frostline_sweep::outcome::{EpochMetrics, FailureKind};
+use frostline_sweep::backbone;
+use frostline_sweep::outcome::{EpochMetrics, FailureKind, says_out_of_memory};
 use frostline_training as training;
-use frostline_training::{Ended, Fill, Session, TrainingError, is_out_of_memory};
+use frostline_training::{Ended, Fill, Session, TrainingError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Device;
 
@@ -39,18 +40,61 @@ impl link::Trainer for Libtorch {
     ) -> Result<link::Ending, link::Problem> {
         // Most of tch panics where libtorch throws.
         let ending = catch_unwind(AssertUnwindSafe(|| carry_out(self.session(places), work, &mut Passing(observer))));
-        ending.unwrap_or_else(|panic| {
+        let mut ending = ending.unwrap_or_else(|panic| {
             self.session = None;
-            let message = link::panic_message(&*panic);
-            let kind = if is_out_of_memory(&message) { FailureKind::OutOfMemory } else { FailureKind::Internal };
+            let message = without_frames(&link::panic_message(&*panic)).to_owned();
+            let kind = if says_out_of_memory(&message) { FailureKind::OutOfMemory } else { FailureKind::Internal };
             Err(link::Problem { kind, message })
-        })
+        });
+        if let Err(problem) = &mut ending
+            && problem.kind == FailureKind::OutOfMemory
+        {
+            problem.message = out_of_memory(work, &problem.message);
+        }
+        ending
+    }
+}
+
+/// What libtorch says goes on with the frames of its stack, as lines or as a `{:?}` of lines. They help nobody.
+fn without_frames(message: &str) -> &str {
+    let end = ["\nframe #", "\\nframe #", "\nException raised", "\\nException raised"]
+        .iter()
+        .filter_map(|mark| message.find(mark))
+        .min();
+    message[..end.unwrap_or(message.len())].trim()
+}
+
+/// What to do about it, and the allocator's own words.
+fn out_of_memory(work: &Work, message: &str) -> String {
+    let allocator = ["DefaultCPUAllocator", "CUDA out of memory"].iter().find_map(|name| message.find(name));
+    let said = &message[allocator.unwrap_or(0)..];
+    let said = said.split(" Error code").next().unwrap_or(said).trim_end_matches('.');
+    let fewer_workers = "run fewer workers (`workers.count`)";
+    let Work::Train { spec, micro_batch, .. } = work else {
+        return format!("memory ran out: {fewer_workers}, or use `cache.features = \"off\"` ({said})");
+    };
+    let frozen = spec.parameters.frozen_layers;
+    let trains = backbone::find(&spec.model.backbone).is_some_and(|it| it.trains_normalization(frozen));
+    match micro_batch {
+        _ if trains => format!(
+            "memory ran out: make `batch_size` or `image_size` smaller, {fewer_workers}, or freeze more layers (with \
+             `frozen_layers = \"all\"` images can be taken a few at a time; batch normalizations that train need the \
+             whole batch) ({said})"
+        ),
+        None => format!("memory ran out: make `image_size` smaller, or {fewer_workers} ({said})"),
+        Some(1) => format!(
+            "memory ran out with one image at a time, too: make `image_size` smaller, or {fewer_workers} ({said})"
+        ),
+        Some(images) => format!(
+            "memory ran out with {images} images at a time: make `image_size` smaller, or {fewer_workers} ({said})"
+        ),
     }
 }
 
 fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Result<link::Ending, link::Problem> {
     let ending = match work {
-        Work::Train { spec, features, .. } => {
+        Work::Train { spec, features, micro_batch, .. } => {
+            session.take_at_a_time(*micro_batch);
             session.train(spec, features.as_ref(), observer).map(|ended| match ended {
                 Ended::Complete(evaluation) => link::Ending::Complete(evaluation),
                 Ended::Stopped => link::Ending::Stopped,
@@ -65,7 +109,7 @@ fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Resu
 }
 
 fn problem(error: TrainingError) -> link::Problem {
-    link::Problem { kind: error.kind(), message: with_causes(&error) }
+    link::Problem { kind: error.kind(), message: without_frames(&with_causes(&error)).to_owned() }
 }
 
 /// An error in one sentence: itself and what caused it.
@@ -99,5 +143,21 @@ impl training::Observer for Passing<'_> {
             link::Stop::AfterEpoch => training::Stop::AfterEpoch,
             link::Stop::Now => training::Stop::Now,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_ends_before_its_frames() {
+        let thrown = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried \
+            to allocate 256901120 bytes. Error code 12 (Cannot allocate memory)\nframe #0: c10::ThrowEnforceNotMet";
+        let panic = format!("the trainer panicked: called `Result::unwrap()` on an `Err` value: Torch({thrown:?})");
+        for message in [thrown, &panic] {
+            assert!(without_frames(message).ends_with("Error code 12 (Cannot allocate memory)"), "{message}");
+        }
+        assert_eq!(without_frames("no frames"), "no frames");
     }
 }

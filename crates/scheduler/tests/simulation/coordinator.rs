@@ -85,6 +85,7 @@ impl World {
         let row = |planned: &PlannedTrial| TrialRow {
             epochs: planned.spec.parameters.epochs,
             features: planned.features.clone(),
+            divisible: planned.divisible,
             ..self.database.row(planned.id)
         };
         let restored = Restored {

@@ -55,6 +55,7 @@ impl Database {
             state: self.trials[&trial],
             epochs: 0,
             features: None,
+            divisible: None,
             failures: self.failures(trial),
             running: running.map(|(id, attempt)| (id, attempt.worker, attempt.epochs.len() as u32)),
         }

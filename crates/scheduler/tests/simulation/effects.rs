@@ -100,6 +100,12 @@ impl World {
                 self.say(|| format!("worker {} is told: {message:?}", worker.0));
                 self.tell(coordinator, worker, &message);
             }
+            Effect::Disconnect(worker) => {
+                if let Some(connection) = coordinator.connections.get(&worker) {
+                    self.say(|| format!("worker {} is disconnected", worker.0));
+                    self.end_connection(*connection, 0, self.plan.latency);
+                }
+            }
             Effect::Launch(worker) => {
                 if let Some(process) = coordinator.processes.get(&worker) {
                     return Err(format!("worker {} is started while its process {process} lives", worker.0));
@@ -131,10 +137,11 @@ impl World {
     fn work(&self, task: Task) -> Work {
         let spec = |key: &_| self.plan.features[key].clone();
         match task {
-            Task::Train { trial, features } => Work::Train {
+            Task::Train { trial, features, micro_batch } => Work::Train {
                 trial,
                 spec: self.plan.trial(trial).spec.clone(),
                 features: features.as_ref().map(spec),
+                micro_batch,
             },
             Task::Fill { key, from } => Work::Fill { spec: spec(&key), from: from.as_ref().map(spec) },
         }

@@ -97,7 +97,7 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 24] = [
+const REMARKABLE: [&str; 25] = [
     "a crash",
     "a death at a commit",
     "a death between commits",
@@ -110,6 +110,7 @@ const REMARKABLE: [&str; 24] = [
     "a process that dies before it connects",
     "a process that is slow to start",
     "a running trial that is cancelled",
+    "a smaller batch",
     "a standstill",
     "a survivor",
     "a sweep without workers that live",

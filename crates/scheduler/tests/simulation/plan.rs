@@ -61,6 +61,8 @@ pub(crate) struct PlannedTrial {
     pub(crate) id: TrialId,
     pub(crate) spec: TrialSpec,
     pub(crate) features: Option<FeatureKey>,
+    /// Images at a time, where it may take fewer.
+    pub(crate) divisible: Option<u32>,
     /// The epoch in which its loss becomes infinite.
     pub(crate) diverges: Option<u32>,
 }
@@ -111,7 +113,8 @@ impl Plan {
             let features =
                 (!keys.is_empty() && rng.random_bool(0.6)).then(|| keys[rng.random_range(0..keys.len())].clone());
             let diverges = rng.random_bool(0.05).then(|| rng.random_range(1..=epochs));
-            PlannedTrial { id: spec.id(), spec, features, diverges }
+            let divisible = rng.random_bool(0.5).then_some(spec.parameters.batch_size);
+            PlannedTrial { id: spec.id(), spec, features, divisible, diverges }
         });
         let trials = trials.collect();
         let lease = rng.random_range(4_000..=12_000);

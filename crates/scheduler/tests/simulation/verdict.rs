@@ -55,7 +55,18 @@ impl World {
     /// Whether a record that the scheduler wants to write is true.
     pub(crate) fn justify(&mut self, record: &Record) -> Result<(), String> {
         match record {
-            Record::Started { attempt, .. } => drop(self.blame.started.insert(*attempt, self.now)),
+            Record::Started { attempt, task, micro_batch, .. } => {
+                self.blame.started.insert(*attempt, self.now);
+                if let TaskKey::Trial(trial) = task {
+                    let due = micro_batch_after(&self.database.failures(*trial), self.plan.trial(*trial).divisible);
+                    if *micro_batch != due {
+                        return Err(format!("attempt {attempt} takes {micro_batch:?} images at a time, not {due:?}"));
+                    }
+                    if due.is_some() {
+                        self.see("a smaller batch");
+                    }
+                }
+            }
             Record::Epoch { attempt, trial, metrics: recorded } => {
                 if *recorded != metrics(*trial, recorded.epoch) {
                     return Err(format!("attempt {attempt} has wrong metrics of trial {trial}: {recorded:?}"));
@@ -87,7 +98,11 @@ impl World {
                 if let Some((trial, state)) = trial {
                     let mut failures = self.database.failures(*trial);
                     failures.push(failure.kind);
-                    let due = if is_enough(&failures) { TrialState::Failed } else { TrialState::Waiting };
+                    let due = if is_enough(&failures, self.plan.trial(*trial).divisible) {
+                        TrialState::Failed
+                    } else {
+                        TrialState::Waiting
+                    };
                     if *state != due {
                         return Err(format!("trial {trial} is {state} after the failures {failures:?}"));
                     }
@@ -141,7 +156,7 @@ impl World {
                 }
                 (TrialState::Failed, []) => {
                     let failures = self.database.failures(trial.id);
-                    if !is_enough(&failures) {
+                    if !is_enough(&failures, trial.divisible) {
                         return wrong(&format!("its failures are {failures:?}"));
                     }
                 }
@@ -161,12 +176,24 @@ impl World {
     }
 }
 
-/// Whether a trial has failed for good: three workers lost, two internal errors, or one failure of any other kind.
-fn is_enough(failures: &[FailureKind]) -> bool {
+/// Images at a time after these failures: half as many as the time before, each time that memory ran out.
+fn micro_batch_after(failures: &[FailureKind], divisible: Option<u32>) -> Option<u32> {
+    let mut images = None;
+    for _ in failures.iter().filter(|failure| **failure == FailureKind::OutOfMemory) {
+        images = images.or(divisible).map(|images| images.div_ceil(2));
+    }
+    images
+}
+
+/// Whether a trial has failed for good: three workers lost, two internal errors, no memory for even one image at a time (or,
+/// where it cannot take fewer, for those that it takes), or one failure of any other kind.
+fn is_enough(failures: &[FailureKind], divisible: Option<u32>) -> bool {
     let count = |kind| failures.iter().filter(|failure| **failure == kind).count();
     match failures.last() {
         Some(FailureKind::WorkerLost) => count(FailureKind::WorkerLost) == 3,
         Some(FailureKind::Internal) => count(FailureKind::Internal) == 2,
+        // The planned 8 can be halved three times.
+        Some(FailureKind::OutOfMemory) if divisible.is_some() => count(FailureKind::OutOfMemory) == 4,
         Some(_) => true,
         None => false,
     }

@@ -106,7 +106,7 @@ pub fn build() -> Build {
 
 pub fn started(attempt: u64, trial: TrialId) -> Record {
     let task = TaskKey::Trial(trial);
-    Record::Started { attempt: AttemptId(attempt), task, worker: 3, build: build() }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 3, build: build(), micro_batch: None }
 }
 
 pub fn metrics(epoch: u32) -> EpochMetrics {

@@ -6,3 +6,4 @@ mod opening;
 mod ranking;
 mod records;
 mod sweeps;
+mod trouble;

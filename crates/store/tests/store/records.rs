@@ -11,7 +11,7 @@ use frostline_sweep::trial::TrialId;
 
 fn fill(attempt: u64) -> Record {
     let task = TaskKey::Fill(FeatureKey("ab".repeat(16)));
-    Record::Started { attempt: AttemptId(attempt), task, worker: 0, build: build() }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 0, build: build(), micro_batch: None }
 }
 
 fn filled(attempt: u64) -> Record {
