@@ -1,0 +1,69 @@
+//! What reads bytes of others, each as one function that must neither panic nor break its own promises, whatever it is
+//! given. `tests/fuzz.rs` calls them with changed inputs of `fuzz/corpus`; `cargo fuzz` could call the same functions.
+
+use frostline_assets::checkpoint;
+use frostline_protocol::codec::{CodecError, Decoder, encode, read_message};
+use frostline_protocol::{FromWorker, Greeting, Response, ToWorker};
+use frostline_sweep::definition::Definition;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::path::Path;
+
+/// The connection: what is read is what the other way of reading reads, and can be sent again.
+pub fn codec(bytes: &[u8]) {
+    messages::<Greeting>(bytes);
+    messages::<FromWorker>(bytes);
+    messages::<ToWorker>(bytes);
+    messages::<Response>(bytes);
+}
+
+fn messages<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
+    let mut reader = bytes;
+    let mut decoder = Decoder::default();
+    decoder.push(bytes);
+    loop {
+        let message = match (read_message::<T>(&mut reader), decoder.next_message::<T>()) {
+            (Ok(Some(one)), Ok(Some(other))) => {
+                assert_eq!(one, other);
+                one
+            }
+            (Ok(None), Ok(None)) => return,
+            (Err(CodecError::Truncated), Ok(None)) => return assert!(decoder.is_within_message()),
+            (Err(one), Err(other)) => return assert_eq!(one.to_string(), other.to_string()),
+            (one, other) => panic!("{one:?} and {other:?}"),
+        };
+        let mut frame = Vec::new();
+        encode(&message, &mut frame).expect("what was read can be sent");
+        assert_eq!(read_message::<T>(&mut frame.as_slice()).expect("what was sent can be read"), Some(message));
+    }
+}
+
+/// A sweep definition: an error has a place, and what is accepted is accepted again in the form that is stored.
+pub fn definition(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match Definition::parse("fuzz.toml", &text, &[]) {
+        Ok(definition) => {
+            let again = Definition::parse("fuzz.toml", &definition.text, &[]).expect("what was accepted stays so");
+            assert_eq!(again.text, definition.text);
+        }
+        Err(errors) => assert!(errors.to_string().contains("fuzz.toml"), "{errors}"),
+    }
+}
+
+/// A weights file at `path`: whatever it claims, its tensors hold what the file has, and nothing it names is run.
+pub fn weights(path: &Path) {
+    /// Elements of the largest tensor of the corpus, and more.
+    const MOST: i64 = 1 << 16;
+    let Ok(opened) = checkpoint::open(path) else { return };
+    for name in opened.names() {
+        let shape = opened.shape(name).expect("a name that is listed has a shape");
+        let elements = shape.iter().try_fold(1i64, |product, length| product.checked_mul(*length));
+        let elements = elements.expect("a shape that was accepted can be counted");
+        if elements <= MOST
+            && let Ok(values) = opened.f32(name)
+        {
+            assert_eq!(values.len() as i64, elements, "{name}");
+        }
+    }
+}
