@@ -6,6 +6,7 @@ mod costs;
 mod machine;
 mod output;
 mod prepare;
+mod space;
 mod trained;
 
 use args::{Arguments, Command};

@@ -12,6 +12,7 @@ mod disturbed;
 mod real;
 mod startup;
 mod sweeps;
+mod trouble;
 mod wrong_definitions;
 mod wrong_files;
 mod wrong_grids;

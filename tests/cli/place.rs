@@ -143,7 +143,13 @@ impl Place {
 
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_frostline"));
-        command.args(arguments.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(arguments.split_whitespace());
+        self.prepared(command)
+    }
+
+    /// In this place, with its environment.
+    fn prepared(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("FROSTLINE_") || name == "CLICOLOR_FORCE") {
                 command.env_remove(name);
@@ -156,6 +162,24 @@ impl Place {
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Runs a shell script that may mount what nobody else sees, and that ends with 99 where it cannot; `$FROSTLINE` is
+    /// the program. None, with a note, where the system does not allow mounts.
+    #[allow(clippy::print_stderr)]
+    pub fn in_own_mounts(&self, script: &str) -> Option<Outcome> {
+        self.write("script", script);
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "script"]);
+        let mut command = self.prepared(command);
+        command.env("FROSTLINE", env!("CARGO_BIN_EXE_frostline"));
+        let outcome = self.spawn(command).ok().map(Running::wait);
+        let allowed = |outcome: &Outcome| outcome.code != Some(99) && !outcome.stderr.starts_with("unshare: ");
+        if !outcome.as_ref().is_some_and(allowed) {
+            eprintln!("not run: this system does not let a test mount a disk of its own ({outcome:?})");
+            return None;
+        }
+        outcome
     }
 
     /// Runs `frostline` to its end; arguments are separated by spaces.
@@ -178,11 +202,15 @@ impl Place {
     }
 
     pub fn start(&self, arguments: &str) -> Running {
+        self.spawn(self.command(arguments)).unwrap()
+    }
+
+    fn spawn(&self, mut command: Command) -> std::io::Result<Running> {
         let said = TempDir::new().unwrap();
         let file = |name| File::create(said.path().join(name)).unwrap();
-        let mut command = self.command(arguments);
-        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
-        Running { child, said, place: self.path("").display().to_string().trim_end_matches('/').to_owned() }
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn()?;
+        let place = self.path("").display().to_string().trim_end_matches('/').to_owned();
+        Ok(Running { child, said, place })
     }
 
     /// The trials of a sweep by `status`, in its order.

@@ -6,6 +6,7 @@ use crate::costs::{Arrangement, arrange};
 use crate::machine::{self, Team, WorkerInfo};
 use crate::output::{self, Screen, count};
 use crate::prepare::{self, Missing, Prepared};
+use crate::space::Need;
 use crate::{Exit, wrong_input};
 use anyhow::Context;
 use frostline_coordinator::{Inbox, Job, LocalWorkers, Outcome, run, worker_program};
@@ -15,7 +16,9 @@ use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -29,6 +32,13 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     // Before anything is downloaded or written: does this machine have what is asked for?
     machine::team(&definition.workers, &info, None)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
+    let results = &common.results;
+    let mut arranged = None;
+    if !results.join(frostline_store::FILE).exists() {
+        // Where nothing is there yet, nothing is left behind that does not fit.
+        let first = arranged.insert(arrange(&prepared, results, &info, None)?);
+        Need::of(&prepared, first, &BTreeSet::new(), results).check(results)?;
+    }
     let mut writer = Writer::open(&common.results)?;
     let known = match writer.reader().sweep(&prepared.definition.name) {
         Ok(known) => Some(known),
@@ -41,7 +51,11 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     };
     // Threads were chosen with the first trials, and stay as long as any of them count.
     let recorded = known.and_then(|known| known.threads).filter(|_| finished);
-    let arrangement = arrange(&prepared, &common.results, &info, recorded)?;
+    let arrangement = match arranged {
+        Some(arrangement) => arrangement,
+        None => arrange(&prepared, results, &info, recorded)?,
+    };
+    check_room(common, &writer, &prepared, &arrangement)?;
     let team = &arrangement.team;
     let sweep = Sweep {
         name: prepared.definition.name.clone(),
@@ -71,6 +85,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let prepared = prepare::prepare(definition, Missing::Download)?;
     refuse_other_files(&writer, &prepared)?;
     let arrangement = arrange(&prepared, &common.results, &info, known.threads)?;
+    check_room(common, &writer, &prepared, &arrangement)?;
     carry_out(common, writer, prepared, arrangement)
 }
 
@@ -149,6 +164,21 @@ fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
         device: Some(team.devices.join(", ")),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }
+}
+
+/// Whether there is room for what the sweep still lacks.
+fn check_room(
+    common: &Common,
+    writer: &Writer,
+    prepared: &Prepared,
+    arrangement: &Arrangement,
+) -> anyhow::Result<()> {
+    let complete = match writer.reader().complete(&prepared.definition.name) {
+        Ok(complete) => complete.into_iter().collect(),
+        Err(StoreError::UnknownSweep { .. }) => BTreeSet::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Need::of(prepared, arrangement, &complete, &common.results).check(&common.results)
 }
 
 /// Runs what is missing and shows the ranking.
@@ -256,6 +286,36 @@ fn results_argument(common: &Common) -> String {
     if named_otherwise { String::new() } else { format!(" --results {}", common.results.display()) }
 }
 
+/// A log file that is put aside once it is long, and begun anew.
+struct Log {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl Log {
+    fn open(path: PathBuf) -> std::io::Result<Log> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Log { path, file, bytes })
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        if self.bytes > LOG_BYTES {
+            std::fs::rename(&self.path, self.path.with_extension("old.log"))?;
+            *self = Log::open(std::mem::take(&mut self.path))?;
+        }
+        self.bytes += line.len() as u64;
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Logs into the results folder, and with `verbose` to the terminal too.
 fn log_to(folder: &Path, verbose: u8) -> anyhow::Result<()> {
     use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -264,15 +324,8 @@ fn log_to(folder: &Path, verbose: u8) -> anyhow::Result<()> {
         anyhow::anyhow!("cannot create `{folder}`: {error}; move it away, or name another folder with --results")
     })?;
     let path = folder.join("coordinator.log");
-    if std::fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES) {
-        std::fs::rename(&path, path.with_extension("old.log"))?;
-    }
-    let file: File = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    let to_file = fmt::layer().with_ansi(false).with_writer(file).with_filter(EnvFilter::new("info"));
+    let log = Log::open(path.clone()).with_context(|| format!("cannot write {}", path.display()))?;
+    let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log)).with_filter(EnvFilter::new("info"));
     let level = match verbose {
         0 => "off",
         1 => "info",
