@@ -40,6 +40,10 @@ torture kills="200":
 simulate *arguments:
     FROSTLINE_SIM_SEEDS={{ if arguments == "" { "100000" } else { trim_start_match(trim_start_match(arguments, "--seeds"), " ") } }} cargo test --release -p frostline-scheduler --test simulation -- --nocapture
 
+# Change the inputs of the fuzzing corpus for longer than the tests do
+fuzz rounds="1000000" seed="2":
+    FROSTLINE_FUZZ_ROUNDS={{ rounds }} FROSTLINE_FUZZ_SEED={{ seed }} cargo test --release -p frostline --test fuzz -- --nocapture
+
 # Measure what Frostline costs beside the training: expansion, scheduler, database, ranking, orchestration, scale
 bench:
     cargo bench -p frostline --bench bookkeeping
