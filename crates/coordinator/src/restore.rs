@@ -1,7 +1,8 @@
-//! What a run begins with: the rows that the scheduler is rebuilt from.
+//! What a run begins with: room in the cache, and the rows that the scheduler is rebuilt from.
 
 use crate::CoordinatorError;
 use crate::local::LocalLauncher;
+use crate::room::make_room;
 use crate::run::Job;
 use frostline_protocol::WorkerId;
 use frostline_scheduler::{FillPlan, Restored, TrialRow};
@@ -12,6 +13,16 @@ use frostline_sweep::reuse::{Cut, Decision};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
+
+/// Makes room for the features that the sweep is going to keep.
+pub(crate) fn make_room_for(job: &Job) {
+    let filled = || job.reuse.cuts.iter().filter(|cut| cut.is_filled());
+    let needed = filled().map(|cut| &cut.key).collect();
+    let coming = filled().filter(|cut| !cut.present).map(|cut| cut.bytes).sum();
+    for gone in make_room(&job.places.features, &needed, coming, job.cache_bytes) {
+        tracing::info!("removed the features {} ({} bytes) to make room for others", gone.key, gone.bytes);
+    }
+}
 
 /// Reads a sweep's rows. What is not finished goes into `specs`, and checkpoints of what is are removed.
 pub(crate) fn restored(

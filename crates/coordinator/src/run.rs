@@ -8,8 +8,8 @@ use crate::keep::Models;
 use crate::launcher::Launcher;
 use crate::local::{LocalLauncher, LocalWorkers};
 use crate::pace::{Pace, epochs};
-use crate::restore::{remove_checkpoints, restored};
-use crate::room::{make_room, remove_unfinished};
+use crate::restore::{make_room_for, remove_checkpoints, restored};
+use crate::room::remove_unfinished;
 use crate::socket;
 use frostline_protocol::{
     Assignment, Command, FromWorker, Hello, Places, Response, ToWorker, VERSION, Welcome, Work, WorkerId,
@@ -155,16 +155,6 @@ pub fn run(writer: Writer, job: Job, inbox: Inbox, observer: &mut dyn Observer) 
     let outcome = ran?;
     ended?;
     Ok(outcome)
-}
-
-/// Makes room for the features that the sweep is going to keep.
-fn make_room_for(job: &Job) {
-    let filled = || job.reuse.cuts.iter().filter(|cut| cut.is_filled());
-    let needed = filled().map(|cut| &cut.key).collect();
-    let coming = filled().filter(|cut| !cut.present).map(|cut| cut.bytes).sum();
-    for gone in make_room(&job.places.features, &needed, coming, job.cache_bytes) {
-        tracing::info!("removed the features {} ({} bytes) to make room for others", gone.key, gone.bytes);
-    }
 }
 
 struct Coordinator {
