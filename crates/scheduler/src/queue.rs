@@ -67,9 +67,10 @@ impl Queue {
         self.ready.len() + self.fills.values().map(|fill| fill.blocked.len()).sum::<usize>()
     }
 
-    /// Whether these features have been computed (so that a trial may start from them).
-    pub(crate) fn has(&self, key: &FeatureKey) -> bool {
-        self.fills.get(key).is_some_and(|fill| fill.status == Status::Ready)
+    /// These features, or the deepest ones that they could be computed from, as far as any are there.
+    fn nearest(&self, key: &FeatureKey) -> Option<FeatureKey> {
+        let fill = self.fills.get(key)?;
+        if fill.status == Status::Ready { Some(key.clone()) } else { self.nearest(fill.from.as_ref()?) }
     }
 
     /// How many tasks could be given out at once.
@@ -92,10 +93,10 @@ impl Queue {
             (Some(position), fill) if fill.as_ref().is_none_or(|(blocked, _)| position < *blocked) => {
                 self.ready.remove(&position);
                 let (trial, features, micro_batch) = trial_at(position);
-                Some(Task::Train { trial, features: features.filter(|key| self.has(key)), micro_batch })
+                Some(Task::Train { trial, features: features.and_then(|key| self.nearest(&key)), micro_batch })
             }
             (_, Some((_, key))) => {
-                let from = self.fills.get(&key).and_then(|fill| fill.from.clone()).filter(|from| self.has(from));
+                let from = self.fills.get(&key).and_then(|fill| self.nearest(fill.from.as_ref()?));
                 self.fill_mut(&key).status = Status::Running;
                 Some(Task::Fill { key, from })
             }

@@ -224,6 +224,21 @@ fn a_fill_that_fails_lets_its_trials_go_without() {
 }
 
 #[test]
+fn a_fill_that_fails_leaves_its_trials_the_features_before() {
+    let mut bench = Bench::new(Restored {
+        fills: vec![fill("a", None), fill("b", Some("a"))],
+        ..restored(vec![row(1, Some("b"))], 1)
+    });
+    bench.joins(1, None);
+    let first = bench.given(1);
+    bench.reports(1, &first, 1, filled());
+    let second = bench.given(1);
+    assert_eq!(second.1, filling("b", Some("a")));
+    bench.reports(1, &second, 1, failed(FailureKind::Internal));
+    assert_eq!(bench.given(1).1, train(1, Some("a")));
+}
+
+#[test]
 fn a_fill_is_given_up_once_it_has_lost_two_workers() {
     let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
     for _ in 0..2 {
