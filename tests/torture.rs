@@ -22,28 +22,38 @@ fn number(variable: &str, default: u64) -> u64 {
 struct Bench {
     folder: tempfile::TempDir,
     definition: PathBuf,
+    epochs: u32,
+    trials: u64,
 }
 
 impl Bench {
-    /// `trials` short trials of real training: a frozen and a half-frozen network in turn.
+    /// Short trials of real training, a multiple of four.
     fn new(trials: u64, epochs: u32) -> Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let rates: Vec<String> = (1..=trials.div_ceil(4)).map(|place| format!("{place}e-4")).collect();
+        let definition = folder.path().join("torture.toml");
+        for name in ["calm", "torn", "runtime"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        let mut bench = Bench { folder, definition, epochs, trials: 0 };
+        bench.grow(trials);
+        bench
+    }
+
+    /// Adds trials to the definition: a frozen and a half-frozen network in turn.
+    fn grow(&mut self, trials: u64) {
+        self.trials += trials;
+        let rates: Vec<String> = (1..=self.trials / 4).map(|place| format!("{place}e-4")).collect();
         let text = format!(
             "[sweep]\nname = \"torture\"\n\
              [data]\ndataset = \"shapes\"\nimage_size = 32\ntrain_limit = 60\ntest_limit = 20\nvalidation = 0.2\n\
              [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n\
              [grid]\nfrozen_layers = [\"all\", 0.95]\noptimizer = [\"adam\", \"rmsprop\"]\nlearning_rate = [{}]\n\
-             [train]\nepochs = {epochs}\nbatch_size = 16\nhead_units = [16]\nhead_dropout = [0.2]\n\
+             [train]\nepochs = {}\nbatch_size = 16\nhead_units = [16]\nhead_dropout = [0.2]\n\
              [workers]\ncount = 2\nthreads = 1\ndevice = \"cpu\"\nlease = 2.0\nreconnect_grace = 2.0\n",
-            rates.join(", ")
+            rates.join(", "),
+            self.epochs
         );
-        let definition = folder.path().join("torture.toml");
-        std::fs::write(&definition, text).expect("a definition");
-        for name in ["calm", "torn", "runtime"] {
-            std::fs::create_dir(folder.path().join(name)).expect("a folder");
-        }
-        Bench { folder, definition }
+        std::fs::write(&self.definition, text).expect("a definition");
     }
 
     fn results(&self, name: &str) -> PathBuf {
@@ -68,10 +78,9 @@ impl Bench {
     }
 
     fn start(&self, results: &str) -> Coordinator {
-        let known = self.results(results).join("frostline.db").exists();
         let definition = self.definition.to_str().expect("UTF-8");
-        // A coordinator that died before it stored the sweep leaves nothing to resume.
-        let known = known && self.run(results, &["status", "torture"]).success();
+        // A coordinator that died before it stored all trials leaves too few to resume.
+        let known = count(&self.results(results), "trial") == self.trials;
         let arguments: &[&str] = if known { &["resume", "torture"] } else { &["launch", definition] };
         Coordinator(self.frostline(results, arguments).spawn().expect("frostline starts"))
     }
@@ -162,31 +171,26 @@ fn wait_until(results: &Path, mut done: impl FnMut() -> bool) {
 fn whatever_is_killed_nothing_is_lost_and_nothing_counts_twice() {
     let kills = number("FROSTLINE_TORTURE_KILLS", 12);
     let seed = number("FROSTLINE_TORTURE_SEED", 1);
-    // As many epochs that something can be killed in as there are kills, and more.
-    let trials = (kills / 3).clamp(8, 64);
-    let epochs = (8 * kills / trials).clamp(6, 30) as u32;
-    let bench = Bench::new(trials, epochs);
-    assert!(bench.run("calm", &["launch", bench.definition.to_str().unwrap()]).success());
-    let expected = query(&bench.results("calm"), MEASURED);
-    assert!(expected.len() as u64 >= trials * u64::from(epochs), "{}", expected.len());
-
+    let trials = (kills / 3).clamp(8, 64).next_multiple_of(4);
+    let mut bench = Bench::new(trials, (8 * kills / trials).clamp(6, 30) as u32);
     let torn = bench.results("torn");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut killed, mut stopped, mut coordinators) = (0, 0, 0);
     let mut coordinator = bench.start("torn");
-    let mut status = None;
-    while status.is_none_or(|status: ExitStatus| !status.success()) {
+    loop {
         if let Some(ended) = coordinator.ended() {
-            status = Some(ended);
-            if ended.success() {
+            if !ended.success() {
+                // Trials that lost too many workers, or workers that were killed too often: ask for them again.
+                bench.run("torn", &["retry", "torture"]);
+            } else if killed < kills {
+                // It was quicker than its killer.
+                bench.grow(8);
+            } else {
                 break;
             }
-            // Trials that lost too many workers, or workers that were killed too often: ask for them again.
-            bench.run("torn", &["retry", "torture"]);
             coordinator = bench.start("torn");
             continue;
         }
-        status = None;
         let target = count(&torn, "epoch") + random.random_range(0..4);
         wait_until(&torn, || count(&torn, "epoch") >= target || coordinator.ended().is_some());
         if killed >= kills {
@@ -221,15 +225,16 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_counts_twice() {
         }
     }
     println!(
-        "{} trials of {epochs} epochs: {killed} killed ({coordinators} coordinators), {stopped} stopped, {} attempts",
-        count(&torn, "trial"),
+        "{} trials of {} epochs: {killed} killed ({coordinators} coordinators), {stopped} stopped, {} attempts",
+        bench.trials,
+        bench.epochs,
         count(&torn, "attempt")
     );
-    assert!(killed >= kills, "the sweep ended after {killed} kills");
     assert!(bench.run("torn", &["verify"]).success());
-    assert_eq!(count(&torn, "trial WHERE state = 'complete'"), count(&torn, "trial"));
-    let measured = query(&torn, MEASURED);
-    assert_eq!(measured.len(), expected.len());
+    assert_eq!(count(&torn, "trial WHERE state = 'complete'"), bench.trials);
+    assert!(bench.run("calm", &["launch", bench.definition.to_str().expect("UTF-8")]).success());
+    let (measured, expected) = (query(&torn, MEASURED), query(&bench.results("calm"), MEASURED));
+    assert_eq!((measured.len(), expected.len() as u64), (expected.len(), bench.trials * u64::from(bench.epochs)));
     for (ours, theirs) in measured.iter().zip(&expected) {
         assert_eq!(ours, theirs);
     }
