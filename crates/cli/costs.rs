@@ -93,11 +93,13 @@ impl Place {
     }
 
     fn plan(&self, prepared: &Prepared, costs: &dyn Fn(Precision) -> Costs) -> Reuse {
-        let max_bytes = if prepared.definition.cache.features { self.room } else { 0 };
-        let nothing = BTreeSet::new();
-        let present = if prepared.definition.cache.features { &self.present } else { &nothing };
-        let premises = Premises { costs, images: prepared.images, max_bytes, present };
-        reuse::plan(prepared.trials.iter().map(|trial| (trial.id, &trial.spec)), &premises)
+        let trials = prepared.trials.iter().map(|trial| (trial.id, &trial.spec));
+        let premises = |max_bytes| Premises { costs, images: prepared.images, max_bytes, present: &self.present };
+        if prepared.definition.cache.features {
+            return reuse::plan(trials, &premises(self.room));
+        }
+        // Nothing to decide, only times.
+        Reuse { cuts: Vec::new(), ..reuse::plan(trials, &premises(0)) }
     }
 }
 

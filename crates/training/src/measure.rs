@@ -151,9 +151,11 @@ fn disk(folder: &Path) -> std::io::Result<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::derive::alone;
 
     #[test]
     fn every_segment_takes_time_and_training_more_of_it() {
+        let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         for precision in [Precision::Float32, Precision::Bfloat16] {
             let costs = measure("efficientnet_lite0", 32, precision, folder.path(), Device::Cpu).unwrap();
