@@ -119,15 +119,16 @@ def main():
     data = Path(arguments.data).resolve()
     install()
     few = 10 if arguments.quick else 1
-    ours = reference_grid(data)
-    last = peer("grid.py", data, "--channels-last")
-    plain = None if arguments.quick else peer("grid.py", data)
+    # The short ones first: what does not work shows soon.
+    step, fused = optimizer_step(), peer("step.py")
     idle = idle_trials(1000 // few)
     optuna = peer("idle.py", "optuna", 300 // few)
     ray = peer("idle.py", "ray", 40 // few)
     tuner = peer("idle.py", "keras-tuner", 100 // few)
-    step, fused = optimizer_step(), peer("step.py")
     large = scale()
+    ours = reference_grid(data)
+    last = peer("grid.py", data, "--channels-last")
+    plain = None if arguments.quick else peer("grid.py", data)
 
     lines = ["| what | theirs | Frostline | ratio | wanted |", "|---|---|---|---|---|"]
     if plain:

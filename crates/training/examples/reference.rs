@@ -1,4 +1,4 @@
-//! One trial of the reference grid in this process, on drawn images, for `benches/peers/profile.py`, which adds up what
+//! One trial of the reference grid in this process, on drawn images, for `benches/peers/shares.py`, which adds up what
 //! oneDNN says of it:
 //!
 //! ```text

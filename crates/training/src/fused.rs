@@ -1,7 +1,7 @@
 //! Optimizer steps on the CPU in one pass over memory: a step reads and writes a few numbers for every parameter and
 //! computes next to nothing, so its time is that of the memory it touches.
 //!
-//! Each element's arithmetic is the same in every piece, so neither the number of threads nor the pieces change a bit.
+//! So the same pass also clears the gradients. Each element's arithmetic is the same in every piece, so neither the number of threads nor the pieces change a bit.
 
 use std::thread::scope;
 use tch::{Device, Kind, Tensor};
@@ -20,7 +20,7 @@ pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
 /// to the gradient and its square. (Not by what they keep: float32 has no 0.999, and 1 minus it is off in the fifth digit.)
 pub(crate) fn adam(
     values: &mut Tensor,
-    gradients: &Tensor,
+    gradients: &mut Tensor,
     first: &mut Tensor,
     second: &mut Tensor,
     [first_share, second_share]: [f32; 2],
@@ -28,16 +28,17 @@ pub(crate) fn adam(
     epsilon: f32,
 ) {
     let pieces = pieces(values.numel());
-    let gradients = elements(gradients).chunks(pieces);
+    let gradients = elements_mut(gradients).chunks_mut(pieces);
     let (first, second) = (elements_mut(first).chunks_mut(pieces), elements_mut(second).chunks_mut(pieces));
     scope(|threads| {
         let all = elements_mut(values).chunks_mut(pieces).zip(gradients).zip(first.zip(second));
         let mut work = all.map(|((values, gradients), (first, second))| {
             move || {
                 for (((value, gradient), first), second) in values.iter_mut().zip(gradients).zip(first).zip(second) {
-                    *first += (gradient - *first) * first_share;
-                    *second += (gradient * gradient - *second) * second_share;
+                    *first += (*gradient - *first) * first_share;
+                    *second += (*gradient * *gradient - *second) * second_share;
                     *value -= rate * *first / (second.sqrt() + epsilon);
+                    *gradient = 0.0;
                 }
             }
         });
@@ -53,20 +54,21 @@ pub(crate) fn adam(
 /// way to the gradient's square.
 pub(crate) fn rmsprop(
     values: &mut Tensor,
-    gradients: &Tensor,
+    gradients: &mut Tensor,
     square: &mut Tensor,
     share: f32,
     rate: f32,
     epsilon: f32,
 ) {
     let pieces = pieces(values.numel());
-    let rest = elements(gradients).chunks(pieces).zip(elements_mut(square).chunks_mut(pieces));
+    let rest = elements_mut(gradients).chunks_mut(pieces).zip(elements_mut(square).chunks_mut(pieces));
     scope(|threads| {
         let mut work = elements_mut(values).chunks_mut(pieces).zip(rest).map(|(values, (gradients, square))| {
             move || {
                 for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(square) {
-                    *square += (gradient * gradient - *square) * share;
-                    *value -= rate * gradient / (*square + epsilon).sqrt();
+                    *square += (*gradient * *gradient - *square) * share;
+                    *value -= rate * *gradient / (*square + epsilon).sqrt();
+                    *gradient = 0.0;
                 }
             }
         });
@@ -84,15 +86,9 @@ fn pieces(elements: usize) -> usize {
     elements.div_ceil(threads).max(ELEMENTS_A_THREAD)
 }
 
-fn elements(tensor: &Tensor) -> &[f32] {
-    assert!(applies(&[tensor]), "float32 in one piece of main memory");
-    // SAFETY: that many float32 lie there in one piece, for as long as the tensor is borrowed.
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
 fn elements_mut(tensor: &mut Tensor) -> &mut [f32] {
     assert!(applies(&[tensor]), "float32 in one piece of main memory");
-    // SAFETY: as in `elements`. Other handles of the same memory exist (the network's parameters are views of it), but
+    // SAFETY: that many float32 lie there in one piece, for as long as the tensor is borrowed. Other handles of the same memory exist (the network's parameters are views of it), but
     // a session has one thread, and that is here.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }

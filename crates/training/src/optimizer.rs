@@ -35,47 +35,52 @@ impl Optimizer {
         }
     }
 
-    /// Changes `values` by one step against `gradients`, both `[n]`, at this learning rate.
+    /// Changes `values` by one step against `gradients`, both `[n]`, at this learning rate, and clears the gradients.
     pub fn step(&mut self, values: &Tensor, gradients: &Tensor, learning_rate: f64) {
         self.step += 1;
         let _guard = tch::no_grad_guard();
         let mut values = values.shallow_clone();
-        let clipped = (self.recipe.clip_norm > 0.0).then(|| clip(gradients, self.recipe.clip_norm));
-        let gradients = clipped.as_ref().unwrap_or(gradients);
+        let mut gradients = gradients.shallow_clone();
+        if self.recipe.clip_norm > 0.0 {
+            clip(&mut gradients, self.recipe.clip_norm);
+        }
         if self.recipe.weight_decay > 0.0 {
             let _ = values.g_mul_scalar_(1.0 - self.recipe.weight_decay * learning_rate);
         }
-        let in_one_pass = fused::applies(&[&values, gradients]);
+        let in_one_pass = fused::applies(&[&values, &gradients]);
         match (self.rule, &mut self.moments[..]) {
             (Rule::Adam | Rule::Adamw, [first, second]) if in_one_pass => {
                 let rate = corrected(learning_rate, self.step, Kind::Float);
                 let shares = [1.0 - ADAM_BETA_1, 1.0 - ADAM_BETA_2].map(|share| share as f32);
-                fused::adam(&mut values, gradients, first, second, shares, rate as f32, EPSILON as f32);
+                fused::adam(&mut values, &mut gradients, first, second, shares, rate as f32, EPSILON as f32);
             }
             (Rule::Rmsprop, [square]) if in_one_pass => {
                 let (share, epsilon) = ((1.0 - RMSPROP_RHO) as f32, EPSILON as f32);
-                fused::rmsprop(&mut values, gradients, square, share, learning_rate as f32, epsilon);
+                fused::rmsprop(&mut values, &mut gradients, square, share, learning_rate as f32, epsilon);
             }
             (Rule::Adam | Rule::Adamw, [first, second]) => {
                 let rate = corrected(learning_rate, self.step, values.kind());
-                let _ = first.lerp_(gradients, 1.0 - ADAM_BETA_1);
+                let _ = first.lerp_(&gradients, 1.0 - ADAM_BETA_1);
                 let _ = second.g_mul_scalar_(ADAM_BETA_2);
-                *second = second.addcmul_(gradients, &(gradients * (1.0 - ADAM_BETA_2)));
+                *second = second.addcmul_(&gradients, &(&gradients * (1.0 - ADAM_BETA_2)));
                 let denominator = second.sqrt().g_add_scalar_(EPSILON);
                 let _ = values.addcdiv_(&(&*first * -rate), &denominator);
             }
             (Rule::Rmsprop, [mean_square]) => {
                 let _ = mean_square.g_mul_scalar_(RMSPROP_RHO);
-                *mean_square = mean_square.addcmul_(gradients, &(gradients * (1.0 - RMSPROP_RHO)));
+                *mean_square = mean_square.addcmul_(&gradients, &(&gradients * (1.0 - RMSPROP_RHO)));
                 let scale = (&*mean_square + EPSILON).rsqrt_();
-                let _ = values.addcmul_(&(gradients * -learning_rate), &scale);
+                let _ = values.addcmul_(&(&gradients * -learning_rate), &scale);
             }
             (Rule::Sgd, [velocity]) => {
                 let _ = velocity.g_mul_scalar_(self.recipe.momentum);
-                let _ = velocity.g_add_(&(gradients * -learning_rate));
+                let _ = velocity.g_add_(&(&gradients * -learning_rate));
                 let _ = values.g_add_(velocity);
             }
             _ => unreachable!("`new` makes as many moments as the rule has"),
+        }
+        if !in_one_pass || self.rule == Rule::Sgd {
+            let _ = gradients.zero_();
         }
     }
 
@@ -111,10 +116,10 @@ fn corrected(learning_rate: f64, step: u64, kind: Kind) -> f64 {
     learning_rate * second.sqrt() / first
 }
 
-/// `gradients` scaled down where their norm is above `most`; Keras' `global_clipnorm`.
-fn clip(gradients: &Tensor, most: f64) -> Tensor {
+/// Scales `gradients` down where their norm is above `most`; Keras' `global_clipnorm`.
+fn clip(gradients: &mut Tensor, most: f64) {
     let norm = gradients.norm();
-    gradients * (norm.clamp_min(most).reciprocal() * most)
+    let _ = gradients.g_mul_(&(norm.clamp_min(most).reciprocal() * most));
 }
 
 #[cfg(test)]
@@ -131,8 +136,9 @@ mod tests {
             let (values, exact) = (start.copy(), start.to_kind(Kind::Double));
             for step in 1..=3 {
                 let gradients = (&start * f64::from(step)).cos() * 0.1;
-                fused.step(&values, &gradients, 1e-2);
                 plain.step(&exact, &gradients.to_kind(Kind::Double), 1e-2);
+                fused.step(&values, &gradients, 1e-2);
+                assert_eq!(gradients.abs().max().double_value(&[]), 0.0, "cleared in the same pass");
             }
             let difference = (values.to_kind(Kind::Double) - &exact).norm() / (exact - start).norm();
             assert!(difference.double_value(&[]) < 1e-5, "{rule:?}: {difference}");

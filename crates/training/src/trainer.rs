@@ -177,7 +177,6 @@ impl<'a> Trainer<'a> {
             loss.backward();
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(), learning_rate);
-            self.flat.zero_gradients();
             no_grad(|| {
                 loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);

@@ -61,7 +61,14 @@ fn stem(pass: &Pass, x: &Tensor) -> Tensor {
 
 fn top(pass: &Pass, x: &Tensor) -> Tensor {
     let x = pass.activation(pass.convolution("top_conv", "top_bn", x, 1, 1));
-    x.mean_dim([2i64, 3].as_slice(), false, x.kind())
+    pixel_mean(&x)
+}
+
+/// Mean over height and width, `[batch, channels]`. As a sum and a factor for it: a mean's gradient is divided pixel by
+/// pixel.
+fn pixel_mean(x: &Tensor) -> Tensor {
+    let pixels = x.size()[2] * x.size()[3];
+    x.sum_dim_intlist([2i64, 3].as_slice(), false, x.kind()) * (1.0 / pixels as f64)
 }
 
 fn block(pass: &Pass, block: &Block, input: &Tensor) -> Tensor {
@@ -101,7 +108,7 @@ fn squeeze_and_excite(pass: &Pass, block: &Block, x: &Tensor) -> Tensor {
         let (weight, bias) = (pass.tensor(&name, "weight", x.kind()), pass.tensor(&name, "bias", x.kind()));
         x.linear(&weight.flatten(1, 3), Some(&bias))
     };
-    let means = x.mean_dim([2i64, 3].as_slice(), false, x.kind());
+    let means = pixel_mean(x);
     let reduced = pass.activation(dense("se_reduce", &means));
     let excitation = dense("se_expand", &reduced).sigmoid();
     x * excitation.unsqueeze(-1).unsqueeze(-1)

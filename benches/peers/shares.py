@@ -1,7 +1,7 @@
 """Where the time of the reference grid goes: runs one of its trials in a process of its own and adds up what oneDNN says
 of every operation, against the machine's own rates.
 
-    python3 benches/peers/profile.py [FROZEN_LAYERS]
+    python3 benches/peers/shares.py [FROZEN_LAYERS]
 
 Prints two tables in Markdown: shares of the training time, and the convolutions' rates.
 """
