@@ -154,9 +154,22 @@ impl Pass<'_> {
         }
         // Products in the network's type, parameters and their gradients in float32.
         let kind = network.shared.kind;
-        let weight = network.tensors[&format!("{conv}.weight")].to_kind(kind);
-        let x = self.convolve(&x.to_kind(kind), &weight, None, stride, groups);
+        let weight = &network.tensors[&format!("{conv}.weight")];
+        if !self.training {
+            // One pass over the weights instead of one over the activations.
+            let (weight, bias) = self.folded(weight, norm);
+            return self.convolve(&x.to_kind(kind), &weight.to_kind(kind), Some(&bias.to_kind(kind)), stride, groups);
+        }
+        let x = self.convolve(&x.to_kind(kind), &weight.to_kind(kind), None, stride, groups);
         self.batch_normalization(norm, &x)
+    }
+
+    /// A kernel and its batch normalization in inference mode as they are now, in one; see [`super::fold`].
+    fn folded(&self, weight: &Tensor, norm: &str) -> (Tensor, Tensor) {
+        let part = |part: &str| &self.network.tensors[&format!("{norm}.{part}")];
+        let scale = part("weight") / (part("running_var") + self.network.shared.conventions.epsilon).sqrt();
+        let bias = part("bias") - part("running_mean") * &scale;
+        (weight * scale.view([-1, 1, 1, 1]), bias)
     }
 
     pub(super) fn convolve(
