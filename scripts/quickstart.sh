@@ -14,8 +14,6 @@ else
 fi
 
 "$frostline" launch "sweeps/$name.toml"
-echo
-"$frostline" best "$name"
 cat <<END
 
 Next:
