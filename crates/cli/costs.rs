@@ -61,7 +61,8 @@ pub(crate) fn arrange(
         let Some(costs) = measured(prepared, &place.disk, info, &team) else { continue };
         let reuse = place.plan(prepared, &|precision| costs[precision.name()].clone());
         let needed = team.devices.len() as u64 * costs.values().map(|costs| costs.memory).max().unwrap_or(0);
-        let fits = is_cuda || available_memory().is_none_or(|bytes| needed as f64 <= MEMORY_SHARE * bytes as f64);
+        let fits = is_cuda
+            || machine::memory("MemAvailable:").is_none_or(|bytes| needed as f64 <= MEMORY_SHARE * bytes as f64);
         let is_better = |best: &Arrangement| {
             fits && reuse.expected(team.devices.len()) < best.reuse.expected(best.team.devices.len())
         };
@@ -182,11 +183,4 @@ fn ask_together(questions: &[Measure]) -> anyhow::Result<Costs> {
     let answers = answers.into_iter().collect::<anyhow::Result<Vec<Costs>>>()?;
     let total = |costs: &Costs| costs.segments.iter().map(|segment| segment.train).sum::<f64>();
     answers.into_iter().max_by(|one, other| total(one).total_cmp(&total(other))).ok_or_else(|| anyhow!("no worker"))
-}
-
-/// Memory that processes could still take, in bytes.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }

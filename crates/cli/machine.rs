@@ -85,6 +85,13 @@ pub(crate) fn free_space(path: &Path) -> Option<u64> {
     Some(space.f_bavail * space.f_frsize)
 }
 
+/// Bytes of main memory by a line of the system's table: "MemTotal:", or "MemAvailable:" for what processes could take.
+pub(crate) fn memory(line: &str) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kibibytes = table.lines().find_map(|each| each.strip_prefix(line))?.trim().strip_suffix("kB")?;
+    kibibytes.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 /// The workers of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Team {

@@ -28,7 +28,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
             "worker": worker.as_ref().ok(),
             "worker_error": worker.as_ref().err().map(|error| format!("{error:#}")),
             "cores": cores,
-            "memory_bytes": memory(),
+            "memory_bytes": machine::memory("MemTotal:"),
             "results": common.results,
             "free_bytes": free,
             "sweeps": database.as_ref().ok(),
@@ -58,7 +58,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         }
         Err(error) => line(false, "worker", &error.to_string())?,
     }
-    let memory = memory().map_or_else(|| "?".to_owned(), output::bytes);
+    let memory = machine::memory("MemTotal:").map_or_else(|| "?".to_owned(), output::bytes);
     line(true, "machine", &format!("{}, {memory} of memory", output::count(cores as u64, "core")))?;
     let free = free.map_or_else(|| "?".to_owned(), output::bytes);
     line(true, "results", &format!("{} ({free} free)", common.results.display()))?;
@@ -74,11 +74,4 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     }
     line(true, "backbones", &backbone::names().collect::<Vec<_>>().join(", "))?;
     Ok(exit)
-}
-
-/// Bytes of main memory.
-fn memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
