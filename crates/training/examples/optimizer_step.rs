@@ -5,6 +5,7 @@
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
 use frostline_sweep::trial::WeightsIdentity;
+use frostline_training::Gradients;
 use frostline_training::optimizer::Optimizer;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -23,7 +24,7 @@ fn main() {
     let mut times: Vec<f64> = (0..30)
         .map(|_| {
             let started = Instant::now();
-            optimizer.step(&values, &gradients, 1e-3);
+            optimizer.step(&values, Gradients::of(gradients.shallow_clone()), 1e-3);
             started.elapsed().as_secs_f64()
         })
         .skip(5)

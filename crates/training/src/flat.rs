@@ -7,10 +7,9 @@ use tch::{Device, Kind, Tensor};
 /// Parameters start at multiples of this many elements: a cache line of float32.
 const ALIGNMENT: i64 = 16;
 
-/// One buffer of values, one of gradients, and a leaf tensor for each parameter that is a view of both.
+/// One buffer of values, and a leaf tensor for each parameter that is a view of it.
 pub struct FlatParameters {
     values: Tensor,
-    gradients: Tensor,
     leaves: Vec<Tensor>,
     elements: u64,
 }
@@ -22,40 +21,15 @@ impl FlatParameters {
         let elements: i64 = initial.iter().map(|tensor| tensor.numel() as i64).sum();
         let total = initial.iter().map(|tensor| padded(tensor.numel() as i64)).sum::<i64>();
         let values = Tensor::zeros([total], (Kind::Float, device));
-        let gradients = values.zeros_like();
-        let mut start = 0;
-        let leaves: Vec<Tensor> = initial
-            .iter()
-            .map(|tensor| {
-                let view = |buffer: &Tensor| window(buffer, start, &tensor.size());
-                let leaf = no_grad(|| {
-                    view(&values).copy_(tensor);
-                    view(&values).detach()
-                })
-                .set_requires_grad(true);
-                start += padded(tensor.numel() as i64);
-                leaf
-            })
-            .collect();
-        let flat = FlatParameters { values, gradients, leaves, elements: elements as u64 };
-        flat.bind_gradients();
-        flat
-    }
-
-    /// Lets autograd accumulate into the buffer: a first backward pass makes each leaf's gradient exist, then its
-    /// storage is exchanged for a window of the buffer. From then on libtorch adds in place.
-    fn bind_gradients(&self) {
-        if self.leaves.is_empty() {
-            return;
-        }
-        let sums: Vec<Tensor> = self.leaves.iter().map(|leaf| leaf.sum(Kind::Float)).collect();
-        Tensor::stack(&sums, 0).sum(Kind::Float).backward();
-        let mut start = 0;
-        for leaf in &self.leaves {
-            leaf.grad().set_data(&window(&self.gradients, start, &leaf.size()));
-            start += padded(leaf.numel() as i64);
-        }
-        self.zero_gradients();
+        let leaves = no_grad(|| {
+            let windows = initial.iter().zip(starts(initial)).map(|(tensor, start)| {
+                let mut window = window(&values, start, &tensor.size());
+                window.copy_(tensor);
+                window.detach().set_requires_grad(true)
+            });
+            windows.collect()
+        });
+        FlatParameters { values, leaves, elements: elements as u64 }
     }
 
     /// The parameters in the order they were given, views of [`Self::values`] that require gradients.
@@ -68,19 +42,67 @@ impl FlatParameters {
         &self.values
     }
 
-    /// `[n]`, float32: what the backward passes since the last [`Self::zero_gradients`] have added up.
-    pub fn gradients(&self) -> &Tensor {
-        &self.gradients
-    }
-
-    pub fn zero_gradients(&self) {
-        let _ = self.gradients.shallow_clone().zero_();
+    /// The derivatives of `loss`, a single number, by every parameter. Taken as the backward pass leaves them: adding them
+    /// up in a buffer of their own would cost as much as an optimizer step.
+    pub fn gradients(&self, loss: &Tensor) -> Gradients {
+        let found = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        let parts = found.into_iter().zip(&self.leaves).zip(starts(&self.leaves)).map(|((gradient, leaf), start)| {
+            let gradient = if gradient.defined() { gradient } else { leaf.zeros_like() };
+            (start, elements_of(&gradient))
+        });
+        Gradients { parts: parts.collect() }
     }
 
     /// How many parameters there are, without padding.
     pub fn elements(&self) -> u64 {
         self.elements
     }
+}
+
+/// What a step goes against: for stretches of the buffer of values, the gradients there. Between the stretches is padding.
+pub struct Gradients {
+    /// Where a stretch starts, and its elements, `[n]`, in one piece.
+    parts: Vec<(i64, Tensor)>,
+}
+
+impl Gradients {
+    /// The gradients of a whole buffer, `[n]`.
+    pub fn of(buffer: Tensor) -> Gradients {
+        Gradients { parts: vec![(0, buffer)] }
+    }
+
+    pub(crate) fn parts(&self) -> &[(i64, Tensor)] {
+        &self.parts
+    }
+
+    /// All of them in one tensor of the shape of `values`, zero where there is padding.
+    pub(crate) fn gathered(&self, values: &Tensor) -> Tensor {
+        let all = values.zeros_like();
+        for (start, part) in &self.parts {
+            all.narrow(0, *start, part.size()[0]).copy_(part);
+        }
+        all
+    }
+
+    /// Scales them down where their norm is above `most`; Keras' `global_clipnorm`.
+    pub(crate) fn clip(&mut self, most: f64) {
+        let squares: Vec<Tensor> = self.parts.iter().map(|(_, part)| part.square().sum(part.kind())).collect();
+        let norm = Tensor::stack(&squares, 0).sum(squares[0].kind()).sqrt();
+        let factor = norm.clamp_min(most).reciprocal() * most;
+        // Not in place: what two parameters have in common may be one tensor.
+        for (_, part) in &mut self.parts {
+            *part = &*part * &factor;
+        }
+    }
+}
+
+/// Where each of these begins in the buffer.
+fn starts(tensors: &[Tensor]) -> impl Iterator<Item = i64> {
+    tensors.iter().scan(0, |next, tensor| {
+        let start = *next;
+        *next += padded(tensor.numel() as i64);
+        Some(start)
+    })
 }
 
 fn padded(elements: i64) -> i64 {
@@ -96,27 +118,48 @@ fn window(buffer: &Tensor, start: i64, size: &[i64]) -> Tensor {
     }
 }
 
+/// The elements in the order that a window has them in, `[n]`; a view where they lie so already.
+fn elements_of(tensor: &Tensor) -> Tensor {
+    match tensor.dim() {
+        4 => tensor.permute([0, 2, 3, 1]).contiguous().view(-1),
+        _ => tensor.contiguous().view(-1),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn gradients_land_in_the_buffer_and_add_up() {
-        let kernel = Tensor::ones([2, 3, 1, 1], (Kind::Float, Device::Cpu));
+    fn gradients_lie_where_their_parameters_do() {
+        // Two output channels, three input channels, and a kernel of 1 x 2 whose gradients differ.
+        let kernel = Tensor::ones([2, 3, 1, 2], (Kind::Float, Device::Cpu));
         let bias = Tensor::zeros([2], (Kind::Float, Device::Cpu));
-        let flat = FlatParameters::new(&[kernel, bias], Device::Cpu);
-        let input = Tensor::ones([4, 3, 5, 5], (Kind::Float, Device::Cpu));
-        for pass in 1..=2 {
-            let [kernel, bias] = flat.leaves() else { panic!("two leaves") };
-            input.conv2d(kernel, Some(bias), 1, 0, 1, 1).sum(Kind::Float).backward();
-            let gradients = Vec::<f32>::try_from(flat.gradients()).unwrap();
-            assert_eq!(gradients[..6], [100.0 * pass as f32; 6]);
-            assert_eq!(gradients[6..16], [0.0; 10], "padding has no gradient");
-            assert_eq!(gradients[16..18], [100.0 * pass as f32; 2]);
+        let unused = Tensor::ones([3], (Kind::Float, Device::Cpu));
+        let flat = FlatParameters::new(&[kernel, bias, unused], Device::Cpu);
+        let input = Tensor::from_slice(&[0.0f32, 1.0, 10.0, 11.0, 20.0, 21.0]).view([1, 3, 1, 2]);
+        let [kernel, bias, _] = flat.leaves() else { panic!("three leaves") };
+        let loss = (input.conv2d(kernel, Some(bias), 1, 0, 1, 1) * 2.0).sum(Kind::Float);
+        let gradients = flat.gradients(&loss);
+        let all = Vec::<f32>::try_from(gradients.gathered(flat.values())).unwrap();
+        let pixels = [0.0, 20.0, 40.0, 2.0, 22.0, 42.0];
+        assert_eq!(all[..12], [pixels, pixels].concat(), "channels last, as the values");
+        assert_eq!(all[12..16], [0.0; 4], "padding has no gradient");
+        assert_eq!(all[16..18], [2.0; 2]);
+        assert_eq!(all[18..], [0.0; 14 + 16], "nor has what the loss does not depend on");
+        assert_eq!(flat.elements(), 12 + 2 + 3);
+    }
+
+    #[test]
+    fn gradients_are_clipped_by_the_norm_of_all_of_them() {
+        let flat = FlatParameters::new(&[Tensor::from(1.0f32), Tensor::from(1.0f32)], Device::Cpu);
+        let [one, other] = flat.leaves() else { panic!("two leaves") };
+        for (most, factor) in [(1.0, 0.2), (5.0, 1.0), (7.0, 1.0)] {
+            let mut gradients = flat.gradients(&(one * 3.0 - other * 4.0));
+            gradients.clip(most);
+            let found = gradients.parts().iter().map(|(_, part)| part.double_value(&[0]) / factor);
+            assert!(found.zip([3.0, -4.0]).all(|(found, expected)| (found - expected).abs() < 1e-6));
         }
-        flat.zero_gradients();
-        assert_eq!(flat.leaves()[0].grad().sum(Kind::Float).double_value(&[]), 0.0);
-        assert_eq!(flat.elements(), 8);
     }
 
     #[test]

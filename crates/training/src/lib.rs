@@ -25,6 +25,7 @@ mod trainer;
 pub use error::TrainingError;
 pub use export::Exported;
 pub use extract::{Extract, Extracted, Images, extract};
+pub use flat::Gradients;
 pub use measure::measure;
 pub use model::Model;
 pub use session::{Fill, Places, Session};

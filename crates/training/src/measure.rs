@@ -4,6 +4,7 @@
 use crate::backbone::{Backbone, Network, Source, prepare};
 use crate::error::TrainingError;
 use crate::memory;
+use crate::flat::Gradients;
 use crate::optimizer::Optimizer;
 use crate::session::kind;
 use frostline_sweep::backbone;
@@ -123,7 +124,7 @@ fn update(device: Device) -> f64 {
     let values = Tensor::zeros([PARAMETERS], (Kind::Float, device));
     let gradients = values.ones_like();
     let mut optimizer = Optimizer::new(&parameters, &values);
-    best(device, || optimizer.step(&values, &gradients, 1e-3)) / PARAMETERS as f64
+    best(device, || optimizer.step(&values, Gradients::of(gradients.shallow_clone()), 1e-3)) / PARAMETERS as f64
 }
 
 /// Bytes a second that are hashed, written and synced, and bytes a second that are gathered in random order from what is

@@ -5,6 +5,7 @@
 //! holds the steps against recorded ones. Sources: `keras/src/optimizers/{adam,rmsprop,sgd,adamw}.py` of Keras 3,
 //! Kingma & Ba 2014 (arXiv:1412.6980).
 
+use crate::flat::Gradients;
 use crate::fused;
 use frostline_sweep::trial::{Optimizer as Rule, Parameters, Recipe};
 use tch::{Kind, Tensor};
@@ -35,29 +36,33 @@ impl Optimizer {
         }
     }
 
-    /// Changes `values` by one step against `gradients`, both `[n]`, at this learning rate, and clears the gradients.
-    pub fn step(&mut self, values: &Tensor, gradients: &Tensor, learning_rate: f64) {
+    /// Changes `values`, `[n]`, by one step against the gradients at this learning rate.
+    pub fn step(&mut self, values: &Tensor, mut gradients: Gradients, learning_rate: f64) {
         self.step += 1;
         let _guard = tch::no_grad_guard();
         let mut values = values.shallow_clone();
-        let mut gradients = gradients.shallow_clone();
         if self.recipe.clip_norm > 0.0 {
-            clip(&mut gradients, self.recipe.clip_norm);
+            gradients.clip(self.recipe.clip_norm);
         }
         if self.recipe.weight_decay > 0.0 {
             let _ = values.g_mul_scalar_(1.0 - self.recipe.weight_decay * learning_rate);
         }
-        let in_one_pass = fused::applies(&[&values, &gradients]);
+        if fused::applies(&values, &gradients) {
+            match (self.rule, &mut self.moments[..]) {
+                (Rule::Adam | Rule::Adamw, [first, second]) => {
+                    let rate = corrected(learning_rate, self.step, Kind::Float) as f32;
+                    let shares = [1.0 - ADAM_BETA_1, 1.0 - ADAM_BETA_2].map(|share| share as f32);
+                    return fused::adam(&mut values, &gradients, [first, second], shares, rate, EPSILON as f32);
+                }
+                (Rule::Rmsprop, [square]) => {
+                    let (share, rate) = ((1.0 - RMSPROP_RHO) as f32, learning_rate as f32);
+                    return fused::rmsprop(&mut values, &gradients, square, share, rate, EPSILON as f32);
+                }
+                _ => {}
+            }
+        }
+        let gradients = gradients.gathered(&values);
         match (self.rule, &mut self.moments[..]) {
-            (Rule::Adam | Rule::Adamw, [first, second]) if in_one_pass => {
-                let rate = corrected(learning_rate, self.step, Kind::Float);
-                let shares = [1.0 - ADAM_BETA_1, 1.0 - ADAM_BETA_2].map(|share| share as f32);
-                fused::adam(&mut values, &mut gradients, first, second, shares, rate as f32, EPSILON as f32);
-            }
-            (Rule::Rmsprop, [square]) if in_one_pass => {
-                let (share, epsilon) = ((1.0 - RMSPROP_RHO) as f32, EPSILON as f32);
-                fused::rmsprop(&mut values, &mut gradients, square, share, learning_rate as f32, epsilon);
-            }
             (Rule::Adam | Rule::Adamw, [first, second]) => {
                 let rate = corrected(learning_rate, self.step, values.kind());
                 let _ = first.lerp_(&gradients, 1.0 - ADAM_BETA_1);
@@ -78,9 +83,6 @@ impl Optimizer {
                 let _ = values.g_add_(velocity);
             }
             _ => unreachable!("`new` makes as many moments as the rule has"),
-        }
-        if !in_one_pass || self.rule == Rule::Sgd {
-            let _ = gradients.zero_();
         }
     }
 
@@ -116,12 +118,6 @@ fn corrected(learning_rate: f64, step: u64, kind: Kind) -> f64 {
     learning_rate * second.sqrt() / first
 }
 
-/// Scales `gradients` down where their norm is above `most`; Keras' `global_clipnorm`.
-fn clip(gradients: &mut Tensor, most: f64) {
-    let norm = gradients.norm();
-    let _ = gradients.g_mul_(&(norm.clamp_min(most).reciprocal() * most));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,9 +132,8 @@ mod tests {
             let (values, exact) = (start.copy(), start.to_kind(Kind::Double));
             for step in 1..=3 {
                 let gradients = (&start * f64::from(step)).cos() * 0.1;
-                plain.step(&exact, &gradients.to_kind(Kind::Double), 1e-2);
-                fused.step(&values, &gradients, 1e-2);
-                assert_eq!(gradients.abs().max().double_value(&[]), 0.0, "cleared in the same pass");
+                plain.step(&exact, Gradients::of(gradients.to_kind(Kind::Double)), 1e-2);
+                fused.step(&values, Gradients::of(gradients), 1e-2);
             }
             let difference = (values.to_kind(Kind::Double) - &exact).norm() / (exact - start).norm();
             assert!(difference.double_value(&[]) < 1e-5, "{rule:?}: {difference}");

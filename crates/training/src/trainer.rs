@@ -174,9 +174,8 @@ impl<'a> Trainer<'a> {
             let scores = self.scores(&batch, true);
             let smoothing = parameters.recipe.label_smoothing;
             let loss = scores.cross_entropy_loss::<Tensor>(&truth, None, Reduction::Mean, IGNORED_LABEL, smoothing);
-            loss.backward();
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
-            self.optimizer.step(self.flat.values(), self.flat.gradients(), learning_rate);
+            self.optimizer.step(self.flat.values(), self.flat.gradients(&loss), learning_rate);
             no_grad(|| {
                 loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);

@@ -6,6 +6,12 @@ use crate::no_grad::no_grad;
 use frostline_sweep::backbone::{Activation, Block, BlockKind};
 use tch::{Kind, Tensor};
 
+/// With fewer images libtorch takes another library's matrix product on a single thread, which is half as fast.
+const FEWEST_IMAGES: i64 = 16;
+
+/// Images of so many pixels gain nothing from being put together.
+const MANY_PIXELS: i64 = 16;
+
 /// Where a step of the network finds its parameters and learns how to behave.
 pub(super) struct Pass<'a> {
     pub(super) network: &'a Network,
@@ -121,6 +127,20 @@ fn kept_samples(x: &Tensor, rate: f64) -> Tensor {
     (kept / (1.0 - rate)).to_kind(x.kind())
 }
 
+/// A convolution with a single pixel's kernel. It takes no notice of where a pixel lies, so small images go together
+/// into larger ones: oneDNN computes an image at a time, and a few pixels do not fill its registers.
+fn pixel_by_pixel(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let [images, channels, height, width] = x.size()[..] else { unreachable!("a batch of images") };
+    let pixels = images * height * width;
+    let fewer = (FEWEST_IMAGES..images).find(|fewer| pixels % fewer == 0);
+    let Some(fewer) = fewer.filter(|_| height * width < MANY_PIXELS) else {
+        return x.conv2d(weight, bias, 1, 0, 1, 1);
+    };
+    let rows = x.permute([0, 2, 3, 1]).reshape([fewer, pixels / fewer, 1, channels]);
+    let out = rows.permute([0, 3, 1, 2]).conv2d(weight, bias, 1, 0, 1, 1);
+    out.permute([0, 2, 3, 1]).reshape([images, height, width, -1]).permute([0, 3, 1, 2])
+}
+
 impl Pass<'_> {
     /// Whether this layer behaves as in training.
     fn trains(&self, layer: &str) -> bool {
@@ -181,6 +201,9 @@ impl Pass<'_> {
         groups: i64,
     ) -> Tensor {
         let kernel = weight.size()[2];
+        if kernel == 1 && groups == 1 && stride == 1 {
+            return pixel_by_pixel(x, weight, bias);
+        }
         let (height, width) = (x.size()[2], x.size()[3]);
         let (rows, columns) = match self.network.shared.conventions.padding {
             Padding::Symmetric => ((kernel / 2, kernel / 2), (kernel / 2, kernel / 2)),
