@@ -454,8 +454,8 @@ impl Coordinator {
                 let spec = self.specs.get(trial)?.clone();
                 Some(Work::Train { trial: *trial, spec, features: features(key), micro_batch: *micro_batch })
             }
-            Task::Fill { key, from } => {
-                Some(Work::Fill { spec: self.features.get(key)?.clone(), from: features(from) })
+            Task::Fill { key, from, streams } => {
+                Some(Work::Fill { spec: self.features.get(key)?.clone(), from: features(from), streams: *streams })
             }
         }
     }

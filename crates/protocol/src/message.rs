@@ -165,7 +165,14 @@ pub enum Work {
         spec: FeatureSpec,
         /// Cached features of an earlier cut to start from.
         from: Option<FeatureSpec>,
+        /// Portions to compute at once: one, and one for each worker of the machine that has nothing else to do.
+        #[serde(default = "one")]
+        streams: u32,
     },
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Work {

@@ -71,8 +71,8 @@ pub enum Task {
     /// Train, from cached features where there are any.
     /// Frozen layers take `micro_batch` images at a time, where memory ran out before.
     Train { trial: TrialId, features: Option<FeatureKey>, micro_batch: Option<u32> },
-    /// Compute features, from those of an earlier cut where there are any.
-    Fill { key: FeatureKey, from: Option<FeatureKey> },
+    /// Compute features, from those of an earlier cut where there are any, `streams` portions at once.
+    Fill { key: FeatureKey, from: Option<FeatureKey>, streams: u32 },
 }
 
 impl Task {

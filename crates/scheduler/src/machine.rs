@@ -366,7 +366,9 @@ impl Scheduler {
                 let trial = &trials[position as usize];
                 (trial.id, trial.features.clone(), retry::micro_batch(&trial.failures, trial.divisible))
             };
-            let Some(task) = self.queue.pop(trial_at) else { break };
+            let idle = |worker: &&Worker| worker.running.is_none() && worker.phase != Phase::Broken;
+            let spare = self.workers.values().filter(idle).count().saturating_sub(1);
+            let Some(task) = self.queue.pop(spare, trial_at) else { break };
             self.assign(id, task, effects);
         }
         let coming = |worker: &&Worker| {

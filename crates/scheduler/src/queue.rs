@@ -79,9 +79,18 @@ impl Queue {
         self.ready.len() + fills.count()
     }
 
-    /// The first thing that can be done for the earliest trial, taken out of the queue.
+    /// How many tasks could be begun at once.
+    fn startable(&self) -> usize {
+        let waited_for = self.fills.iter().filter(|(_, fill)| !fill.blocked.is_empty());
+        let fills: BTreeSet<FeatureKey> = waited_for.filter_map(|(key, _)| self.first_step(key)).collect();
+        self.ready.len() + fills.len()
+    }
+
+    /// The first thing that can be done for the earliest trial, taken out of the queue. Of the `spare` workers that have
+    /// nothing to do beside the one that asks, those for whom nothing is left lend a fill their share of the machine.
     pub(crate) fn pop(
         &mut self,
+        spare: usize,
         trial_at: impl Fn(u32) -> (TrialId, Option<FeatureKey>, Option<u32>),
     ) -> Option<Task> {
         let fill = self
@@ -98,7 +107,8 @@ impl Queue {
             (_, Some((_, key))) => {
                 let from = self.fills.get(&key).and_then(|fill| self.nearest(fill.from.as_ref()?));
                 self.fill_mut(&key).status = Status::Running;
-                Some(Task::Fill { key, from })
+                let streams = 1 + spare.saturating_sub(self.startable()) as u32;
+                Some(Task::Fill { key, from, streams })
             }
             (_, None) => None,
         }

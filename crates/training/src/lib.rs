@@ -20,6 +20,7 @@ mod model;
 mod no_grad;
 pub mod optimizer;
 mod session;
+mod streams;
 mod trainer;
 
 pub use error::TrainingError;

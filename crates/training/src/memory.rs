@@ -13,11 +13,14 @@ pub fn keep_freed() {
     // From glibc's malloc.h.
     const M_TRIM_THRESHOLD: c_int = -1;
     const M_MMAP_THRESHOLD: c_int = -3;
+    const M_ARENA_MAX: c_int = -8;
     const BYTES: c_int = 1 << 30;
     // SAFETY: the parameters are glibc's own, it takes its lock, and a value that it refuses changes nothing.
     unsafe {
         mallopt(M_MMAP_THRESHOLD, BYTES);
         mallopt(M_TRIM_THRESHOLD, c_int::MAX);
+        // Threads' own arenas are too small for an activation, and do not keep it.
+        mallopt(M_ARENA_MAX, 1);
     }
 }
 

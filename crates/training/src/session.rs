@@ -7,6 +7,8 @@ use crate::features::{self, CachedFeatures};
 use crate::input::{Input, Source, portion};
 use crate::memory;
 use crate::model;
+use crate::no_grad::no_grad;
+use crate::streams::in_order;
 use crate::trainer::{Ended, Observer, Stop, Trainer};
 use frostline_assets::checkpoint as weights_file;
 use frostline_sweep::backbone;
@@ -14,7 +16,7 @@ use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 use tch::{Device, Kind};
 
@@ -49,17 +51,18 @@ pub enum Fill {
 pub struct Session {
     device: Device,
     places: Places,
-    data: Option<(DataSpec, Rc<Data>)>,
-    backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
-    features: Option<(FeatureKey, Rc<CachedFeatures>)>,
+    data: Option<(DataSpec, Arc<Data>)>,
+    backbone: Option<(ModelSpec, Precision, Arc<Backbone>)>,
+    features: Option<(FeatureKey, Arc<CachedFeatures>)>,
     micro_batch: Option<u32>,
+    streams: u32,
 }
 
 impl Session {
     /// Also makes the process keep freed memory, see [`memory::keep_freed`].
     pub fn new(device: Device, places: Places) -> Session {
         memory::keep_freed();
-        Session { device, places, data: None, backbone: None, features: None, micro_batch: None }
+        Session { device, places, data: None, backbone: None, features: None, micro_batch: None, streams: 1 }
     }
 
     /// From now on trials compute frozen layers on this many images at a time: memory has run out with a whole portion.
@@ -67,6 +70,12 @@ impl Session {
     /// of its pieces would add up to, with the same dropout.
     pub fn take_at_a_time(&mut self, images: Option<u32>) {
         self.micro_batch = images;
+    }
+
+    /// From now on fills compute so many portions at once (CPU), each with as many threads as libtorch has: the share of
+    /// workers that have nothing else to do. Each portion is computed as it always is, so the features are the same.
+    pub fn fill_in_streams(&mut self, streams: u32) {
+        self.streams = streams;
     }
 
     /// Trains a trial to its end, from the features of `features` where they are cached, else from its images.
@@ -135,7 +144,7 @@ impl Session {
         let data = self.data(&data_of(spec))?;
         let backbone = self.backbone(&spec.model, spec.precision)?;
         let earlier = match from {
-            Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Rc::new(cached))),
+            Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Arc::new(cached))),
             None => None,
         };
         let portion = portion(self.device);
@@ -148,25 +157,39 @@ impl Session {
         let network = backbone.instance(backbone.architecture().layer_count());
         let total =
             Pool::ALL.iter().map(|&pool| view_count(spec.augment, pool) * data.pool(pool).len()).sum::<usize>();
+        let streams = if self.device == Device::Cpu { self.streams as usize } else { 1 };
+        let threads = tch::get_num_threads();
         let mut done = 0;
         let mut writer = features::Writer::new(&cache, spec)?;
         for pool in Pool::ALL {
             let images: &Images = data.pool(pool);
             let views = view_count(spec.augment, pool);
             let all: Vec<u32> = (0..images.len() as u32).collect();
-            let batches = (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen)));
-            let mut stopped = false;
-            let computed = batches.map_while(|(view, chosen)| {
-                if observer.should_stop() != Stop::No {
-                    stopped = true;
-                    return None;
-                }
-                observer.progress(done, total as u64);
-                done += chosen.len() as u64;
+            let portions: Vec<(usize, &[u32])> =
+                (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen))).collect();
+            let shared = ReadOnly((&input, &network, images));
+            let compute = |&(view, chosen): &(usize, &[u32])| {
+                // Whole, so that the closure takes it as what it is.
+                let ReadOnly((input, network, images)) = &shared;
+                tch::set_num_threads(threads);
                 let mirrored = vec![true; chosen.len()];
-                Some(Ok(input.batch(&network, pool, images, chosen, (view == 1).then_some(&mirrored[..]))))
-            });
-            writer.pool(pool, views, images.len(), computed)?;
+                let views = (view == 1).then_some(&mirrored[..]);
+                no_grad(|| input.batch(network, pool, images, chosen, views))
+            };
+            let mut stopped = false;
+            in_order(&portions, streams, compute, |computed| {
+                let mut lengths = portions.iter().map(|(_, chosen)| chosen.len() as u64);
+                let computed = computed.map_while(|features| {
+                    if observer.should_stop() != Stop::No {
+                        stopped = true;
+                        return None;
+                    }
+                    observer.progress(done, total as u64);
+                    done += lengths.next().unwrap_or(0);
+                    Some(Ok(features))
+                });
+                writer.pool(pool, views, images.len(), computed)
+            })?;
             if stopped {
                 return Ok(Fill::Stopped);
             }
@@ -174,28 +197,28 @@ impl Session {
         Ok(Fill::Done { bytes: writer.finish()?, seconds: started.elapsed().as_secs_f64(), computed: true })
     }
 
-    fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {
+    fn data(&mut self, spec: &DataSpec) -> Result<Arc<Data>, TrainingError> {
         // The validation split is made from the loaded images, and so is no reason to load them again.
         let wanted = DataSpec { validation: Validation::Test, ..spec.clone() };
         if let Some((loaded, data)) = &self.data
             && *loaded == wanted
         {
-            return Ok(Rc::clone(data));
+            return Ok(Arc::clone(data));
         }
-        let data = Rc::new(Data::load(spec, self.places.data.as_deref())?);
-        self.data = Some((wanted, Rc::clone(&data)));
+        let data = Arc::new(Data::load(spec, self.places.data.as_deref())?);
+        self.data = Some((wanted, Arc::clone(&data)));
         Ok(data)
     }
 
-    fn backbone(&mut self, model: &ModelSpec, precision: Precision) -> Result<Rc<Backbone>, TrainingError> {
+    fn backbone(&mut self, model: &ModelSpec, precision: Precision) -> Result<Arc<Backbone>, TrainingError> {
         if let Some((loaded, kind, backbone)) = &self.backbone
             && (loaded, *kind) == (model, precision)
         {
-            return Ok(Rc::clone(backbone));
+            return Ok(Arc::clone(backbone));
         }
         let backbone = load_backbone(model, self.places.weights.as_deref(), self.device, kind(precision))?;
-        let backbone = Rc::new(backbone);
-        self.backbone = Some((model.clone(), precision, Rc::clone(&backbone)));
+        let backbone = Arc::new(backbone);
+        self.backbone = Some((model.clone(), precision, Arc::clone(&backbone)));
         Ok(backbone)
     }
 
@@ -204,12 +227,12 @@ impl Session {
         &mut self,
         spec: &FeatureSpec,
         observer: &mut dyn Observer,
-    ) -> Result<Option<Rc<CachedFeatures>>, TrainingError> {
+    ) -> Result<Option<Arc<CachedFeatures>>, TrainingError> {
         let key = spec.key();
         if let Some((mapped, features)) = &self.features
             && *mapped == key
         {
-            return Ok(Some(Rc::clone(features)));
+            return Ok(Some(Arc::clone(features)));
         }
         self.features = None;
         let mut cached = features::open(&self.places.features, spec)?;
@@ -221,8 +244,8 @@ impl Session {
         }
         let mut cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
         cached.move_to(self.device);
-        let cached = Rc::new(cached);
-        self.features = Some((key, Rc::clone(&cached)));
+        let cached = Arc::new(cached);
+        self.features = Some((key, Arc::clone(&cached)));
         Ok(Some(cached))
     }
 
@@ -232,6 +255,14 @@ impl Session {
         Input { source, from: 0, to, portion: portion(self.device), device: self.device }
     }
 }
+
+/// What several threads read at the same time.
+struct ReadOnly<T>(T);
+
+// SAFETY: all that keeps the content from being shared is libtorch's tensors, which `tch` takes for unshareable since their
+// in-place operations need no exclusive access. Who has this only computes new tensors from them; libtorch allows that from
+// any number of threads, and counts its references atomically.
+unsafe impl<T> Sync for ReadOnly<T> {}
 
 /// The pretrained network of `model`; `weights` is the file that it names, if it names one.
 pub(crate) fn load_backbone(

@@ -100,10 +100,13 @@ fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Resu
                 Ended::Stopped => link::Ending::Stopped,
             })
         }
-        Work::Fill { spec, from } => session.fill(spec, from.as_ref(), observer).map(|fill| match fill {
-            Fill::Done { bytes, seconds, computed } => link::Ending::Filled(Filled { bytes, seconds, computed }),
-            Fill::Stopped => link::Ending::Stopped,
-        }),
+        Work::Fill { spec, from, streams } => {
+            session.fill_in_streams(*streams);
+            session.fill(spec, from.as_ref(), observer).map(|fill| match fill {
+                Fill::Done { bytes, seconds, computed } => link::Ending::Filled(Filled { bytes, seconds, computed }),
+                Fill::Stopped => link::Ending::Stopped,
+            })
+        }
     };
     ending.map_err(problem)
 }

@@ -143,7 +143,9 @@ impl World {
                 features: features.as_ref().map(spec),
                 micro_batch,
             },
-            Task::Fill { key, from } => Work::Fill { spec: spec(&key), from: from.as_ref().map(spec) },
+            Task::Fill { key, from, streams } => {
+                Work::Fill { spec: spec(&key), from: from.as_ref().map(spec), streams }
+            }
         }
     }
 
