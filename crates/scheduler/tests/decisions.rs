@@ -136,8 +136,8 @@ fn train(number: u8, features: Option<&str>) -> Task {
     Task::Train { trial: trial(number), features: features.map(key), micro_batch: None }
 }
 
-fn filling(name: &str, from: Option<&str>) -> Task {
-    Task::Fill { key: key(name), from: from.map(key) }
+fn filling(name: &str, from: Option<&str>, streams: u32) -> Task {
+    Task::Fill { key: key(name), from: from.map(key), streams }
 }
 
 fn epoch(epoch: u32) -> Report {
@@ -186,11 +186,35 @@ fn a_fill_comes_before_the_trials_that_need_it() {
     });
     bench.joins(1, None);
     let first = bench.given(1);
-    assert_eq!(first.1, filling("a", None));
+    assert_eq!(first.1, filling("a", None, 1));
     bench.joins(2, None);
     assert_eq!(bench.given(2).1, train(3, None), "what needs no features need not wait");
     bench.reports(1, &first, 1, filled());
     assert_eq!(bench.given(1).1, train(1, Some("a")));
+}
+
+#[test]
+fn workers_without_work_lend_a_fill_their_share() {
+    let streams = |rows: Vec<TrialRow>, fills: Vec<FillPlan>, workers: u32| {
+        let mut bench = Bench::new(Restored { fills, ..restored(rows, workers) });
+        bench.joins(1, None);
+        match bench.given(1).1 {
+            Task::Fill { streams, .. } => streams,
+            task => panic!("{task:?} is no fill"),
+        }
+    };
+    let trials =
+        |names: &[Option<&str>]| (1..).zip(names).map(|(number, name)| row(number, *name)).collect::<Vec<_>>();
+    let chain = || vec![fill("a", None), fill("b", Some("a"))];
+    assert_eq!(
+        streams(trials(&[Some("a"), Some("b")]), chain(), 4),
+        4,
+        "all wait for the first, also who is to come"
+    );
+    assert_eq!(streams(trials(&[Some("a"), None, None]), chain(), 4), 2, "two have trials to train");
+    assert_eq!(streams(trials(&[Some("a"), None, None]), chain(), 2), 1);
+    let apart = vec![fill("a", None), fill("c", None)];
+    assert_eq!(streams(trials(&[Some("a"), Some("c")]), apart, 3), 2, "one has another fill");
 }
 
 #[test]
@@ -201,12 +225,12 @@ fn a_chain_of_fills_is_worked_off_from_its_start() {
     });
     bench.joins(1, None);
     let first = bench.given(1);
-    assert_eq!(first.1, filling("a", None));
+    assert_eq!(first.1, filling("a", None, 2));
     bench.joins(2, None);
     assert_eq!(bench.assignments(), 1, "the second fill starts from the first");
     bench.reports(1, &first, 1, filled());
     let second = bench.given(1);
-    assert_eq!(second.1, filling("b", Some("a")));
+    assert_eq!(second.1, filling("b", Some("a"), 2));
     bench.reports(1, &second, 1, filled());
     assert_eq!(bench.given(1).1, train(1, Some("b")));
 }
@@ -233,7 +257,7 @@ fn a_fill_that_fails_leaves_its_trials_the_features_before() {
     let first = bench.given(1);
     bench.reports(1, &first, 1, filled());
     let second = bench.given(1);
-    assert_eq!(second.1, filling("b", Some("a")));
+    assert_eq!(second.1, filling("b", Some("a"), 1));
     bench.reports(1, &second, 1, failed(FailureKind::Internal));
     assert_eq!(bench.given(1).1, train(1, Some("a")));
 }
@@ -243,7 +267,7 @@ fn a_fill_is_given_up_once_it_has_lost_two_workers() {
     let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
     for _ in 0..2 {
         bench.joins(1, None);
-        assert_eq!(bench.given(1).1, filling("a", None));
+        assert_eq!(bench.given(1).1, filling("a", None, 1));
         bench.exits(1);
     }
     bench.joins(1, None);

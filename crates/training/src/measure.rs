@@ -3,8 +3,8 @@
 
 use crate::backbone::{Backbone, Network, Source, prepare};
 use crate::error::TrainingError;
-use crate::memory;
 use crate::flat::Gradients;
+use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::session::kind;
 use frostline_sweep::backbone;

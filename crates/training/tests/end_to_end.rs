@@ -211,21 +211,25 @@ fn cached_features_give_the_metrics_of_the_images() {
 }
 
 #[test]
-fn features_do_not_depend_on_the_cut_they_were_computed_from() {
+fn features_do_not_depend_on_the_cut_or_the_threads_they_were_computed_from() {
     let _alone = alone();
     let mut spec = spec(lite0().layer_count());
     spec.data.augment = Augment::Flip;
     spec.data.train_limit = Some(90);
     // Behind the last but one an image is a single pixel.
     let cuts = [5, 11, 16, lite0().segments().len() as u32].map(|cut| FeatureSpec::of(&spec, cut));
-    let (mut direct, mut chained) = (Bench::new(), Bench::new());
+    let (mut direct, mut chained, mut shared) = (Bench::new(), Bench::new(), Bench::new());
+    // More than there are portions of the test images.
+    shared.session.fill_in_streams(3);
     let mut earlier = None;
     for wanted in &cuts {
         direct.session.fill(wanted, None, &mut Listener::default()).unwrap();
         chained.session.fill(wanted, earlier, &mut Listener::default()).unwrap();
+        shared.session.fill(wanted, earlier, &mut Listener::default()).unwrap();
         earlier = Some(wanted);
         // The same batches and the same strides: equal to the bit, which leaves the cut out of a trial's identity.
         assert_eq!(direct.cached(wanted), chained.cached(wanted), "cut {}", wanted.cut);
+        assert_eq!(direct.cached(wanted), shared.cached(wanted), "cut {} on several threads", wanted.cut);
     }
     let [train, test] = direct.cached(&cuts[3]);
     let values = |bytes: &[u8]| bytes.len() as u64 / 4;
@@ -273,12 +277,15 @@ fn two_workers_that_want_the_same_features_fill_them_once() {
 fn a_stopped_fill_leaves_nothing_behind() {
     let _alone = alone();
     let wanted = features_of(&spec(middle()));
-    let mut bench = Bench::new();
-    let mut listener = Listener { stop_now: true, ..Listener::default() };
-    assert_eq!(bench.session.fill(&wanted, None, &mut listener).unwrap(), Fill::Stopped);
-    let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
-    let folders = left.filter(|entry| entry.path().is_dir()).count();
-    assert_eq!(folders, 0);
+    for streams in [1, 2] {
+        let mut bench = Bench::new();
+        bench.session.fill_in_streams(streams);
+        let mut listener = Listener { stop_now: true, ..Listener::default() };
+        assert_eq!(bench.session.fill(&wanted, None, &mut listener).unwrap(), Fill::Stopped);
+        let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
+        let folders = left.filter(|entry| entry.path().is_dir()).count();
+        assert_eq!(folders, 0);
+    }
 }
 
 #[test]

@@ -87,7 +87,11 @@ fn errors(
     let (mut worst, mut last) = (0.0, 0.0);
     for step in 0..STEPS {
         let gradients = at.copy(&(&curvature * (&values - &goal)));
-        optimizer.step(&values, Gradients::of(gradients.shallow_clone()), parameters.rate_at(step as u64, STEPS_PER_EPOCH));
+        optimizer.step(
+            &values,
+            Gradients::of(gradients.shallow_clone()),
+            parameters.rate_at(step as u64, STEPS_PER_EPOCH),
+        );
         let theirs = trace.select(0, step).to_kind(Kind::Double);
         let difference = values.to_kind(Kind::Double) - &theirs;
         last = (difference.norm() / theirs.norm()).double_value(&[]);

@@ -241,3 +241,40 @@ impl Pass<'_> {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    /// Output and gradients, of the input and of the kernel.
+    fn passes(x: &Tensor, convolve: impl Fn(&Tensor, &Tensor) -> Tensor) -> [Tensor; 3] {
+        let x = x.detach().set_requires_grad(true);
+        let values = Tensor::linspace(-1, 1, 5 * x.size()[1], (Kind::Float, Device::Cpu));
+        let kernel = values.view([5, -1, 1, 1]).set_requires_grad(true);
+        let out = convolve(&x, &kernel);
+        let weights = Tensor::arange(out.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(&out);
+        let found = Tensor::run_backward(&[(&out * weights).sum(Kind::Float)], &[&x, &kernel], false, false);
+        let [x, kernel] = &found[..] else { panic!("as many as were asked for") };
+        [out.detach(), x.shallow_clone(), kernel.shallow_clone()]
+    }
+
+    #[test]
+    fn small_images_may_be_put_together_where_one_pixel_is_seen_at_a_time() {
+        // Together, also as single pixels; too few; in no number of larger ones; large enough.
+        for shape in [[50, 8, 2, 2], [50, 8, 1, 1], [6, 8, 2, 2], [17, 8, 3, 1], [40, 8, 5, 4]] {
+            let x = Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).sin().view(shape);
+            let x = channels_last(&x);
+            let ours = passes(&x, |x, kernel| pixel_by_pixel(x, kernel, None));
+            let plain = passes(&x, |x, kernel| x.conv2d(kernel, None::<&Tensor>, 1, 0, 1, 1));
+            for (ours, plain) in ours.iter().zip(&plain) {
+                assert_eq!(ours.size(), plain.size());
+                let difference = (ours - plain).norm() / plain.norm();
+                assert!(difference.double_value(&[]) < 1e-6, "{shape:?}: {difference}");
+            }
+            let [_, channels, height, width] = ours[0].size()[..] else { panic!("four axes") };
+            assert_eq!(settled(ours[0].shallow_clone()).data_ptr(), ours[0].data_ptr(), "channels last: not copied");
+            assert_eq!(ours[0].stride()[1..], [1, width * channels, channels], "{height} x {width}");
+        }
+    }
+}
