@@ -40,7 +40,6 @@ pub fn measure(
     folder: &Path,
     device: Device,
 ) -> Result<Costs, TrainingError> {
-    memory::keep_freed();
     let architecture = backbone::find(name).ok_or_else(|| TrainingError::UnknownBackbone(name.to_owned()))?;
     let backbone = Backbone::load(architecture, Source::Random(0), device, kind(precision))?;
     let frozen = backbone.instance(architecture.layer_count());

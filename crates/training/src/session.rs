@@ -5,7 +5,6 @@ use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
 use crate::input::{Input, Source, portion};
-use crate::memory;
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
@@ -59,9 +58,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Also makes the process keep freed memory, see [`memory::keep_freed`].
     pub fn new(device: Device, places: Places) -> Session {
-        memory::keep_freed();
         Session { device, places, data: None, backbone: None, features: None, micro_batch: None, streams: 1 }
     }
 
