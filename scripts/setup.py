@@ -28,6 +28,7 @@ PLATFORMS = ["manylinux2014_x86_64"] + [f"manylinux_2_{minor}_x86_64" for minor 
 NEEDED = [
     ("cargo", "https://rustup.rs, or: curl --proto '=https' -sSf https://sh.rustup.rs | sh"),
     ("c++", "sudo apt-get install g++   (or your system's C++ compiler)"),
+    ("make", "sudo apt-get install make"),
 ]
 
 

@@ -56,6 +56,9 @@ pub(crate) fn rmsprop(
     });
 }
 
+/// What one thread works on: stretches of the gradients with the same ones of every buffer.
+type Share<'a, const BUFFERS: usize> = Vec<(&'a [f32], [&'a mut [f32]; BUFFERS])>;
+
 /// Hands each stretch of the gradients out with the same stretch of every buffer, to as many threads as libtorch has.
 fn in_pieces<const BUFFERS: usize>(
     buffers: [&mut Tensor; BUFFERS],
@@ -66,7 +69,7 @@ fn in_pieces<const BUFFERS: usize>(
     let most = buffers[0].numel().div_ceil(threads).max(ELEMENTS_A_THREAD);
     let mut rest = buffers.map(elements_mut);
     let mut passed = 0;
-    let mut shares: Vec<Vec<(&[f32], [&mut [f32]; BUFFERS])>> = vec![Vec::new()];
+    let mut shares: Vec<Share<'_, BUFFERS>> = vec![Vec::new()];
     let mut room = most;
     for (start, part) in gradients.parts() {
         let mut part = elements(part);
@@ -87,11 +90,12 @@ fn in_pieces<const BUFFERS: usize>(
                 piece
             });
             shares.last_mut().expect("there is one from the start").push((now, pieces));
-            rest = behind.try_into().ok().expect("as many as there were");
+            rest = behind.try_into().expect("as many as there were");
             (part, room) = (later, room - length);
         }
     }
-    let work = |share: Vec<_>| share.into_iter().for_each(|(gradients, pieces)| update(gradients, pieces));
+    let work =
+        |share: Share<'_, BUFFERS>| share.into_iter().for_each(|(gradients, pieces)| update(gradients, pieces));
     scope(|threads| {
         let own = shares.remove(0);
         for share in shares {

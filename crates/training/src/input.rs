@@ -8,7 +8,7 @@
 use crate::backbone::{Conventions, Network, channels_last, prepare};
 use crate::data::{Images, Pool, indices};
 use crate::features::CachedFeatures;
-use std::sync::Arc;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 /// How images reach the part of the network that trains.
@@ -30,7 +30,7 @@ pub enum Source {
         size: i64,
         kind: Kind,
     },
-    Features(Arc<CachedFeatures>),
+    Features(Rc<CachedFeatures>),
 }
 
 /// Images that the frozen part computes at a time, as long as memory allows.

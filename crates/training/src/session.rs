@@ -15,7 +15,7 @@ use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Instant;
 use tch::{Device, Kind};
 
@@ -50,9 +50,9 @@ pub enum Fill {
 pub struct Session {
     device: Device,
     places: Places,
-    data: Option<(DataSpec, Arc<Data>)>,
-    backbone: Option<(ModelSpec, Precision, Arc<Backbone>)>,
-    features: Option<(FeatureKey, Arc<CachedFeatures>)>,
+    data: Option<(DataSpec, Rc<Data>)>,
+    backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
+    features: Option<(FeatureKey, Rc<CachedFeatures>)>,
     micro_batch: Option<u32>,
     streams: u32,
 }
@@ -141,7 +141,7 @@ impl Session {
         let data = self.data(&data_of(spec))?;
         let backbone = self.backbone(&spec.model, spec.precision)?;
         let earlier = match from {
-            Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Arc::new(cached))),
+            Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Rc::new(cached))),
             None => None,
         };
         let portion = portion(self.device);
@@ -194,28 +194,28 @@ impl Session {
         Ok(Fill::Done { bytes: writer.finish()?, seconds: started.elapsed().as_secs_f64(), computed: true })
     }
 
-    fn data(&mut self, spec: &DataSpec) -> Result<Arc<Data>, TrainingError> {
+    fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {
         // The validation split is made from the loaded images, and so is no reason to load them again.
         let wanted = DataSpec { validation: Validation::Test, ..spec.clone() };
         if let Some((loaded, data)) = &self.data
             && *loaded == wanted
         {
-            return Ok(Arc::clone(data));
+            return Ok(Rc::clone(data));
         }
-        let data = Arc::new(Data::load(spec, self.places.data.as_deref())?);
-        self.data = Some((wanted, Arc::clone(&data)));
+        let data = Rc::new(Data::load(spec, self.places.data.as_deref())?);
+        self.data = Some((wanted, Rc::clone(&data)));
         Ok(data)
     }
 
-    fn backbone(&mut self, model: &ModelSpec, precision: Precision) -> Result<Arc<Backbone>, TrainingError> {
+    fn backbone(&mut self, model: &ModelSpec, precision: Precision) -> Result<Rc<Backbone>, TrainingError> {
         if let Some((loaded, kind, backbone)) = &self.backbone
             && (loaded, *kind) == (model, precision)
         {
-            return Ok(Arc::clone(backbone));
+            return Ok(Rc::clone(backbone));
         }
         let backbone = load_backbone(model, self.places.weights.as_deref(), self.device, kind(precision))?;
-        let backbone = Arc::new(backbone);
-        self.backbone = Some((model.clone(), precision, Arc::clone(&backbone)));
+        let backbone = Rc::new(backbone);
+        self.backbone = Some((model.clone(), precision, Rc::clone(&backbone)));
         Ok(backbone)
     }
 
@@ -224,12 +224,12 @@ impl Session {
         &mut self,
         spec: &FeatureSpec,
         observer: &mut dyn Observer,
-    ) -> Result<Option<Arc<CachedFeatures>>, TrainingError> {
+    ) -> Result<Option<Rc<CachedFeatures>>, TrainingError> {
         let key = spec.key();
         if let Some((mapped, features)) = &self.features
             && *mapped == key
         {
-            return Ok(Some(Arc::clone(features)));
+            return Ok(Some(Rc::clone(features)));
         }
         self.features = None;
         let mut cached = features::open(&self.places.features, spec)?;
@@ -241,8 +241,8 @@ impl Session {
         }
         let mut cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
         cached.move_to(self.device);
-        let cached = Arc::new(cached);
-        self.features = Some((key, Arc::clone(&cached)));
+        let cached = Rc::new(cached);
+        self.features = Some((key, Rc::clone(&cached)));
         Ok(Some(cached))
     }
 
@@ -256,9 +256,9 @@ impl Session {
 /// What several threads read at the same time.
 struct ReadOnly<T>(T);
 
-// SAFETY: all that keeps the content from being shared is libtorch's tensors, which `tch` takes for unshareable since their
-// in-place operations need no exclusive access. Who has this only computes new tensors from them; libtorch allows that from
-// any number of threads, and counts its references atomically.
+// SAFETY: what keeps the content from being shared is that `Rc` counts without care, and that libtorch's in-place operations
+// need no exclusive access. `Input::batch`, for which this is, takes all by reference, clones no `Rc`, and only computes new
+// tensors; libtorch allows that from any number of threads, and counts its own references atomically.
 unsafe impl<T> Sync for ReadOnly<T> {}
 
 /// The pretrained network of `model`; `weights` is the file that it names, if it names one.

@@ -16,12 +16,12 @@ use frostline_assets::checkpoint::Checkpoint;
 use frostline_assets::layout::fit;
 use frostline_sweep::backbone::{Architecture, Block, LayerKind, Segment};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 /// What is the same for all trials of one backbone with one set of weights.
 pub struct Backbone {
-    shared: Arc<Shared>,
+    shared: Rc<Shared>,
     tensors: HashMap<String, Tensor>,
 }
 
@@ -69,7 +69,7 @@ impl Backbone {
         let indices = architecture.layers().into_iter().map(|layer| (layer.name, layer.index)).collect();
         let (blocks, segments) = (architecture.blocks(), architecture.segments());
         let shared = Shared { architecture, conventions, slots, blocks, segments, indices, kind, folded };
-        Ok(Backbone { shared: Arc::new(shared), tensors })
+        Ok(Backbone { shared: Rc::new(shared), tensors })
     }
 
     pub fn architecture(&self) -> &'static Architecture {
@@ -88,13 +88,13 @@ impl Backbone {
             let copy = channels_last(&self.tensors[&slot.name].copy());
             tensors.insert(slot.name.clone(), copy.set_requires_grad(slot.role == Role::Weight));
         }
-        Network { shared: Arc::clone(&self.shared), tensors, frozen_layers }
+        Network { shared: Rc::clone(&self.shared), tensors, frozen_layers }
     }
 }
 
 /// A backbone whose layers from `frozen_layers` on train.
 pub struct Network {
-    shared: Arc<Shared>,
+    shared: Rc<Shared>,
     tensors: HashMap<String, Tensor>,
     frozen_layers: u32,
 }
