@@ -1,6 +1,6 @@
 //! A worker's warm state: data, backbones and mapped features stay in memory from one assignment to the next.
 
-use crate::backbone::{Backbone, Source as WeightsSource};
+use crate::backbone::{Backbone, Network, Source as WeightsSource};
 use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 /// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
 const RANDOM_WEIGHTS_SEED: u64 = 0;
@@ -164,14 +164,10 @@ impl Session {
             let all: Vec<u32> = (0..images.len() as u32).collect();
             let portions: Vec<(usize, &[u32])> =
                 (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen))).collect();
-            let shared = ReadOnly((&input, &network, images));
+            let filling = Filling { input: &input, network: &network, pool, images };
             let compute = |&(view, chosen): &(usize, &[u32])| {
-                // Whole, so that the closure takes it as what it is.
-                let ReadOnly((input, network, images)) = &shared;
                 tch::set_num_threads(threads);
-                let mirrored = vec![true; chosen.len()];
-                let views = (view == 1).then_some(&mirrored[..]);
-                no_grad(|| input.batch(network, pool, images, chosen, views))
+                filling.features(chosen, view)
             };
             let mut stopped = false;
             in_order(&portions, streams, compute, |computed| {
@@ -253,13 +249,27 @@ impl Session {
     }
 }
 
-/// What several threads read at the same time.
-struct ReadOnly<T>(T);
+/// What the threads of a fill read at the same time.
+struct Filling<'a> {
+    input: &'a Input,
+    network: &'a Network,
+    pool: Pool,
+    images: &'a Images,
+}
 
 // SAFETY: what keeps the content from being shared is that `Rc` counts without care, and that libtorch's in-place operations
-// need no exclusive access. `Input::batch`, for which this is, takes all by reference, clones no `Rc`, and only computes new
-// tensors; libtorch allows that from any number of threads, and counts its own references atomically.
-unsafe impl<T> Sync for ReadOnly<T> {}
+// need no exclusive access. `Input::batch` takes all by reference, clones no `Rc`, and only computes new tensors; libtorch
+// allows that from any number of threads, and counts its own references atomically.
+unsafe impl Sync for Filling<'_> {}
+
+impl Filling<'_> {
+    /// The features of a portion, mirrored in the second view.
+    fn features(&self, chosen: &[u32], view: usize) -> Tensor {
+        let mirrored = vec![true; chosen.len()];
+        let views = (view == 1).then_some(&mirrored[..]);
+        no_grad(|| self.input.batch(self.network, self.pool, self.images, chosen, views))
+    }
+}
 
 /// The pretrained network of `model`; `weights` is the file that it names, if it names one.
 pub(crate) fn load_backbone(

@@ -95,6 +95,8 @@ fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Resu
     let ending = match work {
         Work::Train { spec, features, micro_batch, .. } => {
             session.take_at_a_time(*micro_batch);
+            // Features that turn out to be damaged are filled meanwhile, and others work.
+            session.fill_in_streams(1);
             session.train(spec, features.as_ref(), observer).map(|ended| match ended {
                 Ended::Complete(evaluation) => link::Ending::Complete(evaluation),
                 Ended::Stopped => link::Ending::Stopped,
