@@ -73,13 +73,13 @@ impl Queue {
         if fill.status == Status::Ready { Some(key.clone()) } else { self.nearest(fill.from.as_ref()?) }
     }
 
-    /// How many tasks could be given out at once.
+    /// How many tasks there are to start workers for: those that could be begun now, and fills that wait for others.
     pub(crate) fn available(&self) -> usize {
         let fills = self.fills.values().filter(|fill| !fill.blocked.is_empty() && fill.status == Status::Pending);
         self.ready.len() + fills.count()
     }
 
-    /// How many tasks could be begun at once.
+    /// How many tasks could be begun now, without fills that wait for others.
     fn startable(&self) -> usize {
         let waited_for = self.fills.iter().filter(|(_, fill)| !fill.blocked.is_empty());
         let fills: BTreeSet<FeatureKey> = waited_for.filter_map(|(key, _)| self.first_step(key)).collect();

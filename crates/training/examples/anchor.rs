@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cut = architecture.cut_at(frozen_layers);
     let features = (cut > 0).then(|| FeatureSpec::of(&spec, cut));
     if let Some(features) = &features {
-        println!("fill of cut {cut}: {:?}", session.fill(features, None, &mut Printer)?);
+        println!("fill of cut {cut}: {:?}", session.fill(features, None, 1, &mut Printer)?);
     }
     let started = Instant::now();
     if let Ended::Complete(test) = session.train(&spec, features.as_ref(), &mut Printer)? {

@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         models: None,
     };
     let mut session = Session::new(Device::Cpu, places);
-    session.fill(&features, None, &mut Silent)?;
+    session.fill(&features, None, 1, &mut Silent)?;
     println!("{{\"training\": true}}");
     let started = Instant::now();
     let ended = session.train(&spec, Some(&features), &mut Silent)?;

@@ -83,14 +83,9 @@ fn in_pieces<const BUFFERS: usize>(
             }
             let length = part.len().min(room);
             let (now, later) = part.split_at(length);
-            let split = rest.map(|buffer| buffer.split_at_mut(length));
-            let mut behind = Vec::with_capacity(BUFFERS);
-            let pieces = split.map(|(piece, after)| {
-                behind.push(after);
-                piece
-            });
+            let pieces =
+                rest.each_mut().map(|buffer| buffer.split_off_mut(..length).expect("as long as the gradients"));
             shares.last_mut().expect("there is one from the start").push((now, pieces));
-            rest = behind.try_into().expect("as many as there were");
             (part, room) = (later, room - length);
         }
     }

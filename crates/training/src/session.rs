@@ -54,12 +54,11 @@ pub struct Session {
     backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
     features: Option<(FeatureKey, Rc<CachedFeatures>)>,
     micro_batch: Option<u32>,
-    streams: u32,
 }
 
 impl Session {
     pub fn new(device: Device, places: Places) -> Session {
-        Session { device, places, data: None, backbone: None, features: None, micro_batch: None, streams: 1 }
+        Session { device, places, data: None, backbone: None, features: None, micro_batch: None }
     }
 
     /// From now on trials compute frozen layers on this many images at a time: memory has run out with a whole portion.
@@ -67,12 +66,6 @@ impl Session {
     /// of its pieces would add up to, with the same dropout.
     pub fn take_at_a_time(&mut self, images: Option<u32>) {
         self.micro_batch = images;
-    }
-
-    /// From now on fills compute so many portions at once (CPU), each with as many threads as libtorch has: the share of
-    /// workers that have nothing else to do. Each portion is computed as it always is, so the features are the same.
-    pub fn fill_in_streams(&mut self, streams: u32) {
-        self.streams = streams;
     }
 
     /// Trains a trial to its end, from the features of `features` where they are cached, else from its images.
@@ -117,10 +110,13 @@ impl Session {
     }
 
     /// Computes features into the cache, from those of an earlier cut where they are there, else from the images.
+    /// `streams` portions are computed at once (CPU), each on as many threads as libtorch has and as it always is, so the
+    /// features are the same.
     pub fn fill(
         &mut self,
         spec: &FeatureSpec,
         from: Option<&FeatureSpec>,
+        streams: u32,
         observer: &mut dyn Observer,
     ) -> Result<Fill, TrainingError> {
         let started = Instant::now();
@@ -154,7 +150,7 @@ impl Session {
         let network = backbone.instance(backbone.architecture().layer_count());
         let total =
             Pool::ALL.iter().map(|&pool| view_count(spec.augment, pool) * data.pool(pool).len()).sum::<usize>();
-        let streams = if self.device == Device::Cpu { self.streams as usize } else { 1 };
+        let streams = if self.device == Device::Cpu { streams as usize } else { 1 };
         let threads = tch::get_num_threads();
         let mut done = 0;
         let mut writer = features::Writer::new(&cache, spec)?;
@@ -230,7 +226,7 @@ impl Session {
         self.features = None;
         let mut cached = features::open(&self.places.features, spec)?;
         if cached.is_none() {
-            if self.fill(spec, None, observer)? == Fill::Stopped {
+            if self.fill(spec, None, 1, observer)? == Fill::Stopped {
                 return Ok(None);
             }
             cached = features::open(&self.places.features, spec)?;

@@ -44,6 +44,7 @@ pub(crate) fn in_order<T: Sync, R: Send, O>(
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn results_come_in_the_order_of_their_items() {
@@ -56,10 +57,27 @@ mod tests {
     }
 
     #[test]
+    fn every_stream_has_a_thread_of_its_own() {
+        let threads = |streams| {
+            let ids: Vec<_> = in_order(&[(); 23], streams, |()| std::thread::current().id(), |ids| ids.collect());
+            ids.into_iter().collect::<std::collections::HashSet<_>>()
+        };
+        assert_eq!(threads(1), [std::thread::current().id()].into());
+        assert_eq!(threads(3).len(), 3);
+    }
+
+    #[test]
     fn who_takes_no_more_ends_it() {
         let items: Vec<u32> = (0..1000).collect();
-        let first: Vec<u32> = in_order(&items, 3, |item| *item, |results| results.take(5).collect());
+        let computed = AtomicUsize::new(0);
+        let compute = |item: &u32| {
+            computed.fetch_add(1, Ordering::Relaxed);
+            *item
+        };
+        let first: Vec<u32> = in_order(&items, 3, compute, |results| results.take(5).collect());
         assert_eq!(first, [0, 1, 2, 3, 4]);
+        let ahead = computed.into_inner() - first.len();
+        assert!(ahead <= 2 * 3, "one waits and one is to be handed over in each stream, not {ahead} in all");
     }
 
     #[test]

@@ -194,9 +194,9 @@ fn cached_features_give_the_metrics_of_the_images() {
         spec.data.augment = augment;
         let wanted = features_of(&spec);
         assert!(wanted.cut > 0 && wanted.cut as usize <= lite0().segments().len());
-        let filled = bench.session.fill(&wanted, None, &mut Listener::default()).unwrap();
+        let filled = bench.session.fill(&wanted, None, 1, &mut Listener::default()).unwrap();
         assert!(matches!(filled, Fill::Done { computed: true, bytes, .. } if bytes > 0), "{filled:?}");
-        let again = bench.session.fill(&wanted, None, &mut Listener::default()).unwrap();
+        let again = bench.session.fill(&wanted, None, 1, &mut Listener::default()).unwrap();
         assert!(matches!(again, Fill::Done { computed: false, .. }), "{again:?}");
 
         // To the bit, although batches of 16, a last one of other length and evaluations of 250 images want them.
@@ -219,13 +219,12 @@ fn features_do_not_depend_on_the_cut_or_the_threads_they_were_computed_from() {
     // Behind the last but one an image is a single pixel.
     let cuts = [5, 11, 16, lite0().segments().len() as u32].map(|cut| FeatureSpec::of(&spec, cut));
     let (mut direct, mut chained, mut shared) = (Bench::new(), Bench::new(), Bench::new());
-    // More than there are portions of the test images.
-    shared.session.fill_in_streams(3);
     let mut earlier = None;
     for wanted in &cuts {
-        direct.session.fill(wanted, None, &mut Listener::default()).unwrap();
-        chained.session.fill(wanted, earlier, &mut Listener::default()).unwrap();
-        shared.session.fill(wanted, earlier, &mut Listener::default()).unwrap();
+        direct.session.fill(wanted, None, 1, &mut Listener::default()).unwrap();
+        chained.session.fill(wanted, earlier, 1, &mut Listener::default()).unwrap();
+        // More streams than there are portions of the test images.
+        shared.session.fill(wanted, earlier, 3, &mut Listener::default()).unwrap();
         earlier = Some(wanted);
         // The same batches and the same strides: equal to the bit, which leaves the cut out of a trial's identity.
         assert_eq!(direct.cached(wanted), chained.cached(wanted), "cut {}", wanted.cut);
@@ -262,7 +261,7 @@ fn two_workers_that_want_the_same_features_fill_them_once() {
     let computed = std::thread::scope(|scope| {
         let fill = || {
             tch::set_num_threads(1);
-            match session_in(folder.path()).fill(&wanted, None, &mut Listener::default()).unwrap() {
+            match session_in(folder.path()).fill(&wanted, None, 1, &mut Listener::default()).unwrap() {
                 Fill::Done { computed, .. } => computed,
                 Fill::Stopped => panic!("nobody asked to stop"),
             }
@@ -279,9 +278,8 @@ fn a_stopped_fill_leaves_nothing_behind() {
     let wanted = features_of(&spec(middle()));
     for streams in [1, 2] {
         let mut bench = Bench::new();
-        bench.session.fill_in_streams(streams);
         let mut listener = Listener { stop_now: true, ..Listener::default() };
-        assert_eq!(bench.session.fill(&wanted, None, &mut listener).unwrap(), Fill::Stopped);
+        assert_eq!(bench.session.fill(&wanted, None, streams, &mut listener).unwrap(), Fill::Stopped);
         let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
         let folders = left.filter(|entry| entry.path().is_dir()).count();
         assert_eq!(folders, 0);

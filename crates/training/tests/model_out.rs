@@ -178,7 +178,7 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
         cut,
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));
-    session.fill(&spec, None, &mut Silent).unwrap();
+    session.fill(&spec, None, 1, &mut Silent).unwrap();
     let cached = frostline_training::features::folder(&folder.path().join("features"), &spec);
     let cached = values(&checkpoint::open(&cached.join("test.safetensors")).unwrap(), "features");
     // One view of [n, height, width, channels].

@@ -95,16 +95,13 @@ fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Resu
     let ending = match work {
         Work::Train { spec, features, micro_batch, .. } => {
             session.take_at_a_time(*micro_batch);
-            // Features that turn out to be damaged are filled meanwhile, and others work.
-            session.fill_in_streams(1);
             session.train(spec, features.as_ref(), observer).map(|ended| match ended {
                 Ended::Complete(evaluation) => link::Ending::Complete(evaluation),
                 Ended::Stopped => link::Ending::Stopped,
             })
         }
         Work::Fill { spec, from, streams } => {
-            session.fill_in_streams(*streams);
-            session.fill(spec, from.as_ref(), observer).map(|fill| match fill {
+            session.fill(spec, from.as_ref(), *streams, observer).map(|fill| match fill {
                 Fill::Done { bytes, seconds, computed } => link::Ending::Filled(Filled { bytes, seconds, computed }),
                 Fill::Stopped => link::Ending::Stopped,
             })

@@ -1,7 +1,7 @@
 //! Running a network, segment by segment.
 
 use super::convention::same_padding;
-use super::{Network, Padding, channels_last};
+use super::{Network, Padding, channels_last, folded};
 use crate::no_grad::no_grad;
 use frostline_sweep::backbone::{Activation, Block, BlockKind};
 use tch::{Kind, Tensor};
@@ -131,14 +131,18 @@ fn kept_samples(x: &Tensor, rate: f64) -> Tensor {
 /// into larger ones: oneDNN computes an image at a time, and a few pixels do not fill its registers.
 fn pixel_by_pixel(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let [images, channels, height, width] = x.size()[..] else { unreachable!("a batch of images") };
-    let pixels = images * height * width;
-    let fewer = (FEWEST_IMAGES..images).find(|fewer| pixels % fewer == 0);
-    let Some(fewer) = fewer.filter(|_| height * width < MANY_PIXELS) else {
+    let Some(fewer) = fewer_images(images, height * width) else {
         return x.conv2d(weight, bias, 1, 0, 1, 1);
     };
-    let rows = x.permute([0, 2, 3, 1]).reshape([fewer, pixels / fewer, 1, channels]);
+    let rows = x.permute([0, 2, 3, 1]).reshape([fewer, -1, 1, channels]);
     let out = rows.permute([0, 3, 1, 2]).conv2d(weight, bias, 1, 0, 1, 1);
     out.permute([0, 2, 3, 1]).reshape([images, height, width, -1]).permute([0, 3, 1, 2])
+}
+
+/// How many larger images that many images of so many pixels become, where that pays off.
+fn fewer_images(images: i64, pixels: i64) -> Option<i64> {
+    let fewer = (FEWEST_IMAGES..images).find(|fewer| images * pixels % fewer == 0);
+    fewer.filter(|_| pixels < MANY_PIXELS)
 }
 
 impl Pass<'_> {
@@ -177,19 +181,12 @@ impl Pass<'_> {
         let weight = &network.tensors[&format!("{conv}.weight")];
         if !self.training {
             // One pass over the weights instead of one over the activations.
-            let (weight, bias) = self.folded(weight, norm);
+            let part = |part: &str| network.tensors[&format!("{norm}.{part}")].shallow_clone();
+            let (weight, bias) = folded(weight, part, network.shared.conventions.epsilon);
             return self.convolve(&x.to_kind(kind), &weight.to_kind(kind), Some(&bias.to_kind(kind)), stride, groups);
         }
         let x = self.convolve(&x.to_kind(kind), &weight.to_kind(kind), None, stride, groups);
         self.batch_normalization(norm, &x)
-    }
-
-    /// A kernel and its batch normalization in inference mode as they are now, in one; see [`super::fold`].
-    fn folded(&self, weight: &Tensor, norm: &str) -> (Tensor, Tensor) {
-        let part = |part: &str| &self.network.tensors[&format!("{norm}.{part}")];
-        let scale = part("weight") / (part("running_var") + self.network.shared.conventions.epsilon).sqrt();
-        let bias = part("bias") - part("running_mean") * &scale;
-        (weight * scale.view([-1, 1, 1, 1]), bias)
     }
 
     pub(super) fn convolve(
@@ -262,7 +259,14 @@ mod tests {
     #[test]
     fn small_images_may_be_put_together_where_one_pixel_is_seen_at_a_time() {
         // Together, also as single pixels; too few; in no number of larger ones; large enough.
-        for shape in [[50, 8, 2, 2], [50, 8, 1, 1], [6, 8, 2, 2], [17, 8, 3, 1], [40, 8, 5, 4]] {
+        for (shape, fewer) in [
+            ([50, 8, 2, 2], Some(20)),
+            ([50, 8, 1, 1], Some(25)),
+            ([6, 8, 2, 2], None),
+            ([17, 8, 3, 1], None),
+            ([40, 8, 5, 4], None),
+        ] {
+            assert_eq!(fewer_images(shape[0], shape[2] * shape[3]), fewer, "{shape:?}");
             let x = Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).sin().view(shape);
             let x = channels_last(&x);
             let ours = passes(&x, |x, kernel| pixel_by_pixel(x, kernel, None));

@@ -157,8 +157,15 @@ pub fn channels_last(tensor: &Tensor) -> Tensor {
     }
 }
 
-/// Folds each batch normalization in inference mode into the convolution before it, in double precision:
-/// `weight * scale` and `bias - mean * scale` with `scale = gamma / sqrt(variance + epsilon)`.
+/// A kernel and the batch normalization behind it, in inference mode, as one kernel and bias: `weight * scale` and
+/// `bias - mean * scale` with `scale = gamma / sqrt(variance + epsilon)`. `part` gives the normalization's tensors.
+fn folded(weight: &Tensor, part: impl Fn(&str) -> Tensor, epsilon: f64) -> (Tensor, Tensor) {
+    let scale = part("weight") / (part("running_var") + epsilon).sqrt();
+    let bias = part("bias") - part("running_mean") * &scale;
+    (weight * scale.view([-1, 1, 1, 1]), bias)
+}
+
+/// Folds each batch normalization into the convolution before it, in double precision.
 fn fold(
     architecture: &Architecture,
     conventions: &Conventions,
@@ -171,11 +178,9 @@ fn fold(
         .filter(|pair| matches!(pair[1].kind, LayerKind::BatchNormalization { .. }))
         .map(|pair| {
             let part = |part: &str| tensors[&format!("{}.{part}", pair[1].name)].to_kind(Kind::Double);
-            let weight = &tensors[&format!("{}.weight", pair[0].name)];
-            let scale = part("weight") / (part("running_var") + conventions.epsilon).sqrt();
-            let bias = part("bias") - part("running_mean") * &scale;
-            let folded = weight.to_kind(Kind::Double) * scale.view([-1, 1, 1, 1]);
-            (pair[0].name.clone(), (channels_last(&folded.to_kind(kind)), bias.to_kind(kind)))
+            let weight = tensors[&format!("{}.weight", pair[0].name)].to_kind(Kind::Double);
+            let (weight, bias) = folded(&weight, part, conventions.epsilon);
+            (pair[0].name.clone(), (channels_last(&weight.to_kind(kind)), bias.to_kind(kind)))
         })
         .collect()
 }
