@@ -1,14 +1,16 @@
 //! What reads bytes of others, each as one function that must neither panic nor break its own promises, whatever it is
 //! given. `tests/fuzz.rs` calls them with changed inputs of `fuzz/corpus`; `cargo fuzz` could call the same functions.
 
+use bytes::BytesMut;
 use frostline_assets::checkpoint;
-use frostline_protocol::codec::{CodecError, Decoder, encode, read_message};
+use frostline_protocol::codec::{CodecError, Messages, encode, read_message};
 use frostline_protocol::{FromWorker, Greeting, Response, ToWorker};
 use frostline_sweep::definition::Definition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::path::Path;
+use tokio_util::codec::Decoder;
 
 /// The connection: what is read is what the other way of reading reads, and can be sent again.
 pub fn codec(bytes: &[u8]) {
@@ -20,16 +22,15 @@ pub fn codec(bytes: &[u8]) {
 
 fn messages<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
     let mut reader = bytes;
-    let mut decoder = Decoder::default();
-    decoder.push(bytes);
+    let mut codec = Messages::<T, T>::default();
+    let mut buffer = BytesMut::from(bytes);
     loop {
-        let message = match (read_message::<T>(&mut reader), decoder.next_message::<T>()) {
+        let message = match (read_message::<T>(&mut reader), codec.decode_eof(&mut buffer)) {
             (Ok(Some(one)), Ok(Some(other))) => {
                 assert_eq!(one, other);
                 one
             }
             (Ok(None), Ok(None)) => return,
-            (Err(CodecError::Truncated), Ok(None)) => return assert!(decoder.is_within_message()),
             (Err(one), Err(other)) => return assert_eq!(one.to_string(), other.to_string()),
             (one, other) => panic!("{one:?} and {other:?}"),
         };

@@ -1,7 +1,7 @@
 //! Commands to a running coordinator.
 
-use crate::CoordinatorError;
-use crate::socket;
+use crate::error::CoordinatorError;
+use crate::net::endpoint;
 use frostline_protocol::codec::{read_message, write_message};
 use frostline_protocol::{Command, Greeting, Request, Response, VERSION};
 use std::io;
@@ -13,14 +13,17 @@ use std::time::Duration;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asks the coordinator that runs on `results`. None where none runs: then the caller may take the database itself.
+///
+/// # Errors
+/// Where one runs and does not answer.
 pub fn request(results: &Path, command: Command) -> Result<Option<Response>, CoordinatorError> {
     if !results.is_dir() {
         return Ok(None);
     }
     let failed = |source| CoordinatorError::Socket { path: results.to_owned(), source };
-    let socket = socket::path(results).map_err(failed)?;
+    let socket = endpoint::path(results).map_err(failed)?;
     let failed = |source| CoordinatorError::Socket { path: socket.clone(), source };
-    let Some(token) = socket::read_token(results).map_err(failed)? else { return Ok(None) };
+    let Some(token) = endpoint::read_token(results).map_err(failed)? else { return Ok(None) };
     let mut stream = match UnixStream::connect(&socket) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

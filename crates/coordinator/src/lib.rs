@@ -1,40 +1,39 @@
-//! Doing it: one event loop between the scheduler, the database and the workers.
+//! Doing it: between the scheduler, the database and the workers.
 //!
-//! Whatever happens arrives as an [`event::Event`] on one channel. Each turn of the loop takes all events that are there,
-//! lets the scheduler decide, commits its records in one transaction, and only then talks to workers. Threads do the
-//! waiting (one accepts, one a connection reads, one a process waits for its end); none of them shares state.
+//! It owns a run: who decides ([`core`]), who waits, who starts workers, who is told. It must not know how a trial trains
+//! (no libtorch), what people see (watchers of the [`Hub`] do), or any SQL.
+//!
+//! ```text
+//! connections ─┐                                        ┌─ hands ── outboxes, launcher, replies
+//! exits ───────┼─ inbox ── core: decide, commit ── facts, actions
+//! signals ─────┘             (ledger: the database)     ├─ upkeep ── checkpoints, models
+//!                                                       └─ hub ── any number of watchers
+//! ```
+//!
+//! A turn takes all events that are there, lets the scheduler decide, commits its records in one transaction, and only
+//! then does what follows from them.
 
 mod client;
 mod clock;
-mod connection;
-mod event;
-mod keep;
-mod launcher;
-mod local;
-mod pace;
-mod restore;
-mod room;
+pub mod core;
+mod error;
+mod hands;
+mod hub;
+mod inbox;
+mod job;
+mod launch;
+mod ledger;
+mod net;
 mod run;
-mod socket;
+mod signals;
+mod start;
+mod upkeep;
 
 pub use client::request;
-pub use event::{Inbox, Interrupt};
-pub use local::{LocalWorkers, worker_program};
-pub use room::{KeptFeatures, kept_features};
-pub use run::{Job, Observer, Outcome, Running, Status, run};
-
-use frostline_store::StoreError;
-use std::io;
-use std::path::PathBuf;
-
-#[derive(Debug, thiserror::Error)]
-pub enum CoordinatorError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the coordinator cannot use `{}`: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("the coordinator's socket `{}` cannot be used: {source}", path.display())]
-    Socket { path: PathBuf, source: io::Error },
-    #[error("worker processes cannot be managed: {source}")]
-    Launcher { source: io::Error },
-}
+pub use core::{Fact, Outcome, Running, Status};
+pub use error::CoordinatorError;
+pub use hub::{Hub, News, Watcher};
+pub use job::Job;
+pub use launch::{Access, Engine, Exit, Exits, Launcher, LocalWorkers, worker_program};
+pub use run::run;
+pub use upkeep::{KeptFeatures, kept_features};

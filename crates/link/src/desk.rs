@@ -1,24 +1,15 @@
-//! What the trainer's thread and the connection's threads share: the assignment, the outbox, and the wish to stop.
+//! What a worker holds and owes: the assignment, the outbox of reports, and the wish to stop.
+//!
+//! No threads, no sockets, no clock: messages go in, frames come out.
 
 use crate::Stop;
-use frostline_protocol::codec::encode;
+use frostline_protocol::codec::{CodecError, encode};
 use frostline_protocol::{Assignment, Claim, FromWorker, Places, Report, ToWorker};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-#[derive(Default)]
-pub(crate) struct Desk {
-    state: Mutex<State>,
-    changed: Condvar,
-    /// [`Stop`] as a number, apart from the lock because it is read after every batch.
-    stop: AtomicU8,
-}
-
-#[derive(Default)]
-struct State {
+#[derive(Debug, Default)]
+pub struct Desk {
     places: Option<Places>,
     /// Given out, not yet taken up by the trainer.
     next: Option<Assignment>,
@@ -27,12 +18,11 @@ struct State {
     draining: bool,
     /// The coordinator is gone for good.
     ended: bool,
-    /// The trainer's thread takes no more work.
-    left: bool,
-    connection: Connection,
+    stop: Stop,
 }
 
 /// The attempt that this worker holds: from its assignment until its last report is acknowledged.
+#[derive(Debug)]
 struct Held {
     claim: Claim,
     /// The trainer still works on it.
@@ -47,220 +37,110 @@ struct Held {
     progress: Option<(u64, u64)>,
 }
 
+#[derive(Debug)]
 struct Message {
     number: u32,
     frame: Vec<u8>,
 }
 
-#[derive(Default)]
-struct Connection {
-    /// Counts connections, so that the end of an old one is not taken for the end of this one.
-    generation: u64,
-    open: bool,
-}
-
-/// What the connection's sender does next.
-pub(crate) enum Outgoing {
-    /// Frames to write, one after another.
-    Frames(Vec<u8>),
-    /// Nothing was to be said until the time was over.
-    Nothing,
-    /// This connection is lost.
-    Broken,
-    /// All is said and no more work will come.
-    Done,
-}
-
 impl Desk {
-    /// Waits for work. None where no more will come.
-    pub(crate) fn next(&self) -> Option<(Places, Assignment)> {
-        let mut state = self.lock();
-        loop {
-            if state.ended {
-                return None;
-            }
-            if let Some(places) = state.places.clone()
-                && let Some(assignment) = state.next.take()
-            {
-                state.held = Some(Held::new(assignment.claim()));
-                if !state.draining {
-                    self.ask(Stop::No);
-                }
-                return Some((places, assignment));
-            }
-            if state.draining && state.held.is_none() {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    /// The next assignment for a trainer that has none.
+    pub fn take(&mut self) -> Option<(Places, Assignment)> {
+        let places = self.places.clone()?;
+        let assignment = self.next.take()?;
+        self.held = Some(Held::new(assignment.claim()));
+        if !self.draining {
+            self.stop = Stop::No;
         }
+        Some((places, assignment))
+    }
+
+    /// Whether the trainer will get no more work.
+    pub fn is_over(&self) -> bool {
+        self.ended || self.is_done()
+    }
+
+    /// Whether all is said and no more work will come.
+    pub fn is_done(&self) -> bool {
+        self.draining && self.held.is_none() && self.next.is_none()
     }
 
     /// Puts a report into the outbox. A report of an attempt that is not held any more is dropped.
-    pub(crate) fn report(&self, attempt: AttemptId, report: Report) {
-        let mut state = self.lock();
-        let Some(held) = state.held(attempt) else { return };
+    pub fn report(&mut self, attempt: AttemptId, report: Report) {
+        let Some(held) = held(&mut self.held, attempt) else { return };
         if report.is_last() {
             held.training = false;
         }
         if !held.closed && !held.push(report) {
-            self.ask(Stop::Now);
+            self.stop = Stop::Now;
         }
-        self.changed.notify_all();
     }
 
     /// Remembers the newest progress; the connection sends it when it sends something anyway.
-    pub(crate) fn progress(&self, attempt: AttemptId, done: u64, total: u64) {
-        if let Some(held) = self.lock().held(attempt) {
+    pub fn progress(&mut self, attempt: AttemptId, done: u64, total: u64) {
+        if let Some(held) = held(&mut self.held, attempt) {
             held.progress = Some((done, total));
         }
     }
 
-    pub(crate) fn should_stop(&self) -> Stop {
-        match self.stop.load(Ordering::Relaxed) {
-            0 => Stop::No,
-            1 => Stop::AfterEpoch,
-            _ => Stop::Now,
-        }
-    }
-
-    fn ask(&self, stop: Stop) {
-        let number = match stop {
-            Stop::No => 0,
-            Stop::AfterEpoch => 1,
-            Stop::Now => 2,
-        };
-        self.stop.store(number, Ordering::Relaxed);
+    pub fn stop(&self) -> Stop {
+        self.stop
     }
 
     /// The claim to come back with.
-    pub(crate) fn running(&self) -> Option<Claim> {
-        let state = self.lock();
-        let next = state.next.as_ref().map(Assignment::claim);
-        next.or_else(|| state.held.as_ref().map(|held| held.claim.clone()))
+    pub fn running(&self) -> Option<Claim> {
+        let next = self.next.as_ref().map(Assignment::claim);
+        next.or_else(|| self.held.as_ref().map(|held| held.claim.clone()))
     }
 
     /// A connection is welcome: everything that is not acknowledged is sent again on it.
-    pub(crate) fn connected(&self, places: Places) -> u64 {
-        let mut state = self.lock();
-        state.places = Some(places);
-        state.connection.generation += 1;
-        state.connection.open = true;
-        if let Some(held) = &mut state.held {
+    pub fn connected(&mut self, places: Places) {
+        self.places = Some(places);
+        if let Some(held) = &mut self.held {
             held.sent = 0;
         }
-        self.changed.notify_all();
-        state.connection.generation
-    }
-
-    pub(crate) fn disconnected(&self, generation: u64) {
-        let mut state = self.lock();
-        if state.connection.generation == generation {
-            state.connection.open = false;
-        }
-        self.changed.notify_all();
     }
 
     /// Gives up: the trainer is told to stop, and finds no more work.
-    pub(crate) fn end(&self) {
-        let mut state = self.lock();
-        state.ended = true;
-        state.next = None;
-        self.ask(Stop::Now);
-        self.changed.notify_all();
+    pub fn end(&mut self) {
+        self.ended = true;
+        self.next = None;
+        self.stop = Stop::Now;
     }
 
-    /// The trainer's thread takes no more work.
-    pub(crate) fn left(&self) {
-        self.lock().left = true;
-        self.changed.notify_all();
-    }
-
-    /// Whether the trainer's thread has left, at the latest after `timeout`.
-    pub(crate) fn wait_until_left(&self, timeout: Duration) -> bool {
-        let waiting = self.changed.wait_timeout_while(self.lock(), timeout, |state| !state.left);
-        waiting.unwrap_or_else(PoisonError::into_inner).0.left
-    }
-
-    pub(crate) fn on_message(&self, message: ToWorker) {
-        let mut state = self.lock();
+    pub fn on_message(&mut self, message: ToWorker) {
         match message {
-            ToWorker::Welcome(welcome) => state.places = Some(welcome.places),
-            ToWorker::Assign(assignment) => self.on_assign(&mut state, *assignment),
-            ToWorker::Acknowledge { attempt, number } => state.on_acknowledge(attempt, number),
-            ToWorker::Stop { attempt } => self.on_stop(&mut state, attempt),
+            ToWorker::Welcome(welcome) => self.places = Some(welcome.places),
+            ToWorker::Assign(assignment) => self.on_assign(*assignment),
+            ToWorker::Acknowledge { attempt, number } => self.on_acknowledge(attempt, number),
+            ToWorker::Stop { attempt } => self.on_stop(attempt),
             ToWorker::Drain => {
-                state.draining = true;
-                if self.should_stop() == Stop::No {
-                    self.ask(Stop::AfterEpoch);
+                self.draining = true;
+                if self.stop == Stop::No {
+                    self.stop = Stop::AfterEpoch;
                 }
             }
         }
-        self.changed.notify_all();
     }
 
-    fn on_assign(&self, state: &mut State, assignment: Assignment) {
-        if let Some(held) = &mut state.held {
+    fn on_assign(&mut self, assignment: Assignment) {
+        if let Some(held) = &mut self.held {
             if held.claim.attempt == assignment.attempt {
                 return;
             }
             // The coordinator has settled what is held: its reports are of no use any more.
             held.close();
             if held.training {
-                self.ask(Stop::Now);
+                self.stop = Stop::Now;
             } else {
-                state.held = None;
+                self.held = None;
             }
         }
-        state.next = Some(assignment);
-    }
-
-    fn on_stop(&self, state: &mut State, attempt: AttemptId) {
-        state.next.take_if(|assignment| assignment.attempt == attempt);
-        let Some(held) = state.held(attempt) else { return };
-        if held.training {
-            self.ask(Stop::Now);
-        } else {
-            // Nothing is left to stop, so the coordinator has given the attempt up and will not acknowledge it.
-            state.held = None;
-        }
-    }
-
-    /// Waits for something to send on the connection `generation`, until `deadline` at most.
-    pub(crate) fn outgoing(&self, generation: u64, deadline: Instant) -> Outgoing {
-        let mut state = self.lock();
-        loop {
-            if state.ended || !state.connection.open || state.connection.generation != generation {
-                return Outgoing::Broken;
-            }
-            if let Some(held) = state.held.as_mut().filter(|held| held.sent < held.outbox.len()) {
-                return Outgoing::Frames(held.unsent());
-            }
-            if state.draining && state.held.is_none() && state.next.is_none() {
-                return Outgoing::Done;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return match state.held.as_mut().and_then(Held::progress_frame) {
-                    Some(frame) => Outgoing::Frames(frame),
-                    None => Outgoing::Nothing,
-                };
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn held(&mut self, attempt: AttemptId) -> Option<&mut Held> {
-        self.held.as_mut().filter(|held| held.claim.attempt == attempt)
+        self.next = Some(assignment);
     }
 
     fn on_acknowledge(&mut self, attempt: AttemptId, number: u32) {
-        let Some(held) = self.held(attempt) else { return };
+        let Some(held) = held(&mut self.held, attempt) else { return };
         while held.outbox.front().is_some_and(|message| message.number <= number) {
             held.outbox.pop_front();
             held.sent = held.sent.saturating_sub(1);
@@ -269,6 +149,43 @@ impl State {
             self.held = None;
         }
     }
+
+    fn on_stop(&mut self, attempt: AttemptId) {
+        self.next.take_if(|assignment| assignment.attempt == attempt);
+        let Some(held) = held(&mut self.held, attempt) else { return };
+        if held.training {
+            self.stop = Stop::Now;
+        } else {
+            // Nothing is left to stop, so the coordinator has given the attempt up and will not acknowledge it.
+            self.held = None;
+        }
+    }
+
+    /// Frames that this connection has not sent, one after another; they count as sent from here on.
+    pub fn unsent(&mut self) -> Vec<u8> {
+        let Some(held) = &mut self.held else { return Vec::new() };
+        let frames = held.outbox.iter().skip(held.sent).flat_map(|message| &message.frame).copied().collect();
+        held.sent = held.outbox.len();
+        frames
+    }
+
+    /// A sign of life: how far the held attempt has come where that is new, else a heartbeat.
+    ///
+    /// # Errors
+    /// Where it can't be encoded, which no message of this kind is known to do.
+    pub fn sign_of_life(&mut self) -> Result<Vec<u8>, CodecError> {
+        let progress = |held: &mut Held| {
+            let (done, total) = held.progress.take()?;
+            Some(FromWorker::Progress { claim: held.claim.clone(), done, total })
+        };
+        let mut frame = Vec::new();
+        let message = self.held.as_mut().and_then(progress).unwrap_or(FromWorker::Heartbeat);
+        encode(&message, &mut frame).map(|()| frame)
+    }
+}
+
+fn held(held: &mut Option<Held>, attempt: AttemptId) -> Option<&mut Held> {
+    held.as_mut().filter(|held| held.claim.attempt == attempt)
 }
 
 impl Held {
@@ -303,7 +220,7 @@ impl Held {
         fits
     }
 
-    fn frame(&self, number: u32, report: Report) -> Result<Vec<u8>, frostline_protocol::codec::CodecError> {
+    fn frame(&self, number: u32, report: Report) -> Result<Vec<u8>, CodecError> {
         let mut frame = Vec::new();
         encode(&FromWorker::Report { claim: self.claim.clone(), number, report }, &mut frame)?;
         Ok(frame)
@@ -314,17 +231,160 @@ impl Held {
         self.outbox.clear();
         self.sent = 0;
     }
+}
 
-    fn unsent(&mut self) -> Vec<u8> {
-        let frames = self.outbox.iter().skip(self.sent).flat_map(|message| &message.frame).copied().collect();
-        self.sent = self.outbox.len();
-        frames
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idle;
+    use frostline_protocol::codec::read_message;
+    use frostline_protocol::Work;
+    use frostline_sweep::features::FeatureSpec;
+    use frostline_sweep::trial::{Augment, Dataset, ModelSpec, Precision, TrialId, WeightsIdentity};
+
+    const SEVENTH: AttemptId = AttemptId(7);
+    const EIGHTH: AttemptId = AttemptId(8);
+
+    fn places() -> Places {
+        Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None }
     }
 
-    fn progress_frame(&mut self) -> Option<Vec<u8>> {
-        let (done, total) = self.progress.take()?;
-        let mut frame = Vec::new();
-        encode(&FromWorker::Progress { claim: self.claim.clone(), done, total }, &mut frame).ok()?;
-        Some(frame)
+    fn assignment(attempt: AttemptId) -> Assignment {
+        let spec = FeatureSpec {
+            dataset: Dataset::Shapes,
+            data_digest: "d".to_owned(),
+            train_limit: None,
+            test_limit: None,
+            image_size: 32,
+            augment: Augment::None,
+            model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
+            precision: Precision::Float32,
+            cut: 1,
+        };
+        Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1 } }
+    }
+
+    fn epoch(epoch: u32) -> Report {
+        Report::Epoch(idle::metrics(TrialId([1; 16]), epoch))
+    }
+
+    /// A desk whose trainer works on attempt 7.
+    fn at_work() -> Desk {
+        let mut desk = Desk::default();
+        desk.connected(places());
+        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
+        assert_eq!(desk.take().map(|(_, assignment)| assignment.attempt), Some(SEVENTH));
+        desk
+    }
+
+    /// Numbers of the reports that go out now.
+    fn sent(desk: &mut Desk) -> Vec<u32> {
+        let frames = desk.unsent();
+        let mut bytes = frames.as_slice();
+        let mut numbers = Vec::new();
+        while let Some(message) = read_message::<FromWorker>(&mut bytes).unwrap() {
+            let FromWorker::Report { number, .. } = message else { panic!("{message:?}") };
+            numbers.push(number);
+        }
+        numbers
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again_on_the_next_connection() {
+        let mut desk = at_work();
+        (1..=3).for_each(|number| desk.report(SEVENTH, epoch(number)));
+        assert_eq!(sent(&mut desk), [1, 2, 3]);
+        assert_eq!(sent(&mut desk), [0; 0], "once a connection");
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        desk.connected(places());
+        assert_eq!(sent(&mut desk), [2, 3]);
+        desk.report(SEVENTH, epoch(4));
+        assert_eq!(sent(&mut desk), [4]);
+    }
+
+    #[test]
+    fn an_attempt_is_held_until_its_last_report_is_acknowledged() {
+        let mut desk = at_work();
+        desk.report(SEVENTH, Report::Stopped);
+        desk.report(SEVENTH, epoch(1));
+        assert_eq!(sent(&mut desk), [1], "what comes behind the last report comes too late");
+        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH));
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        assert_eq!(desk.running(), None);
+    }
+
+    #[test]
+    fn an_assignment_over_a_held_one_stops_the_trainer_and_drops_its_reports() {
+        let mut desk = at_work();
+        desk.report(SEVENTH, epoch(1));
+        desk.on_message(ToWorker::Assign(Box::new(assignment(EIGHTH))));
+        assert_eq!((desk.stop(), sent(&mut desk)), (Stop::Now, vec![]));
+        assert_eq!(desk.running().map(|claim| claim.attempt), Some(EIGHTH));
+        desk.report(SEVENTH, Report::Stopped);
+        assert_eq!(desk.take().map(|(_, assignment)| assignment.attempt), Some(EIGHTH));
+        assert_eq!(desk.stop(), Stop::No);
+        desk.report(SEVENTH, epoch(2));
+        assert_eq!(sent(&mut desk), [0; 0], "a late report of an earlier attempt is dropped");
+    }
+
+    #[test]
+    fn a_stop_for_what_nobody_works_on_lets_it_go() {
+        let mut desk = at_work();
+        desk.on_message(ToWorker::Stop { attempt: EIGHTH });
+        assert_eq!(desk.stop(), Stop::No, "about another attempt");
+        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
+        assert_eq!(desk.stop(), Stop::Now);
+        desk.report(SEVENTH, Report::Stopped);
+        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
+        assert_eq!(desk.running(), None);
+
+        let mut desk = Desk::default();
+        desk.connected(places());
+        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
+        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
+        assert!(desk.take().is_none(), "it was not taken up yet");
+    }
+
+    #[test]
+    fn a_report_that_cannot_travel_ends_its_attempt_as_a_failure() {
+        let mut desk = at_work();
+        let mut metrics = idle::metrics(TrialId([1; 16]), 1);
+        metrics.val_loss = f64::NAN;
+        desk.report(SEVENTH, Report::Epoch(metrics));
+        assert_eq!(desk.stop(), Stop::Now);
+        let frames = desk.unsent();
+        let message = read_message::<FromWorker>(&mut frames.as_slice()).unwrap();
+        assert!(
+            matches!(&message, Some(FromWorker::Report { number: 1, report: Report::Failed(failure), .. })
+                if failure.kind == FailureKind::Internal),
+            "{message:?}"
+        );
+    }
+
+    #[test]
+    fn a_drained_desk_is_done_once_all_is_said() {
+        let mut desk = at_work();
+        desk.on_message(ToWorker::Drain);
+        assert_eq!((desk.stop(), desk.is_done()), (Stop::AfterEpoch, false));
+        desk.report(SEVENTH, Report::Stopped);
+        assert!(!desk.is_done());
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        assert!(desk.is_done() && desk.is_over());
+        let mut alone = at_work();
+        alone.end();
+        assert_eq!((alone.stop(), alone.is_over(), alone.is_done()), (Stop::Now, true, false));
+    }
+
+    #[test]
+    fn a_sign_of_life_carries_new_progress_once() {
+        let mut desk = at_work();
+        desk.progress(SEVENTH, 3, 9);
+        desk.progress(EIGHTH, 4, 9);
+        let said = |desk: &mut Desk| {
+            let frame = desk.sign_of_life().unwrap();
+            read_message::<FromWorker>(&mut frame.as_slice()).unwrap().unwrap()
+        };
+        assert!(matches!(said(&mut desk), FromWorker::Progress { done: 3, total: 9, .. }));
+        assert_eq!(said(&mut desk), FromWorker::Heartbeat);
     }
 }

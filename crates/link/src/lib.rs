@@ -3,21 +3,25 @@
 //! What is done with an assignment is behind [`Trainer`], so that this crate needs no libtorch and orchestration can be
 //! tested and measured with a trainer that does nothing ([`idle::Idle`]).
 //!
-//! - The trainer runs on the caller's thread. The connection has threads of its own, so heartbeats go out however long
+//! - The trainer runs on the caller's thread. The connection has a thread of its own, so heartbeats go out however long
 //!   a batch takes; they say that the process lives, not that training gets on.
+//! - What a worker holds and owes is decided by [`desk::Desk`], which knows neither threads nor sockets, so that the
+//!   coordinator's simulation puts the same desk through lost connections and lies.
 //! - A report stays in the outbox until it is acknowledged, and is sent again after a reconnection.
 //! - Nothing waits for an acknowledgement: training goes on while the coordinator commits, and while it is away.
 //! - A worker that has no coordinator for the grace period stops and returns [`LinkError::CoordinatorLost`].
 
 mod connection;
-mod desk;
+pub mod desk;
 pub mod idle;
 pub mod log;
+mod shared;
 
-use desk::Desk;
 use frostline_protocol::{Build, Filled, Places, Report, Work, WorkerId};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind};
 use std::any::Any;
+use shared::Shared;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,8 +45,9 @@ pub trait Observer {
     fn should_stop(&self) -> Stop;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stop {
+    #[default]
     No,
     AfterEpoch,
     Now,
@@ -82,16 +87,22 @@ pub enum LinkError {
         "the coordinator speaks protocol {theirs}, this worker {ours}: use the `frostline` and `frostline-worker` of one build"
     )]
     Protocol { ours: u32, theirs: u32 },
+    #[error("the connection to the coordinator cannot be served: {source}")]
+    Runtime { source: io::Error },
 }
 
 /// Serves the coordinator until it has no more work for this worker.
 pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkError> {
-    let desk = Arc::new(Desk::default());
+    let desk = Arc::new(Shared::default());
     let log = options.log.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| LinkError::Runtime { source })?;
     let connection = std::thread::spawn({
         let desk = Arc::clone(&desk);
         move || {
-            let end = connection::keep(&options, &desk);
+            let end = runtime.block_on(connection::keep(&options, &desk));
+            // In every case: the trainer must not wait for work that nobody can give it.
+            desk.end();
             if end.is_err() {
                 leave_hung_trainer(&desk);
             }
@@ -114,12 +125,12 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
         };
         desk.report(attempt, report);
     }
-    desk.left();
+    desk.leave();
     connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Ends the process where the trainer does not stop in time: nobody is there any more to kill it, and it may hold a GPU.
-fn leave_hung_trainer(desk: &Desk) {
+fn leave_hung_trainer(desk: &Shared) {
     if !desk.wait_until_left(STOP_TIMEOUT) {
         tracing::error!("the trainer did not stop within {} s", STOP_TIMEOUT.as_secs());
         // Not `exit`: its destructors would wait for the threads that hang.
@@ -128,7 +139,7 @@ fn leave_hung_trainer(desk: &Desk) {
 }
 
 struct Reporter<'a> {
-    desk: &'a Desk,
+    desk: &'a Shared,
     attempt: AttemptId,
 }
 

@@ -1,8 +1,11 @@
 //! How a message lies on the wire: its length as four bytes, most significant first, then that many bytes of JSON.
 
+use bytes::BytesMut;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind, Read, Write};
+use std::marker::PhantomData;
+use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 /// A longer message is refused by both sides.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -26,59 +29,65 @@ pub enum CodecError {
 
 /// Appends `message` to `out`; leaves `out` as it was where that fails.
 pub fn encode<T: Serialize + DeserializeOwned>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let start = out.len();
-    let end = append(message, out);
-    if end.is_err() {
-        out.truncate(start);
-    }
-    end
+    let body = body(message)?;
+    out.extend((body.len() as u32).to_be_bytes());
+    out.extend(body);
+    Ok(())
 }
 
-fn append<T: Serialize + DeserializeOwned>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let start = out.len();
-    out.extend([0; PREFIX]);
-    serde_json::to_writer(&mut *out, message).map_err(CodecError::Unwritable)?;
-    let body = &out[start + PREFIX..];
+fn body<T: Serialize + DeserializeOwned>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let body = serde_json::to_vec(message).map_err(CodecError::Unwritable)?;
     if body.len() > MAX_BYTES {
         return Err(CodecError::TooLong { length: body.len() });
     }
     // JSON has no word for them, so `serde_json` writes null, which the other side could not read as a number.
-    if body.windows(4).any(|window| window == b"null") && serde_json::from_slice::<T>(body).is_err() {
+    if body.windows(4).any(|window| window == b"null") && serde_json::from_slice::<T>(&body).is_err() {
         return Err(CodecError::NotFinite);
     }
-    let length = (body.len() as u32).to_be_bytes();
-    out[start..start + PREFIX].copy_from_slice(&length);
-    Ok(())
+    Ok(body)
 }
 
-/// Takes bytes as they come and gives out the messages in them. After an error the connection is of no use any more.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    buffer: Vec<u8>,
-    /// Where in `buffer` the next message begins.
-    start: usize,
+/// Frames and messages together, for `tokio_util::codec`: takes in bytes as they come and gives out the messages in them,
+/// and the other way round. After an error the connection is of no use any more.
+pub struct Messages<Out, In> {
+    frames: LengthDelimitedCodec,
+    types: PhantomData<fn(Out) -> In>,
 }
 
-impl Decoder {
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+impl<Out, In> Default for Messages<Out, In> {
+    fn default() -> Messages<Out, In> {
+        let frames = LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(MAX_BYTES).new_codec();
+        Messages { frames, types: PhantomData }
     }
+}
+
+impl<Out, In: DeserializeOwned> Decoder for Messages<Out, In> {
+    type Item = In;
+    type Error = CodecError;
 
     /// The next message, where all of it is there. A message that is announced as too long is refused at once.
-    pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
-        let Some((prefix, rest)) = self.buffer[self.start..].split_first_chunk() else { return Ok(None) };
-        let length = announced(*prefix)?;
-        let Some(body) = rest.get(..length) else { return Ok(None) };
-        let message = decode(body)?;
-        self.start += PREFIX + length;
-        Ok(Some(message))
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<In>, CodecError> {
+        // It leaves the prefix where it is when it refuses what the prefix announces.
+        let prefix = bytes.first_chunk().copied();
+        match self.frames.decode(bytes) {
+            Ok(frame) => frame.map(|body| decode(&body)).transpose(),
+            Err(error) => Err(prefix.and_then(|prefix| announced(prefix).err()).unwrap_or(CodecError::Io(error))),
+        }
     }
 
-    /// Whether a message has begun and is not complete.
-    pub fn is_within_message(&self) -> bool {
-        self.start < self.buffer.len()
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<In>, CodecError> {
+        match self.decode(bytes)? {
+            None if !bytes.is_empty() => Err(CodecError::Truncated),
+            message => Ok(message),
+        }
+    }
+}
+
+impl<Out: Serialize + DeserializeOwned, In> Encoder<&Out> for Messages<Out, In> {
+    type Error = CodecError;
+
+    fn encode(&mut self, message: &Out, bytes: &mut BytesMut) -> Result<(), CodecError> {
+        Ok(self.frames.encode(body(message)?.as_slice(), bytes)?)
     }
 }
 
@@ -159,17 +168,20 @@ mod tests {
         let mut bytes = Vec::new();
         messages.iter().for_each(|message| encode(message, &mut bytes).unwrap());
         for size in [1, 2, 3, 5, 64, bytes.len()] {
-            let mut decoder = Decoder::default();
-            let mut received = Vec::new();
+            let mut codec = Messages::<FromWorker, FromWorker>::default();
+            let (mut received, mut buffer) = (Vec::new(), BytesMut::new());
             for piece in bytes.chunks(size) {
-                decoder.push(piece);
-                while let Some(message) = decoder.next_message::<FromWorker>().unwrap() {
+                buffer.extend_from_slice(piece);
+                while let Some(message) = codec.decode(&mut buffer).unwrap() {
                     received.push(message);
                 }
             }
             assert_eq!(received, messages);
-            assert!(!decoder.is_within_message());
+            assert!(codec.decode_eof(&mut buffer).unwrap().is_none());
         }
+        let (mut codec, mut buffer) = (Messages::<FromWorker, FromWorker>::default(), BytesMut::new());
+        messages.iter().for_each(|message| codec.encode(message, &mut buffer).unwrap());
+        assert_eq!(buffer, bytes, "both ways of writing give the same bytes");
         let mut reader = bytes.as_slice();
         for message in messages {
             assert_eq!(read_message::<FromWorker>(&mut reader).unwrap(), Some(message));
@@ -188,9 +200,9 @@ mod tests {
 
     #[test]
     fn a_message_that_is_too_long_is_refused_before_it_is_read() {
-        let mut decoder = Decoder::default();
-        decoder.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(decoder.next_message::<FromWorker>(), Err(CodecError::TooLong { .. })));
+        let mut buffer = BytesMut::from(u32::MAX.to_be_bytes().as_slice());
+        let refused = Messages::<FromWorker, FromWorker>::default().decode(&mut buffer);
+        assert!(matches!(refused, Err(CodecError::TooLong { length: 0xffff_ffff })), "{refused:?}");
         let announced = u32::MAX.to_be_bytes();
         assert!(matches!(read_message::<FromWorker>(&mut announced.as_slice()), Err(CodecError::TooLong { .. })));
         let long = "x".repeat(MAX_BYTES);
@@ -204,6 +216,8 @@ mod tests {
         let error = read_message::<FromWorker>(&mut bytes.as_slice()).unwrap_err();
         assert!(error.to_string().starts_with(r"the message `\0hey!` can't be read"), "{error}");
         let error = read_message::<FromWorker>(&mut &bytes[..6]).unwrap_err();
+        assert!(matches!(error, CodecError::Truncated));
+        let error = Messages::<FromWorker, FromWorker>::default().decode_eof(&mut bytes[..6].into()).unwrap_err();
         assert!(matches!(error, CodecError::Truncated));
     }
 }

@@ -61,6 +61,8 @@ pub enum StoreError {
         .path.display()
     )]
     Corrupt { path: PathBuf, detail: String },
+    #[error("`{}` is held by another program: close it there", .path.display())]
+    Held { path: PathBuf },
     #[error("SQLite failed on `{}`: {source}; check the disk and the folder's permissions", .path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("cannot {action} `{}`: {source}; repair it, or name another folder with --results", .path.display())]
@@ -81,6 +83,7 @@ impl StoreError {
     pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Held { path },
             Some(ErrorCode::DiskFull) => StoreError::Full { path },
             Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
             Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },

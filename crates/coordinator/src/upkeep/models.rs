@@ -1,14 +1,13 @@
 //! Trained models on disk: after each completion, those that fall out of the sweep's rule are removed.
 
-use crate::CoordinatorError;
+use crate::core::Fact;
 use frostline_ranking::{Candidate, order};
-use frostline_store::Reader;
+use frostline_store::{Reader, StoreError};
 use frostline_sweep::definition::{Keep, KeepModels};
 use frostline_sweep::metric::{Direction, Metric};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::{GroupId, TrialId};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,8 +26,6 @@ pub(crate) struct Models {
     rule: Keep,
     objective: &'static Metric,
     kept: Vec<Kept>,
-    /// The newest epoch of each trial that runs.
-    last: BTreeMap<TrialId, EpochMetrics>,
 }
 
 impl Models {
@@ -42,9 +39,8 @@ impl Models {
         objective: &'static Metric,
         reader: &Reader,
         sweep: &str,
-    ) -> Result<Models, CoordinatorError> {
-        let mut models =
-            Models { folder: folder.to_owned(), rule, objective, kept: Vec::new(), last: BTreeMap::new() };
+    ) -> Result<Models, StoreError> {
+        let mut models = Models { folder: folder.to_owned(), rule, objective, kept: Vec::new() };
         // A folder that is not there yet saves reading all trials.
         if folder.exists() {
             for row in reader.trials(sweep)? {
@@ -57,17 +53,10 @@ impl Models {
     }
 
     /// Follows what is committed. A completion may remove a model, its own among them.
-    pub(crate) fn note(&mut self, record: &Record) {
-        match record {
-            Record::Epoch { trial, metrics, .. } => drop(self.last.insert(*trial, metrics.clone())),
-            Record::Completed { trial, evaluation, .. } => {
-                if let Some(last) = self.last.remove(trial) {
-                    self.add(*trial, &last, evaluation);
-                    self.remove_fallen();
-                }
-            }
-            Record::Ended { trial: Some((trial, _)), .. } => drop(self.last.remove(trial)),
-            _ => {}
+    pub(crate) fn note(&mut self, fact: &Fact) {
+        if let Fact { record: Record::Completed { trial, evaluation, .. }, last: Some(last) } = fact {
+            self.add(*trial, last, evaluation);
+            self.remove_fallen();
         }
     }
 
@@ -172,7 +161,6 @@ mod tests {
             rule: rule(KeepModels::Best, 1, 1000),
             objective: frostline_sweep::metric::find("val_accuracy").unwrap(),
             kept: Vec::new(),
-            last: BTreeMap::new(),
         };
         let attempt = frostline_sweep::outcome::AttemptId(1);
         let mut complete = |number: u8, val_accuracy: f64, leaves_model: bool| {
@@ -199,8 +187,7 @@ mod tests {
                 trained_parameters: 1,
                 seconds: 1.0,
             };
-            models.note(&Record::Epoch { attempt, trial, metrics });
-            models.note(&Record::Completed { attempt, trial, evaluation });
+            models.note(&Fact { record: Record::Completed { attempt, trial, evaluation }, last: Some(metrics) });
             let mut left: Vec<u8> = (0..9).filter(|&n| models.path(TrialId([n; 16])).exists()).collect();
             left.sort_unstable();
             left

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Seconds an epoch takes, apart for trials that freeze differently: one of a fully frozen trial may take a hundredth of
 /// one that trains the whole network.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     measured: BTreeMap<u32, Mean>,
     overall: Mean,
 }
@@ -30,7 +30,7 @@ impl Mean {
 }
 
 /// How many epochs these trials have, by frozen layers.
-pub(crate) fn epochs<'a>(specs: impl Iterator<Item = &'a TrialSpec>) -> BTreeMap<u32, u64> {
+pub(super) fn epochs<'a>(specs: impl Iterator<Item = &'a TrialSpec>) -> BTreeMap<u32, u64> {
     let mut epochs = BTreeMap::new();
     for TrialSpec { parameters, .. } in specs {
         *epochs.entry(parameters.frozen_layers).or_default() += u64::from(parameters.epochs);
@@ -39,7 +39,7 @@ pub(crate) fn epochs<'a>(specs: impl Iterator<Item = &'a TrialSpec>) -> BTreeMap
 }
 
 impl Pace {
-    pub(crate) fn add(&mut self, frozen_layers: u32, seconds: f64) {
+    pub(super) fn add(&mut self, frozen_layers: u32, seconds: f64) {
         self.measured.entry(frozen_layers).or_default().add(seconds);
         self.overall.add(seconds);
     }
@@ -47,7 +47,7 @@ impl Pace {
     /// Time left for `epochs` (by frozen layers) on `workers` at a time. None before the first epoch is measured.
     ///
     /// The mean epoch of trials that freeze as deep, else of all trials, summed up and divided by the workers.
-    pub(crate) fn time_left(&self, epochs: &BTreeMap<u32, u64>, workers: usize) -> Option<Duration> {
+    pub(super) fn time_left(&self, epochs: &BTreeMap<u32, u64>, workers: usize) -> Option<Duration> {
         let overall = self.overall.get()?;
         let seconds = |frozen| self.measured.get(frozen).copied().and_then(Mean::get).unwrap_or(overall);
         let work: f64 = epochs.iter().map(|(frozen, count)| seconds(frozen) * *count as f64).sum();

@@ -1,0 +1,328 @@
+//! Decides and commits: what has happened goes in, what is to be done comes out, and in between it is on the disk.
+//!
+//! No sockets, no clock, no async: the event loop and the simulation drive the same [`Core`]. A turn takes the core and
+//! gives it back with what is [`Committed`]; a commit that fails takes it for good, so that nothing is decided on top of
+//! what was never written.
+
+mod ask;
+mod pace;
+mod progress;
+mod roster;
+mod translate;
+mod worklist;
+
+pub use progress::{Fact, Running, Status};
+pub use worklist::Worklist;
+
+use frostline_protocol::{Command, FromWorker, Hello, Places, Response, ToWorker, WorkerId};
+use frostline_scheduler::{Effect, Event, Restored, Scheduler, Settings, Time};
+use frostline_sweep::outcome::EpochMetrics;
+use frostline_sweep::record::{Ending, Record};
+use frostline_sweep::trial::TrialId;
+use progress::Progress;
+use roster::Roster;
+use std::collections::BTreeMap;
+
+/// Workers that have no more work have this long to end by themselves, in milliseconds.
+const FAREWELL: u64 = 5_000;
+
+/// A connection; never given out twice by one coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// A command that waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A worker with the right token has greeted.
+    Joined { peer: PeerId, hello: Hello },
+    Said { peer: PeerId, message: FromWorker },
+    /// A connection is over; `fault` says what was wrong with what came over it.
+    Left { peer: PeerId, fault: Option<String> },
+    /// Somebody was turned away before greeting properly.
+    TurnedAway { reason: String },
+    Asked { ask: AskId, command: Command },
+    /// A worker's process has ended, or could not be started.
+    Exited { worker: WorkerId, description: String, log: Vec<String> },
+    /// Somebody wants the run to end: in good order the first time, at once the second time.
+    Interrupted,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Tell { peer: PeerId, message: ToWorker },
+    /// What was told before is still delivered.
+    Close(PeerId),
+    /// Start this worker's process.
+    Launch(WorkerId),
+    /// End this worker's process at once.
+    Kill(WorkerId),
+    Answer { ask: AskId, response: Response },
+}
+
+/// What follows from a turn whose records are on the disk. Only a [`Core`] makes one.
+#[derive(Debug)]
+#[must_use]
+pub struct Committed {
+    facts: Vec<Fact>,
+    actions: Vec<Action>,
+}
+
+impl Committed {
+    /// What is in the database now, and what is to be done about it.
+    pub fn into_parts(self) -> (Vec<Fact>, Vec<Action>) {
+        (self.facts, self.actions)
+    }
+}
+
+/// Where records go. What it has taken is on the disk when it returns, all of it or nothing.
+pub trait Journal {
+    type Error;
+
+    /// # Errors
+    /// Nothing was written, and nothing more will be decided.
+    fn commit(&mut self, records: &[Record]) -> Result<(), Self::Error>;
+}
+
+/// How a run ended, if not with an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every trial has its outcome.
+    Finished,
+    /// It was interrupted; what is missing can be resumed.
+    Interrupted,
+    /// No worker stays alive; this is how the last one ended.
+    Stuck(String),
+}
+
+/// What a run is told before it begins.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub sweep: String,
+    pub places: Places,
+    /// Seconds between two signs of life of a worker.
+    pub heartbeat: f64,
+    /// Seconds that a worker without its coordinator tries to come back.
+    pub reconnect_grace: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Working,
+    /// Nothing more will be given out: workers end, and those that don't until then are ended.
+    Leaving { until: Time, killed: bool, outcome: Outcome },
+    Over(Outcome),
+}
+
+/// The coordinator without its hands.
+pub struct Core<J> {
+    journal: J,
+    scheduler: Scheduler,
+    roster: Roster,
+    worklist: Worklist,
+    progress: Progress,
+    terms: Terms,
+    stage: Stage,
+    /// Connections that were closed or turned away for what came over them.
+    faults: u64,
+    draining: bool,
+    /// Interrupted twice: nobody waits for anything.
+    leaving: bool,
+    /// Actions of this turn that do not follow from the scheduler's effects.
+    early: Vec<Action>,
+    answers: Vec<Action>,
+}
+
+impl<J: Journal> Core<J> {
+    /// Rebuilds the core from rows. `newest` has the newest epoch of each trial that runs already.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn restore(
+        journal: J,
+        settings: Settings,
+        restored: Restored,
+        worklist: Worklist,
+        newest: BTreeMap<TrialId, EpochMetrics>,
+        terms: Terms,
+        now: Time,
+    ) -> Result<(Core<J>, Committed), J::Error> {
+        let roster = Roster::new(&restored);
+        let mut effects = Vec::new();
+        let scheduler = Scheduler::restore(settings, restored, now, &mut effects);
+        let core = Core {
+            journal,
+            scheduler,
+            roster,
+            progress: Progress::new(worklist.specs(), newest),
+            worklist,
+            terms,
+            stage: Stage::Working,
+            faults: 0,
+            draining: false,
+            leaving: false,
+            early: Vec::new(),
+            answers: Vec::new(),
+        };
+        core.settle(now, effects, &|_| Vec::new())
+    }
+
+    /// Decides what follows from all of `batch`, or from the time where it is empty, and commits it. `log` gives the last
+    /// lines of a worker's log.
+    ///
+    /// # Errors
+    /// The journal's. The core is gone then: nothing that follows from this turn may be done.
+    pub fn turn(
+        mut self,
+        now: Time,
+        batch: Vec<Input>,
+        log: &dyn Fn(WorkerId) -> Vec<String>,
+    ) -> Result<(Core<J>, Committed), J::Error> {
+        let mut effects = Vec::new();
+        if batch.is_empty() {
+            self.scheduler.handle(now, Event::Tick, &mut effects);
+        }
+        for input in batch {
+            if let Some(event) = self.translate(now, input, &mut effects) {
+                self.scheduler.handle(now, event, &mut effects);
+            }
+        }
+        self.settle(now, effects, log)
+    }
+
+    /// When a turn is due, if nothing happens before.
+    pub fn deadline(&self) -> Option<Time> {
+        let leaving = match self.stage {
+            Stage::Leaving { until, .. } => Some(until),
+            _ => None,
+        };
+        self.scheduler.next_deadline().into_iter().chain(leaving).min()
+    }
+
+    /// How the run has ended, once every worker is gone.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.stage {
+            Stage::Over(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether no more work will be given out.
+    pub fn is_leaving(&self) -> bool {
+        self.stage != Stage::Working
+    }
+
+    pub fn status(&self) -> Status {
+        self.progress.status(&self.scheduler, &self.roster, &self.worklist, self.draining)
+    }
+
+    /// For a simulation to look into.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    fn settle(
+        mut self,
+        now: Time,
+        mut effects: Vec<Effect>,
+        log: &dyn Fn(WorkerId) -> Vec<String>,
+    ) -> Result<(Core<J>, Committed), J::Error> {
+        self.begin_to_leave(now, &mut effects);
+        let mut records = Vec::new();
+        let mut actions = std::mem::take(&mut self.early);
+        for effect in effects {
+            match effect {
+                Effect::Record(mut record) => {
+                    self.complete_record(&mut record, log);
+                    records.push(record);
+                }
+                Effect::Assign { worker, attempt, task } => {
+                    let work = self.worklist.work(&task);
+                    let message = work.map(|work| ToWorker::Assign(Box::new(frostline_protocol::Assignment { attempt, work })));
+                    actions.extend(message.and_then(|message| self.roster.tell(worker, message)));
+                }
+                Effect::Tell { worker, message } => actions.extend(self.roster.tell(worker, message)),
+                Effect::Disconnect(worker) => {
+                    if let Some(peer) = self.roster.peer(worker) {
+                        let breaches = self.scheduler.breaches();
+                        tracing::warn!(worker = worker.0, breaches, "closed a connection: a message was not due");
+                        // Its end is noticed, and the scheduler hears that the worker has left.
+                        actions.push(Action::Close(peer));
+                    }
+                }
+                Effect::Launch(worker) => {
+                    self.roster.started(worker);
+                    actions.push(Action::Launch(worker));
+                }
+                Effect::Kill(worker) => actions.push(Action::Kill(worker)),
+            }
+        }
+        if !records.is_empty() {
+            self.journal.commit(&records)?;
+        }
+        actions.append(&mut self.answers);
+        self.leave(now, &mut actions);
+        let facts = records.into_iter().map(|record| self.note(record)).collect();
+        Ok((self, Committed { facts, actions }))
+    }
+
+    /// A worker that fell silent has not told what it wrote last.
+    fn complete_record(&mut self, record: &mut Record, log: &dyn Fn(WorkerId) -> Vec<String>) {
+        match record {
+            Record::Started { attempt, worker, .. } => self.roster.holds(WorkerId(*worker), *attempt),
+            Record::Ended { attempt, ending: Ending::Failed(failure), .. } if failure.log.is_empty() => {
+                failure.log = self.roster.holder(*attempt).map_or(Vec::new(), log);
+            }
+            _ => {}
+        }
+    }
+
+    /// Follows what is committed.
+    fn note(&mut self, record: Record) -> Fact {
+        let fact = self.progress.note(record, &self.worklist);
+        if let Some(spec) = fact.ended().and_then(|trial| self.worklist.done_with(trial)) {
+            self.progress.done_with(&spec);
+        }
+        fact
+    }
+
+    /// Lets every worker go once there is nothing more to give out.
+    fn begin_to_leave(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.stage != Stage::Working || !(self.scheduler.is_finished() || self.leaving) {
+            return;
+        }
+        let outcome = match self.scheduler.last_exit() {
+            _ if self.draining => Outcome::Interrupted,
+            Some(exit) if self.scheduler.is_stuck() => Outcome::Stuck(exit.to_owned()),
+            _ => Outcome::Finished,
+        };
+        self.scheduler.handle(now, Event::Drain, effects);
+        self.stage = Stage::Leaving { until: Time(now.0.saturating_add(FAREWELL)), killed: false, outcome };
+    }
+
+    /// Ends workers whose time to leave is over.
+    fn leave(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let Stage::Leaving { until, killed, outcome } = &mut self.stage else { return };
+        if self.roster.alive().next().is_some() {
+            let in_haste = self.leaving && !*killed;
+            if !in_haste && now < *until {
+                return;
+            }
+            if !*killed {
+                actions.extend(self.roster.alive().map(Action::Kill));
+                (*until, *killed) = (Time(now.0.saturating_add(FAREWELL)), true);
+                return;
+            }
+            tracing::error!("worker processes {:?} did not end", self.roster.alive().collect::<Vec<_>>());
+        }
+        let (stale, breaches) = (self.scheduler.stale(), self.scheduler.breaches());
+        if stale + breaches + self.faults > 0 {
+            tracing::info!(stale, breaches, faults = self.faults, "messages that changed nothing, connections closed");
+        }
+        self.stage = Stage::Over(outcome.clone());
+    }
+}

@@ -1,0 +1,141 @@
+//! Who is there: which worker speaks over which connection, whose process lives, and what each was given last.
+
+use super::{Action, PeerId};
+use frostline_protocol::{Claim, ToWorker, WorkerId};
+use frostline_scheduler::Restored;
+use frostline_sweep::outcome::AttemptId;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// Every worker that there may be.
+    known: BTreeSet<WorkerId>,
+    peers: BTreeMap<WorkerId, PeerId>,
+    workers: BTreeMap<PeerId, WorkerId>,
+    /// Processes whose end has not been told.
+    alive: BTreeSet<WorkerId>,
+    /// Which worker has which attempt, or had it last.
+    holders: BTreeMap<WorkerId, AttemptId>,
+    /// The newest progress of each worker's attempt.
+    steps: BTreeMap<WorkerId, (u64, u64)>,
+}
+
+impl Roster {
+    pub(super) fn new(restored: &Restored) -> Roster {
+        let held = restored.trials.iter().filter_map(|row| row.running.map(|(attempt, worker, _)| (worker, attempt)));
+        Roster {
+            known: restored.workers.iter().copied().collect(),
+            holders: held.collect(),
+            ..Roster::default()
+        }
+    }
+
+    pub(super) fn knows(&self, worker: WorkerId) -> bool {
+        self.known.contains(&worker)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.known.len()
+    }
+
+    /// A worker speaks over this connection from now on. Returns the one that it replaces.
+    pub(super) fn join(&mut self, worker: WorkerId, peer: PeerId) -> Option<PeerId> {
+        self.workers.insert(peer, worker);
+        let before = self.peers.insert(worker, peer);
+        if let Some(before) = before {
+            self.workers.remove(&before);
+        }
+        before
+    }
+
+    /// A connection is over. Returns whose it was, if it was anybody's still.
+    pub(super) fn leave(&mut self, peer: PeerId) -> Option<WorkerId> {
+        let worker = self.workers.remove(&peer)?;
+        self.peers.remove(&worker);
+        Some(worker)
+    }
+
+    pub(super) fn worker(&self, peer: PeerId) -> Option<WorkerId> {
+        self.workers.get(&peer).copied()
+    }
+
+    pub(super) fn peer(&self, worker: WorkerId) -> Option<PeerId> {
+        self.peers.get(&worker).copied()
+    }
+
+    /// None where the worker is not connected: what it was to be told is settled when it comes back.
+    pub(super) fn tell(&self, worker: WorkerId, message: ToWorker) -> Option<Action> {
+        self.peer(worker).map(|peer| Action::Tell { peer, message })
+    }
+
+    pub(super) fn started(&mut self, worker: WorkerId) {
+        self.alive.insert(worker);
+    }
+
+    pub(super) fn exited(&mut self, worker: WorkerId) {
+        self.alive.remove(&worker);
+        self.steps.remove(&worker);
+    }
+
+    pub(super) fn alive(&self) -> impl Iterator<Item = WorkerId> {
+        self.alive.iter().copied()
+    }
+
+    pub(super) fn holds(&mut self, worker: WorkerId, attempt: AttemptId) {
+        self.holders.insert(worker, attempt);
+        self.steps.remove(&worker);
+    }
+
+    pub(super) fn holder(&self, attempt: AttemptId) -> Option<WorkerId> {
+        self.holders.iter().find(|(_, held)| **held == attempt).map(|(worker, _)| *worker)
+    }
+
+    /// A worker tells how far it has come. What it says of another attempt than it was given last is not shown.
+    pub(super) fn stepped(&mut self, worker: WorkerId, claim: &Claim, done: u64, total: u64) {
+        if self.holders.get(&worker) == Some(&claim.attempt) {
+            self.steps.insert(worker, (done, total));
+        }
+    }
+
+    /// A step is over.
+    pub(super) fn reported(&mut self, worker: WorkerId) {
+        self.steps.remove(&worker);
+    }
+
+    pub(super) fn steps(&self, worker: WorkerId) -> Option<(u64, u64)> {
+        self.steps.get(&worker).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_protocol::TaskKey;
+    use frostline_sweep::trial::TrialId;
+
+    const ONE: WorkerId = WorkerId(1);
+
+    #[test]
+    fn progress_of_an_attempt_that_a_worker_has_no_more_is_not_shown() {
+        let mut roster = Roster::default();
+        let claim = |attempt| Claim { task: TaskKey::Trial(TrialId([1; 16])), attempt: AttemptId(attempt) };
+        roster.holds(ONE, AttemptId(4));
+        roster.stepped(ONE, &claim(3), 9, 10);
+        assert_eq!(roster.steps(ONE), None, "of the attempt before");
+        roster.stepped(ONE, &claim(4), 2, 10);
+        assert_eq!(roster.steps(ONE), Some((2, 10)));
+        roster.holds(ONE, AttemptId(5));
+        assert_eq!(roster.steps(ONE), None, "a new attempt begins at nothing");
+    }
+
+    #[test]
+    fn the_newest_connection_of_a_worker_counts() {
+        let mut roster = Roster::default();
+        assert_eq!(roster.join(ONE, PeerId(1)), None);
+        assert_eq!(roster.join(ONE, PeerId(2)), Some(PeerId(1)));
+        assert_eq!((roster.worker(PeerId(1)), roster.leave(PeerId(1))), (None, None));
+        assert_eq!(roster.peer(ONE), Some(PeerId(2)));
+        assert_eq!(roster.leave(PeerId(2)), Some(ONE));
+        assert_eq!(roster.tell(ONE, ToWorker::Drain), None);
+    }
+}

@@ -1,0 +1,29 @@
+//! What a coordinator is asked to run.
+
+use crate::launch::Engine;
+use frostline_protocol::Places;
+use frostline_sweep::definition::Keep;
+use frostline_sweep::metric::Metric;
+use frostline_sweep::reuse::Reuse;
+use std::path::PathBuf;
+
+/// One sweep to be run.
+pub struct Job {
+    pub results: PathBuf,
+    /// Its name; its trials are in the database.
+    pub sweep: String,
+    pub reuse: Reuse,
+    /// Space for features, those of other sweeps included.
+    pub cache_bytes: u64,
+    pub places: Places,
+    /// Which models stay in `places.models`.
+    pub keep: Keep,
+    /// What the sweep's trials are ranked by.
+    pub objective: &'static Metric,
+    /// Where its workers come from.
+    pub engine: Box<dyn Engine>,
+    /// Seconds of silence after which a worker is given up.
+    pub lease: f64,
+    /// Seconds that a worker without its coordinator tries to come back.
+    pub reconnect_grace: f64,
+}

@@ -1,0 +1,245 @@
+//! Workers as processes of this machine.
+//!
+//! A worker outlives a coordinator that dies, so that the next one finds it where it was: [`LocalLauncher::launch`]
+//! adopts a process that still waits for a coordinator of this results folder instead of starting a second one.
+//! Processes are held by file descriptor, so a process id that was given to somebody else is never killed.
+
+use super::adopt::processes_with;
+use super::log::{LogStart, bound};
+use super::{Access, Engine, Exit, Exits, Launcher};
+use frostline_protocol::WorkerId;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+/// Where worker processes come from and what they are told.
+#[derive(Debug, Clone)]
+pub struct LocalWorkers {
+    /// The `frostline-worker` to run, see [`worker_program`].
+    pub program: PathBuf,
+    /// One worker a device, in the words of `--device`: worker 1 has the first.
+    pub devices: Vec<String>,
+    /// Threads of each worker; libtorch's results depend on it.
+    pub threads: u32,
+    /// Further arguments for each worker.
+    pub arguments: Vec<OsString>,
+    /// Folder of the workers' log files.
+    pub logs: PathBuf,
+}
+
+/// `FROSTLINE_WORKER`, else `frostline-worker` beside the running program.
+///
+/// # Errors
+/// There is none.
+pub fn worker_program() -> io::Result<PathBuf> {
+    if let Some(program) = std::env::var_os("FROSTLINE_WORKER") {
+        return Ok(program.into());
+    }
+    let program = std::env::current_exe()?.with_file_name("frostline-worker");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let message = format!("there is no {}; build it, or name another in FROSTLINE_WORKER", program.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, message))
+}
+
+impl Engine for LocalWorkers {
+    fn is_cuda(&self) -> bool {
+        self.devices.iter().any(|device| device.starts_with("cuda"))
+    }
+
+    /// Finds the workers that a dead coordinator left behind, and ends those that don't fit this one.
+    fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
+        std::fs::create_dir_all(&self.logs)?;
+        let Access { socket, token, exits, runtime } = access;
+        let mut launcher = LocalLauncher {
+            workers: *self,
+            socket,
+            token,
+            exits,
+            runtime,
+            processes: BTreeMap::new(),
+            survivors: BTreeMap::new(),
+        };
+        let begin = ["connect".as_ref(), "--socket".as_ref(), launcher.socket.as_os_str()];
+        for (arguments, handle) in processes_with(&begin) {
+            match launcher.workers().into_iter().find(|worker| launcher.arguments(*worker) == arguments) {
+                Some(worker) => drop(launcher.survivors.insert(worker, handle)),
+                None => drop(pidfd_send_signal(&handle, Signal::KILL)),
+            }
+        }
+        Ok(Box::new(launcher))
+    }
+}
+
+struct LocalLauncher {
+    workers: LocalWorkers,
+    socket: PathBuf,
+    token: String,
+    exits: Exits,
+    runtime: Handle,
+    processes: BTreeMap<WorkerId, Process>,
+    /// Workers of the coordinator before this one that still wait for somebody.
+    survivors: BTreeMap<WorkerId, OwnedFd>,
+}
+
+#[derive(Clone)]
+struct Process {
+    handle: Arc<OwnedFd>,
+    /// We ended it: its signal needs no explanation.
+    killed: Arc<AtomicBool>,
+    log: LogStart,
+}
+
+impl LocalLauncher {
+    fn arguments(&self, worker: WorkerId) -> Vec<OsString> {
+        let device = self.workers.devices.get(worker.0 as usize - 1).map_or("cpu", String::as_str);
+        let mut arguments = vec!["connect".into(), "--socket".into(), self.socket.clone().into_os_string()];
+        arguments.extend(["--worker".into(), worker.0.to_string().into(), "--device".into(), device.into()]);
+        arguments.extend(["--threads".into(), self.workers.threads.to_string().into()]);
+        arguments.extend(self.workers.arguments.iter().cloned());
+        arguments
+    }
+
+    fn path(&self, worker: WorkerId) -> PathBuf {
+        self.workers.logs.join(format!("worker-{}.log", worker.0))
+    }
+
+    fn spawn(&self, worker: WorkerId) -> io::Result<(Child, LogStart)> {
+        let path = self.path(worker);
+        bound(&path)?;
+        let log = OpenOptions::new().create(true).append(true).open(&path)?;
+        let start = LogStart { offset: log.metadata()?.len(), path };
+        let child = Command::new(&self.workers.program)
+            .args(self.arguments(worker))
+            .env("FROSTLINE_TOKEN", &self.token)
+            // A backtrace of an allocation that fails allocates, and waits for its own lock for ever.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Its own group: a terminal's Ctrl-C is for the coordinator, which ends its workers in good order.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.workers.program.display())))?;
+        Ok((child, start))
+    }
+
+    /// Tells of a process' end, once it has come. `status` is asked then.
+    fn watch(
+        &self,
+        worker: WorkerId,
+        process: &Process,
+        mut status: impl FnMut() -> Option<io::Result<ExitStatus>> + Send + 'static,
+    ) {
+        let (process, exits) = (process.clone(), self.exits.clone());
+        self.runtime.spawn(async move {
+            wait_for_end(Arc::clone(&process.handle)).await;
+            let killed = process.killed.load(Ordering::Relaxed);
+            let description = status().map_or("ended".to_owned(), |status| describe(status, killed));
+            exits.tell(Exit { worker, description, log: process.log.tail() });
+        });
+    }
+}
+
+impl Launcher for LocalLauncher {
+    fn workers(&self) -> Vec<WorkerId> {
+        (1..=self.workers.devices.len() as u32).map(WorkerId).collect()
+    }
+
+    fn survivors(&self) -> BTreeSet<WorkerId> {
+        self.survivors.keys().copied().collect()
+    }
+
+    fn launch(&mut self, worker: WorkerId) -> io::Result<()> {
+        let killed = Arc::new(AtomicBool::new(false));
+        let process = match self.survivors.remove(&worker) {
+            Some(handle) => {
+                tracing::info!(worker = worker.0, "took over a worker of the coordinator before");
+                let log = LogStart { offset: 0, path: self.path(worker) };
+                let process = Process { handle: Arc::new(handle), killed, log };
+                // Somebody else's child: how it ended is not ours to ask.
+                self.watch(worker, &process, || None);
+                process
+            }
+            None => {
+                let (mut child, log) = self.spawn(worker)?;
+                let handle = match pidfd_open(Pid::from_child(&child), PidfdFlags::NONBLOCK) {
+                    Ok(handle) => Arc::new(handle),
+                    Err(error) => {
+                        child.kill()?;
+                        // Killed, it ends at once; unless somebody waits for it, its entry stays for as long as we live.
+                        child.wait()?;
+                        return Err(error.into());
+                    }
+                };
+                let process = Process { handle, killed, log };
+                self.watch(worker, &process, move || Some(child.wait()));
+                process
+            }
+        };
+        self.processes.insert(worker, process);
+        Ok(())
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        if let Some(process) = self.processes.get(&worker) {
+            process.killed.store(true, Ordering::Relaxed);
+            // Fails where the process has ended already, and then there is nothing to do.
+            let _ = pidfd_send_signal(&process.handle, Signal::KILL);
+        }
+    }
+
+    fn log(&self, worker: WorkerId) -> Vec<String> {
+        self.processes.get(&worker).map_or(Vec::new(), |process| process.log.tail())
+    }
+
+    fn bound_logs(&self) {
+        for worker in self.workers() {
+            // What cannot be put aside is tried again the next time.
+            if let Err(error) = bound(&self.path(worker)) {
+                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
+            }
+        }
+    }
+}
+
+/// Survivors that nobody asked for would wait for their grace period, on a GPU perhaps.
+impl Drop for LocalLauncher {
+    fn drop(&mut self) {
+        for handle in self.survivors.values() {
+            let _ = pidfd_send_signal(handle, Signal::KILL);
+        }
+    }
+}
+
+async fn wait_for_end(handle: Arc<OwnedFd>) {
+    // A process' descriptor becomes readable when it ends.
+    // SAFETY: the descriptor is owned by what is handed over, which is shared and never closes or replaces it.
+    match unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) } {
+        Ok(handle) => drop(handle.readable().await),
+        Err(error) => tracing::error!("a process' end cannot be waited for: {error}"),
+    }
+}
+
+fn describe(status: io::Result<ExitStatus>, killed: bool) -> String {
+    match status {
+        Ok(status) if killed => format!("ended by the coordinator ({status})"),
+        Ok(status) if status.signal() == Some(9) => {
+            format!("{status}; not by Frostline: the kernel ends processes so when memory runs out")
+        }
+        Ok(status) => status.to_string(),
+        Err(error) => format!("its end could not be read: {error}"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Launchers: who starts worker processes, and ends them.
+//!
+//! A sweep names an [`Engine`]; a coordinator that runs makes a [`Launcher`] of it and knows nothing else of how or where
+//! its workers come to life.
+
+mod adopt;
+mod local;
+mod log;
+
+pub use local::{LocalWorkers, worker_program};
+
+use frostline_protocol::WorkerId;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Where workers can come from.
+pub trait Engine: Send {
+    /// Whether its workers compute with CUDA.
+    fn is_cuda(&self) -> bool;
+
+    /// # Errors
+    /// Where it can't start anything here.
+    fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>>;
+}
+
+/// What a worker needs to find its coordinator, and how its launcher tells of its end.
+pub struct Access {
+    pub socket: PathBuf,
+    /// The results folder's secret.
+    pub token: String,
+    pub exits: Exits,
+    /// Where the ends of processes are waited for.
+    pub runtime: Handle,
+}
+
+/// Starts and ends the workers of one run.
+pub trait Launcher {
+    /// Every worker that it could start.
+    fn workers(&self) -> Vec<WorkerId>;
+
+    /// Workers of the coordinator before this one that can be taken over: [`Launcher::launch`] does that.
+    fn survivors(&self) -> BTreeSet<WorkerId>;
+
+    /// Starts this worker's process. It connects by itself, and may do so long after this call.
+    ///
+    /// # Errors
+    /// There is no process then, and no exit will be told.
+    fn launch(&mut self, worker: WorkerId) -> io::Result<()>;
+
+    /// Ends this worker's process at once, if there is one. Its exit is still told.
+    fn kill(&mut self, worker: WorkerId);
+
+    /// The last lines that this worker's process has written so far.
+    fn log(&self, worker: WorkerId) -> Vec<String>;
+
+    /// Keeps the workers' logs short. Called every few seconds.
+    fn bound_logs(&self);
+}
+
+/// How a worker process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    pub worker: WorkerId,
+    /// In words, such as "exit status: 1".
+    pub description: String,
+    /// The last lines that it wrote to its log.
+    pub log: Vec<String>,
+}
+
+/// Where a launcher tells that a worker's process has ended.
+#[derive(Debug, Clone)]
+pub struct Exits(pub(crate) UnboundedSender<Exit>);
+
+impl Exits {
+    pub fn tell(&self, exit: Exit) {
+        // A coordinator that is gone needs to hear nothing.
+        let _ = self.0.send(exit);
+    }
+}

@@ -1,0 +1,153 @@
+//! Accepts connections for as long as it lives, whatever goes wrong with one of them.
+
+use super::greet::greet;
+use super::{Event, PeerId};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// Those who have not greeted yet, and commands that wait for their answer, at a time. More wait in the system's queue
+/// until one of these has greeted, which takes it [`super::greet::TIMEOUT`] at most; workers that have greeted don't count.
+const STRANGERS: usize = 64;
+/// Pauses after an error, doubled from the first to the last: no free file descriptor, as a rule, and one comes back when
+/// somebody leaves.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts until it is dropped, and removes the socket then.
+pub(crate) struct Listening {
+    socket: PathBuf,
+    accepting: JoinHandle<()>,
+}
+
+impl Listening {
+    /// # Errors
+    /// The listener cannot be waited for.
+    pub(crate) fn start(
+        runtime: &Handle,
+        listener: std::os::unix::net::UnixListener,
+        socket: PathBuf,
+        token: String,
+        events: Sender<Event>,
+    ) -> io::Result<Listening> {
+        listener.set_nonblocking(true)?;
+        let _entered = runtime.enter();
+        let listener = UnixListener::from_std(listener)?;
+        let accepting = runtime.spawn(accept(listener, token.into(), events));
+        Ok(Listening { socket, accepting })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// Where connections come from.
+trait Incoming {
+    fn next(&self) -> impl Future<Output = io::Result<UnixStream>> + Send;
+}
+
+impl Incoming for UnixListener {
+    async fn next(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sender<Event>) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    let mut pause = FIRST_PAUSE;
+    let mut next = 0;
+    while let Ok(stranger) = Arc::clone(&strangers).acquire_owned().await {
+        match incoming.next().await {
+            Ok(stream) => {
+                pause = FIRST_PAUSE;
+                let peer = PeerId(next);
+                next += 1;
+                let (token, events) = (Arc::clone(&token), events.clone());
+                tokio::spawn(async move {
+                    if let Err(reason) = greet(peer, stream, &token, &events, stranger).await {
+                        let _ = events.send(Event::TurnedAway { reason }).await;
+                    }
+                });
+            }
+            Err(error) => {
+                let reason = format!("a connection could not be accepted, the next try is in {pause:?}: {error}");
+                let _ = events.send(Event::TurnedAway { reason }).await;
+                sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::AsyncWriteExt;
+    use tokio::sync::mpsc::channel;
+
+    /// Fails twice, as where no file descriptor is free, then gives one connection.
+    struct Flaky {
+        tries: AtomicUsize,
+        stream: Mutex<Option<UnixStream>>,
+    }
+
+    impl Incoming for &Flaky {
+        async fn next(&self) -> io::Result<UnixStream> {
+            match self.tries.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err(rustix::io::Errno::MFILE.into()),
+                2 => Ok(self.stream.lock().unwrap().take().unwrap()),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_told_and_the_next_connection_is_accepted() {
+        let (events, mut told) = channel(8);
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let flaky = Flaky { tries: AtomicUsize::new(0), stream: Mutex::new(Some(theirs)) };
+        ours.write_all(b"\0\0\0\x02no").await.unwrap();
+        let reasons = async {
+            let mut reasons = Vec::new();
+            while reasons.len() < 3 {
+                let Some(Event::TurnedAway { reason }) = told.recv().await else { panic!("something else") };
+                reasons.push(reason);
+            }
+            reasons
+        };
+        tokio::select! {
+            () = accept(&flaky, "token".into(), events) => panic!("it has stopped to accept"),
+            reasons = reasons => {
+                assert!(reasons[0].contains("next try is in 10ms: Too many open files"), "{}", reasons[0]);
+                assert!(reasons[1].contains("next try is in 20ms"), "{}", reasons[1]);
+                assert!(reasons[2].starts_with("the message `no` can't be read"), "{}", reasons[2]);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_greet_is_turned_away_and_makes_room() {
+        let (events, mut told) = channel(8);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let stranger = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&stranger).acquire_owned().await.unwrap();
+        let refused = greet(PeerId(1), theirs, "token", &events, permit).await.unwrap_err();
+        assert_eq!(refused, "a connection did not greet within 5 s");
+        assert_eq!(stranger.available_permits(), 1);
+        assert!(told.try_recv().is_err());
+        drop(ours);
+    }
+}

@@ -1,0 +1,31 @@
+//! Connections: who listens, who may come in, and how each is served. Nothing here decides anything.
+
+pub(crate) mod endpoint;
+mod greet;
+mod listen;
+mod peer;
+
+pub(crate) use listen::Listening;
+pub(crate) use peer::Outbox;
+
+use crate::core::PeerId;
+use frostline_protocol::{Command, FromWorker, Hello, Response};
+use tokio::sync::oneshot;
+
+/// What comes over connections.
+pub(crate) enum Event {
+    /// A worker with the right token has greeted.
+    Joined { peer: PeerId, outbox: Outbox, hello: Hello },
+    Said { peer: PeerId, message: FromWorker },
+    /// The connection is over; `fault` says what was wrong with what came over it.
+    Left { peer: PeerId, fault: Option<String> },
+    /// Somebody was turned away before greeting properly.
+    TurnedAway { reason: String },
+    Asked(Asked),
+}
+
+/// A command, and where its answer goes: who must answer holds no socket.
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Response>,
+}

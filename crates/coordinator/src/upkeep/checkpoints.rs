@@ -1,0 +1,36 @@
+//! Checkpoints on disk: of a trial that has its outcome they are of no use any more.
+
+use frostline_sweep::trial::TrialId;
+use std::path::Path;
+
+/// Removes the checkpoints of these trials. What cannot be removed costs disk only, and is tried again by the next run.
+pub(crate) fn remove(folder: &Path, unwanted: impl Fn(TrialId) -> bool) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let trial = name.to_str().and_then(|name| name.split('.').next()?.parse().ok());
+        if trial.is_some_and(&unwanted) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_unwanted_go_and_what_is_no_checkpoint_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gone, stays) = (TrialId([1; 16]), TrialId([2; 16]));
+        for name in [format!("{gone}.1.safetensors"), format!("{gone}.2.safetensors"), format!("{stays}.1.safetensors")] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::write(folder.path().join("notes.txt"), "").unwrap();
+        remove(folder.path(), |trial| trial == gone);
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [format!("{stays}.1.safetensors").as_str(), "notes.txt"]);
+        remove(&folder.path().join("absent"), |_| true);
+    }
+}

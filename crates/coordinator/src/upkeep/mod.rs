@@ -1,0 +1,33 @@
+//! What lies on disk besides the database, and goes when nobody needs it: features, checkpoints, models.
+
+mod checkpoints;
+mod features;
+mod models;
+
+pub use features::{KeptFeatures, kept_features};
+
+pub(crate) use checkpoints::remove as remove_checkpoints;
+pub(crate) use features::{make_room, remove_unfinished};
+pub(crate) use models::Models;
+
+use crate::core::Fact;
+use std::path::PathBuf;
+
+/// Follows what is committed.
+pub(crate) struct Upkeep {
+    pub(crate) checkpoints: PathBuf,
+    /// None where none are kept.
+    pub(crate) models: Option<Models>,
+}
+
+impl Upkeep {
+    pub(crate) fn note(&mut self, fact: &Fact) {
+        if let Some(models) = &mut self.models {
+            models.note(fact);
+        }
+        // The outcome is committed: from here on the checkpoint is of no use.
+        if let Some(done) = fact.ended() {
+            remove_checkpoints(&self.checkpoints, |trial| trial == done);
+        }
+    }
+}
