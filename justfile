@@ -38,7 +38,7 @@ torture kills="200":
 
 # Put the scheduler through lost, late and doubled messages, crashes and lies
 simulate *arguments:
-    FROSTLINE_SIM_SEEDS={{ if arguments == "" { "100000" } else { trim_start_match(trim_start_match(arguments, "--seeds"), " ") } }} cargo test --release -p frostline-scheduler --test simulation -- --nocapture
+    FROSTLINE_SIM_SEEDS={{ if arguments == "" { "100000" } else { trim_start_match(trim_start_match(arguments, "--seeds"), " ") } }} cargo test --release -p frostline-coordinator --test simulation -- --nocapture
 
 # Change the inputs of the fuzzing corpus for longer than the tests do
 fuzz rounds="1000000" seed="2":

@@ -171,7 +171,7 @@ impl<J: Journal> Core<J> {
         core.settle(now, effects, &|_| Vec::new())
     }
 
-    /// Decides what follows from all of `batch`, or from the time where it is empty, and commits it. `log` gives the last
+    /// Decides what follows from all of `batch` and from the time, and commits it. `log` gives the last
     /// lines of a worker's log.
     ///
     /// # Errors
@@ -183,14 +183,13 @@ impl<J: Journal> Core<J> {
         log: &dyn Fn(WorkerId) -> Vec<String>,
     ) -> Result<(Core<J>, Committed), J::Error> {
         let mut effects = Vec::new();
-        if batch.is_empty() {
-            self.scheduler.handle(now, Event::Tick, &mut effects);
-        }
         for input in batch {
             if let Some(event) = self.translate(now, input, &mut effects) {
                 self.scheduler.handle(now, event, &mut effects);
             }
         }
+        // However much comes that means nothing, time goes on.
+        self.scheduler.handle(now, Event::Tick, &mut effects);
         self.settle(now, effects, log)
     }
 

@@ -1,7 +1,7 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
 use super::{BAD, Columns, DIM, GOOD, bytes, count, duration, seconds};
-use frostline_coordinator::{Observer, Running, Status};
+use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::outcome::{EpochMetrics, TrialState};
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Shows a sweep on standard error; the live part on a terminal only.
@@ -19,12 +20,15 @@ pub(crate) struct Screen {
     objective: &'static Metric,
     trials: HashMap<TrialId, (String, u32)>,
     cuts: BTreeMap<FeatureKey, String>,
+    /// The newest epoch of each trial that runs.
     last: HashMap<TrialId, EpochMetrics>,
     fills: HashMap<frostline_sweep::outcome::AttemptId, FeatureKey>,
     finished: u64,
     total: u64,
     live: Option<ProgressBar>,
     said_draining: bool,
+    said_held: bool,
+    has_missed: bool,
     started: Instant,
 }
 
@@ -57,6 +61,8 @@ impl Screen {
             finished,
             live,
             said_draining: false,
+            said_held: false,
+            has_missed: false,
             started: Instant::now(),
         }
     }
@@ -118,9 +124,45 @@ impl Screen {
     }
 }
 
-impl Observer for Screen {
-    fn recorded(&mut self, record: &Record) {
-        match record {
+/// A screen that shows what a watcher hears, on a thread of its own: a terminal that is stopped does not stop the sweep.
+pub(crate) struct Shown(JoinHandle<Screen>);
+
+impl Shown {
+    /// # Errors
+    /// No thread can be had.
+    pub(crate) fn start(mut screen: Screen, mut watcher: Watcher) -> std::io::Result<Shown> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let show = move || {
+            while let Some(news) = runtime.block_on(watcher.next()) {
+                screen.show(&news);
+            }
+            screen.close();
+            screen
+        };
+        std::thread::Builder::new().name("frostline-screen".to_owned()).spawn(show).map(Shown)
+    }
+
+    /// Waits until all is shown: the run must be over.
+    pub(crate) fn end(self) -> Screen {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Screen {
+    fn show(&mut self, news: &News) {
+        match news {
+            News::Facts(facts) => facts.iter().for_each(|fact| self.recorded(fact)),
+            // A terminal that was stopped for long: the counts of the next status put right what was not shown.
+            News::Missed(_) => {
+                self.has_missed = true;
+                self.line(&format!("{DIM}… some lines are left out: this terminal was too slow{DIM:#}"));
+            }
+            News::Status(status) => self.status(status),
+        }
+    }
+
+    fn recorded(&mut self, fact: &Fact) {
+        match &fact.record {
             Record::Started { attempt, task: TaskKey::Fill(key), .. } => {
                 self.fills.insert(*attempt, key.clone());
             }
@@ -129,7 +171,8 @@ impl Observer for Screen {
             }
             Record::Completed { trial, evaluation, .. } => {
                 self.finished += 1;
-                let value = self.last.remove(trial).map_or(f64::NAN, |last| self.objective.value(&last, evaluation));
+                self.last.remove(trial);
+                let value = fact.last.as_ref().map_or(f64::NAN, |last| self.objective.value(last, evaluation));
                 let name = self.objective.name;
                 let took = seconds(evaluation.seconds);
                 self.line(&format!("{}  {GOOD}{name} {value:.4}{GOOD:#}  {took}", self.title(*trial)));
@@ -161,10 +204,20 @@ impl Observer for Screen {
             self.said_draining = true;
             self.line("Stopping: running epochs may end within 8 s. Once more Ctrl-C leaves at once; nothing measured is lost.");
         }
+        if status.held.is_some() && !self.said_held {
+            self.line("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
+        }
+        self.said_held = status.held.is_some();
+        let ended = |(state, count): (&TrialState, &u64)| if state.is_final() { *count } else { 0 };
+        if std::mem::take(&mut self.has_missed) {
+            self.finished = status.counts.iter().map(ended).sum();
+        }
         let Some(live) = &self.live else { return };
         live.set_position(self.finished);
         let mut text = String::new();
-        if let Some(left) = status.time_left.filter(|_| !status.draining) {
+        if let Some(held) = status.held {
+            let _ = write!(text, "the database is held by another program for {}", duration(held));
+        } else if let Some(left) = status.time_left.filter(|_| !status.draining) {
             let _ = write!(text, "{} left", duration(left));
         } else if !status.draining && status.running.is_empty() {
             text += "starting workers";
@@ -175,9 +228,7 @@ impl Observer for Screen {
         live.set_message(text);
         live.tick();
     }
-}
 
-impl Screen {
     fn running(&self, running: &Running) -> String {
         let share = |(done, total): (u64, u64)| 100 * done / total.max(1);
         let steps = running.steps.map(|steps| format!(", {} %", share(steps))).unwrap_or_default();

@@ -4,12 +4,12 @@ use crate::args::{self, Common};
 use crate::commands::best;
 use crate::costs::{Arrangement, arrange};
 use crate::machine::{self, Team, WorkerInfo};
-use crate::output::{self, Screen, count};
+use crate::output::{self, Screen, Shown, count};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space::Need;
 use crate::{Exit, wrong_input};
 use anyhow::Context;
-use frostline_coordinator::{Inbox, Job, LocalWorkers, Outcome, run, worker_program};
+use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::difference::{Change, changes};
@@ -220,21 +220,20 @@ fn carry_out(
             places: prepared.places(&std::path::absolute(&common.results)?),
             keep: definition.keep,
             objective: definition.objective,
-            workers: LocalWorkers {
+            engine: Box::new(LocalWorkers {
                 program: worker_program()?,
                 devices: team.devices,
                 threads: team.threads,
                 arguments: worker_arguments(),
                 logs,
-            },
+            }),
             lease: definition.workers.lease,
             reconnect_grace: definition.workers.reconnect_grace,
         };
-        let inbox = Inbox::new();
-        let interrupt = inbox.interrupt();
-        ctrlc::set_handler(move || interrupt.send()).context("Ctrl-C cannot be handled")?;
-        let outcome = run(writer, job, inbox, &mut screen);
-        screen.close();
+        let hub = Hub::new();
+        let shown = Shown::start(screen, hub.watch())?;
+        let outcome = run(writer, job, hub);
+        screen = shown.end();
         match outcome? {
             Outcome::Finished => {}
             Outcome::Interrupted => {

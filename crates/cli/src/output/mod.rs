@@ -5,7 +5,7 @@ mod progress;
 mod table;
 
 pub(crate) use parameters::{Columns, shown};
-pub(crate) use progress::{Screen, summary};
+pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use table::Table;
 
 use anstyle::{AnsiColor, Style};

@@ -75,6 +75,10 @@ impl Database {
         running.map(|(id, attempt)| (*id, attempt))
     }
 
+    pub(crate) fn is_complete(&self, trial: TrialId) -> bool {
+        self.trials[&trial] == TrialState::Complete
+    }
+
     /// Whether an acknowledgement of this report tells the truth.
     pub(crate) fn has_report(&self, attempt: AttemptId, number: u32) -> bool {
         self.attempts

@@ -1,9 +1,11 @@
 //! Worker processes: they connect, train, report, come back; and crash, hang, fail and lie where they are made to.
 
-use crate::desk::{Desk, Stop};
 use crate::plan::{evaluation, metrics};
 use crate::world::{Happening, World};
-use frostline_protocol::{Assignment, FromWorker, Greeting, Hello, Report, ToWorker, VERSION, Work, WorkerId};
+use frostline_link::Stop;
+use frostline_link::desk::Desk;
+use frostline_protocol::codec::read_message;
+use frostline_protocol::{Assignment, FromWorker, Greeting, Hello, Report, Places, ToWorker, VERSION, Work, WorkerId};
 use frostline_protocol::{Build, Claim, Filled};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
 use frostline_sweep::record::TaskKey;
@@ -48,6 +50,29 @@ pub(crate) struct Process {
     training: Option<Training>,
     /// The step that counts; earlier ones were called off.
     token: u64,
+}
+
+impl Process {
+    /// The connection that it speaks over.
+    pub(crate) fn connection(&self) -> Option<usize> {
+        match self.link {
+            Link::Open { connection } => Some(connection),
+            _ => None,
+        }
+    }
+}
+
+/// Where a welcome says that things lie.
+fn places(message: &ToWorker) -> Places {
+    match message {
+        ToWorker::Welcome(welcome) => welcome.places.clone(),
+        other => panic!("the first word to a worker was {other:?}"),
+    }
+}
+
+/// What is in frames that lie one behind another.
+fn messages(mut frames: &[u8]) -> Vec<FromWorker> {
+    std::iter::from_fn(|| read_message(&mut frames).expect("what a desk encodes can be decoded")).collect()
 }
 
 impl World {
@@ -148,14 +173,14 @@ impl World {
         }
         if known.link == (Link::Greeting { connection }) {
             known.link = Link::Open { connection };
-            known.desk.connected();
+            known.desk.connected(places(&message));
             self.after(HEARTBEAT, Happening::Heartbeat { connection });
         } else if known.link != (Link::Open { connection }) {
             return Ok(());
         }
         let known = &mut self.processes[process];
         known.desk.on_message(message);
-        if known.training.is_some() && known.desk.stop == Stop::Now {
+        if known.training.is_some() && known.desk.stop() == Stop::Now {
             let pause = self.up_to(SOON);
             self.step_after(process, pause);
         }
@@ -172,7 +197,7 @@ impl World {
     fn wake(&mut self, process: usize) -> Result<(), String> {
         let known = &mut self.processes[process];
         if known.training.is_none()
-            && let Some(assignment) = known.desk.take()
+            && let Some((_, assignment)) = known.desk.take()
         {
             let trial = match &assignment.work {
                 Work::Train { features: Some(features), .. } => Some(features.key()),
@@ -192,7 +217,7 @@ impl World {
         }
         let known = &mut self.processes[process];
         let Link::Open { connection } = known.link else { return Ok(()) };
-        for message in known.desk.unsent() {
+        for message in messages(&known.desk.unsent()) {
             for message in self.falsified(process, message) {
                 self.send_above(connection, &message);
             }
@@ -212,7 +237,7 @@ impl World {
         if !known.alive || known.token != token {
             return Ok(());
         }
-        let (stop, fails) = (known.desk.stop, known.fails.filter(|_| !calm));
+        let (stop, fails) = (known.desk.stop(), known.fails.filter(|_| !calm));
         let Some(training) = &mut known.training else { return Ok(()) };
         let attempt = training.assignment.attempt;
         let mut reports = Vec::new();

@@ -1,11 +1,10 @@
-//! The scheduler in a world of lost, late and doubled messages, of crashes, hangs and lies, drawn from a seed.
+//! The coordinator's core and the worker's desk, both as they are, in a world of lost, late and doubled messages, of crashes, hangs and lies, drawn from a seed.
 //!
 //! Nothing here waits and nothing is left to chance: a seed that fails does so again. `FROSTLINE_SIM_SEED=7` runs one
 //! seed, `FROSTLINE_SIM_SEEDS=100000` more of them than usual.
 
 mod coordinator;
 mod database;
-mod desk;
 mod effects;
 mod plan;
 mod process;
@@ -67,7 +66,7 @@ fn explain(seed: u64, error: &str, tail: usize) -> ! {
     let _ = run(&mut world);
     let trace = world.trace.unwrap_or_default();
     let tail = trace[trace.len().saturating_sub(tail)..].join("\n");
-    panic!("{tail}\nseed {seed}: {error}\nonce more: FROSTLINE_SIM_SEED={seed} cargo test -p frostline-scheduler");
+    panic!("{tail}\nseed {seed}: {error}\nonce more: FROSTLINE_SIM_SEED={seed} cargo test -p frostline-coordinator");
 }
 
 fn from_environment(name: &str) -> Option<u64> {
@@ -97,7 +96,9 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 25] = [
+const REMARKABLE: [&str; 29] = [
+    "a broken connection",
+    "a commit that fails",
     "a crash",
     "a death at a commit",
     "a death between commits",
@@ -108,7 +109,9 @@ const REMARKABLE: [&str; 25] = [
     "a message of an old connection",
     "a process that cannot be started",
     "a process that dies before it connects",
+    "a process that gives up",
     "a process that is slow to start",
+    "a process that leaves",
     "a running trial that is cancelled",
     "a smaller batch",
     "a standstill",
@@ -143,4 +146,9 @@ fn a_fenced_attempt_that_is_accepted_is_seen() {
 #[test]
 fn a_lease_that_is_forgotten_is_seen() {
     is_seen(Bug::ForgetsLeases);
+}
+
+#[test]
+fn decisions_after_a_commit_that_failed_are_seen() {
+    is_seen(Bug::GoesOnAfterFailedCommit);
 }

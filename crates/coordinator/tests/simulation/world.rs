@@ -1,6 +1,6 @@
 //! The world: time, the network, and what goes wrong in it.
 
-use crate::coordinator::{Arrival, Coordinator};
+use crate::coordinator::{Arrival, Coordinator, Tape};
 use crate::database::Database;
 use crate::plan::{Disturbance, Plan};
 use crate::process::Process;
@@ -14,7 +14,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Once nothing goes wrong any more, the sweep must end within this many milliseconds.
 const PATIENCE: u64 = 3_600_000;
@@ -30,6 +32,8 @@ pub(crate) enum Bug {
     AcceptsFencedAttempts,
     /// The scheduler's clock stands still, so no lease runs out.
     ForgetsLeases,
+    /// A commit that failed is taken for one that did not, and deciding goes on.
+    GoesOnAfterFailedCommit,
 }
 
 /// What happens at a point in time. Processes, connections and runs are given by their place.
@@ -113,6 +117,8 @@ pub(crate) struct Disk {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doom {
+    /// The commit fails, and the process lives.
+    Fails,
     BeforeCommit,
     AfterCommit,
     /// After the commit and some of what follows from it.
@@ -128,6 +134,8 @@ pub(crate) struct World {
     pub(crate) database: Database,
     pub(crate) disk: Disk,
     pub(crate) coordinator: Option<Coordinator>,
+    /// What the core that lives has given to its journal.
+    pub(crate) tape: Rc<RefCell<Tape>>,
     pub(crate) runs: u64,
     /// Runs that began after the calm.
     last_runs: u64,
@@ -157,6 +165,7 @@ impl World {
             next: 0,
             disk: Disk::default(),
             coordinator: None,
+            tape: Rc::default(),
             runs: 0,
             last_runs: 0,
             doom: None,
@@ -222,8 +231,7 @@ impl World {
                 if let Greeting::Worker(hello) = decode(&frame)
                     && self.is_open_above(connection)
                 {
-                    let process = self.connections[connection].process;
-                    self.arrive(self.connections[connection].run, Arrival::Joined { connection, process, hello });
+                    self.arrive(self.connections[connection].run, Arrival::Joined { connection, hello });
                 }
             }
             Happening::Said { connection, frame } => {
@@ -359,7 +367,7 @@ impl World {
             }
             (Disturbance::BadStart, _) => self.bad_starts += 1,
             (Disturbance::KillAtCommit, _) => {
-                let dooms = [Doom::BeforeCommit, Doom::AfterCommit, Doom::Midway];
+                let dooms = [Doom::Fails, Doom::BeforeCommit, Doom::AfterCommit, Doom::Midway];
                 self.doom = Some(dooms[self.rng.random_range(0..dooms.len())]);
             }
             (Disturbance::Kill, _) => self.kill_coordinator(),

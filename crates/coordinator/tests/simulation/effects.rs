@@ -1,0 +1,143 @@
+//! How the coordinator's hands of the simulation carry out what the core has committed, and what must be true of it.
+
+use crate::coordinator::Coordinator;
+use crate::world::World;
+use frostline_coordinator::core::Action;
+use frostline_protocol::{Response, ToWorker, WorkerId};
+use frostline_scheduler::Scheduler;
+use frostline_sweep::record::{Record, TaskKey};
+
+impl World {
+    pub(crate) fn record(&mut self, record: &Record) -> Result<(), String> {
+        self.say(|| in_short(record));
+        self.justify(record)?;
+        self.database.apply(record).map_err(|refusal| format!("the database refuses a record: {refusal}"))
+    }
+
+    /// The scheduler and the database must agree after every commit.
+    pub(crate) fn compare(&self, scheduler: &Scheduler) -> Result<(), String> {
+        for (trial, state) in scheduler.states() {
+            let stored = self.database.trials[&trial];
+            if stored != state {
+                return Err(format!("trial {trial} is {state} to the scheduler and {stored} in the database"));
+            }
+        }
+        let mut running: Vec<(WorkerId, &TaskKey, u32)> = scheduler.running().collect();
+        let mut stored: Vec<(WorkerId, &TaskKey, u32)> =
+            self.database.running().map(|(_, it)| (it.worker, &it.task, it.epochs.len() as u32)).collect();
+        running.sort();
+        stored.sort();
+        if running != stored {
+            return Err(format!("the scheduler runs {running:?}, the database {stored:?}"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn carry_out(&mut self, coordinator: &mut Coordinator, actions: Vec<Action>) -> Result<(), String> {
+        actions.into_iter().try_for_each(|action| self.act(coordinator, action))
+    }
+
+    fn act(&mut self, coordinator: &mut Coordinator, action: Action) -> Result<(), String> {
+        match action {
+            Action::Tell { peer, message } => {
+                let connection = peer.0 as usize;
+                self.is_true(coordinator, connection, &message)?;
+                let worker = self.processes[self.connections[connection].process].worker;
+                self.say(|| format!("worker {} is told: {}", worker.0, message_in_short(&message)));
+                self.send_below(connection, &message);
+            }
+            Action::Close(peer) => {
+                let connection = peer.0 as usize;
+                self.say(|| format!("connection {connection} is closed"));
+                // What the worker has sent may still come out of it for a while.
+                let above = if self.plan.hears_old_connections { self.up_to(self.plan.settings.lease) } else { 0 };
+                self.end_connection(connection, above, self.plan.latency);
+            }
+            Action::Launch(worker) => {
+                if let Some(process) = coordinator.processes.get(&worker) {
+                    return Err(format!("worker {} is started while its process {process} lives", worker.0));
+                }
+                let process = match coordinator.survivors.remove(&worker) {
+                    Some(process) => {
+                        self.see("a survivor");
+                        process
+                    }
+                    None if self.bad_starts > 0 && !self.is_calm() && self.chance(0.3) => {
+                        self.bad_starts -= 1;
+                        self.see("a process that cannot be started");
+                        coordinator.failed_starts.push(worker);
+                        return Ok(());
+                    }
+                    None => self.spawn(worker),
+                };
+                coordinator.processes.insert(worker, process);
+            }
+            Action::Kill(worker) => {
+                if let Some(process) = coordinator.processes.get(&worker) {
+                    self.kill(*process);
+                }
+            }
+            Action::Answer { ask, response } => {
+                let Some(asked) = coordinator.asked.remove(&ask) else {
+                    return Err(format!("{ask:?} is answered, and nobody has asked"));
+                };
+                let Response::Cancelled(count) = response else {
+                    return Err(format!("a cancellation is answered with {response:?}"));
+                };
+                self.say(|| format!("{count} of {} trials are cancelled", asked.len()));
+                // Of those that had ended before, nobody was assured of anything.
+                let database = &self.database;
+                let cancelled: Vec<_> = asked.into_iter().filter(|trial| !database.is_complete(*trial)).collect();
+                if count < cancelled.len() as u64 && !cancelled.iter().all(|trial| database.trials[trial].is_final()) {
+                    return Err(format!("{count} trials are said to be cancelled, of {}", cancelled.len()));
+                }
+                self.blame.answered(cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a worker may be told this.
+    fn is_true(&self, coordinator: &Coordinator, connection: usize, message: &ToWorker) -> Result<(), String> {
+        match message {
+            ToWorker::Assign(assignment) => {
+                let (attempt, task) = (assignment.attempt, assignment.work.task());
+                let worker = self.processes[self.connections[connection].process].worker;
+                let known = self.database.attempts.get(&attempt);
+                if known.is_none_or(|known| known.task != task || known.worker != worker) {
+                    return Err(format!("attempt {attempt} is given out and not in the database"));
+                }
+                let process = coordinator.processes.get(&worker);
+                if process.is_some_and(|process| self.processes[*process].killed_by == Some(coordinator.run)) {
+                    return Err(format!("attempt {attempt} is given to worker {}, which is ended", worker.0));
+                }
+            }
+            ToWorker::Acknowledge { attempt, number } if !self.database.has_report(*attempt, *number) => {
+                return Err(format!("report {number} of attempt {attempt} is acknowledged and not in the database"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn message_in_short(message: &ToWorker) -> String {
+    match message {
+        ToWorker::Assign(assignment) => format!("attempt {}", assignment.attempt),
+        ToWorker::Welcome(_) => "welcome".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn in_short(record: &Record) -> String {
+    match record {
+        Record::Started { attempt, task, worker, .. } => {
+            format!("attempt {attempt} starts on worker {worker}: {task:?}")
+        }
+        Record::Epoch { attempt, metrics, .. } => format!("attempt {attempt} has epoch {}", metrics.epoch),
+        Record::Completed { attempt, .. } => format!("attempt {attempt} completes its trial"),
+        Record::Filled { attempt, .. } => format!("attempt {attempt} has filled"),
+        Record::Ended { attempt, ending, trial } => format!("attempt {attempt} ends: {ending:?}, {trial:?}"),
+        Record::State { trial, state } => format!("trial {trial} is {state}"),
+    }
+}
