@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, TableLike};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
@@ -23,6 +23,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ),
     ("frostline-training", &["frostline-sweep", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
+    ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-store"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
         "frostline-cli",
@@ -30,9 +31,9 @@ const EDGES: [(&str, &[&str]); 12] = [
             "frostline-assets",
             "frostline-coordinator",
             "frostline-protocol",
-            "frostline-ranking",
             "frostline-store",
             "frostline-sweep",
+            "frostline-view",
         ],
     ),
     ("frostline", &["frostline-cli"]),

@@ -1,8 +1,9 @@
 //! `features`: the output of one layer for the images of a split, in a file for other programs.
 
 use crate::args;
-use crate::commands::fetch::download;
-use crate::{Exit, machine, wrong_input};
+use crate::exit::{Exit, wrong_input};
+use crate::machine;
+use crate::sources::download;
 use frostline_assets::catalogue::{self, Content};
 use frostline_assets::{checkpoint, layout};
 use frostline_protocol::tools::{Extract, Features};

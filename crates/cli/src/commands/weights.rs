@@ -1,9 +1,8 @@
 //! `weights`: what a file is, and the same weights in another form.
 
 use crate::args::{Convert, Inspect, Weights};
-use crate::commands::list::print_json;
-use crate::output;
-use crate::{Exit, wrong_input};
+use crate::exit::{Exit, wrong_input};
+use crate::output::{self, print_json};
 use anyhow::Context;
 use frostline_assets::checkpoint::{self, Checkpoint, ElementType};
 use frostline_assets::layout::{self, ConvertError, Fit, Padding};
