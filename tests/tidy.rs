@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, TableLike};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
@@ -25,17 +25,17 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
-        "frostline",
+        "frostline-cli",
         &[
             "frostline-assets",
             "frostline-coordinator",
             "frostline-protocol",
             "frostline-ranking",
-            "frostline-scheduler",
             "frostline-store",
             "frostline-sweep",
         ],
     ),
+    ("frostline", &["frostline-cli"]),
 ];
 
 /// The packages that are linked to libtorch, tests included.

@@ -1,4 +1,5 @@
-//! `frostline`: the command line. It starts in milliseconds because libtorch is linked by the workers alone.
+//! Asking: the commands of `frostline` and what they print. It starts in milliseconds, because libtorch is linked by the
+//! workers alone. Only the modules of this crate print; what they print comes from the crates below.
 
 mod args;
 mod commands;
@@ -43,7 +44,8 @@ fn wrong_input(message: impl ToString) -> anyhow::Error {
     anyhow::Error::new(WrongInput(message.to_string()))
 }
 
-fn main() -> ExitCode {
+/// The program: reads the arguments, runs the command, says what went wrong.
+pub fn main() -> ExitCode {
     let Arguments { common, command } = Arguments::parse();
     let result = match command {
         Command::Plan(arguments) => plan::run(&common, &arguments),

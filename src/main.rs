@@ -1,0 +1,5 @@
+//! `frostline`, the command line.
+
+fn main() -> std::process::ExitCode {
+    frostline_cli::main()
+}
