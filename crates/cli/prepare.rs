@@ -8,6 +8,7 @@ use frostline_assets::checkpoint::CheckpointError;
 use frostline_assets::cifar10::DataError;
 use frostline_assets::{checkpoint, cifar10, layout, shapes};
 use frostline_protocol::Places;
+use frostline_results::Folder;
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
 use frostline_sweep::definition::{Definition, KeepModels};
@@ -15,9 +16,6 @@ use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::suggest;
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
-
-/// Folder of the trained models in the results folder.
-pub(crate) const MODELS: &str = "models";
 
 /// What to do about files of the catalogue that are not here yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +39,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn places(&self, results: &Path) -> Places {
+        let results = Folder::new(results);
         Places {
             data: self.data.clone(),
             weights: self.weights.clone(),
-            features: results.join("cache").join("features-v1"),
-            checkpoints: results.join("checkpoints"),
-            models: (self.definition.keep.models != KeepModels::None).then(|| results.join(MODELS)),
+            features: results.features(),
+            checkpoints: results.checkpoints(),
+            models: (self.definition.keep.models != KeepModels::None).then(|| results.models()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A trial's trained model: where its parts lie, or why they don't.
 
 use crate::args::Common;
-use crate::prepare::MODELS;
 use crate::wrong_input;
 use frostline_assets::{catalogue, checkpoint, cifar10, shapes};
 use frostline_protocol::tools::ModelFiles;
+use frostline_results::Folder;
 use frostline_store::{Reader, Sweep, TrialDetail};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
@@ -37,7 +37,7 @@ impl Trained {
                 "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` goes on with a sweep)"
             )));
         }
-        let model = std::path::absolute(&common.results)?.join(MODELS).join(row.trial.model_file());
+        let model = Folder::new(std::path::absolute(&common.results)?).model(row.trial);
         if !model.is_file() {
             let rule = definitions.first().map_or(String::new(), |definition| {
                 let (models, count) = (definition.keep.models.as_str(), definition.keep.count);

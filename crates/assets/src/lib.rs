@@ -1,7 +1,6 @@
 //! What comes from outside: weight files, data sets, and the catalogue that they are fetched from. No libtorch here,
 //! so that the command line can check all of it before a sweep begins.
 
-pub mod audit;
 pub mod cache;
 pub mod catalogue;
 pub mod checkpoint;

@@ -10,6 +10,7 @@ use crate::no_grad::no_grad;
 use crate::streams::in_order;
 use crate::trainer::{Ended, Observer, Stop, Trainer};
 use frostline_assets::checkpoint as weights_file;
+use frostline_results::features as kept;
 use frostline_sweep::backbone;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
@@ -127,11 +128,11 @@ impl Session {
             source,
         })?;
         // Two processes that want the same cut fill it once: the second waits here and finds it done.
-        let lock = cache.join(format!("{}.lock", spec.key()));
+        let lock = kept::lock(&cache, &spec.key());
         let lock_failed = |source| TrainingError::File { action: "lock", path: lock.clone(), source };
         let held = File::create(&lock).map_err(lock_failed)?;
         held.lock().map_err(lock_failed)?;
-        if let Some(bytes) = features::size(&cache, spec) {
+        if let Some(bytes) = kept::size(&cache, &spec.key()) {
             return Ok(Fill::Done { bytes, seconds: started.elapsed().as_secs_f64(), computed: false });
         }
         let data = self.data(&data_of(spec))?;

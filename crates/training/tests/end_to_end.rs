@@ -3,13 +3,14 @@
 //! EfficientNet-Lite0 with random weights on the drawn data set, at sizes where a trial takes a second or two.
 
 use frostline_assets::shapes;
+use frostline_results::features;
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation, FailureKind};
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
 };
-use frostline_training::{Ended, Fill, Observer, Places, Session, Stop, features};
+use frostline_training::{Ended, Fill, Observer, Places, Session, Stop};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::Device;
@@ -79,7 +80,7 @@ impl Bench {
 
     /// The bytes of a cache folder's training and test files.
     fn cached(&self, spec: &FeatureSpec) -> [Vec<u8>; 2] {
-        let folder = features::folder(&self.folder.path().join("features"), spec);
+        let folder = features::folder(&self.folder.path().join("features"), &spec.key());
         ["train", "test"].map(|pool| std::fs::read(folder.join(format!("{pool}.safetensors"))).expect("a cache file"))
     }
 }
@@ -244,7 +245,7 @@ fn a_damaged_cache_is_filled_again() {
     let mut bench = Bench::new();
     let expected = bench.complete(&spec, Some(&wanted));
     let whole = bench.cached(&wanted);
-    let file = features::folder(&bench.folder.path().join("features"), &wanted).join("test.safetensors");
+    let file = features::folder(&bench.folder.path().join("features"), &wanted.key()).join("test.safetensors");
     let mut bytes = whole[1].clone();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, bytes).unwrap();

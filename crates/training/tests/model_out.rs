@@ -179,7 +179,7 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));
     session.fill(&spec, None, 1, &mut Silent).unwrap();
-    let cached = frostline_training::features::folder(&folder.path().join("features"), &spec);
+    let cached = frostline_results::features::folder(&folder.path().join("features"), &spec.key());
     let cached = values(&checkpoint::open(&cached.join("test.safetensors")).unwrap(), "features");
     // One view of [n, height, width, channels].
     let cached = cached.select(0, 0).narrow(0, 0, 50).permute([0, 3, 1, 2]);
