@@ -22,7 +22,7 @@ const EDGES: [(&str, &[&str]); 12] = [
         "frostline-coordinator",
         &["frostline-sweep", "frostline-ranking", "frostline-scheduler", "frostline-protocol", "frostline-store"],
     ),
-    ("frostline-training", &["frostline-sweep", "frostline-results", "frostline-assets"]),
+    ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (

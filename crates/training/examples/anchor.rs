@@ -13,13 +13,14 @@
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use frostline_assets::{catalogue, checkpoint, cifar10, fetch, shapes};
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
 };
-use frostline_training::{Ended, Observer, Places, Session, Stop};
+use frostline_training::Session;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;

@@ -8,43 +8,21 @@ use crate::input::{Input, Source, portion};
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
-use crate::trainer::{Ended, Observer, Stop, Trainer};
+use crate::trainer::Trainer;
 use frostline_assets::checkpoint as weights_file;
+use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::backbone;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
 const RANDOM_WEIGHTS_SEED: u64 = 0;
-
-/// Where things lie on this machine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Places {
-    pub data: Option<PathBuf>,
-    pub weights: Option<PathBuf>,
-    pub features: PathBuf,
-    pub checkpoints: PathBuf,
-    /// Folder of the trained models; none where they are not kept.
-    pub models: Option<PathBuf>,
-}
-
-/// What a fill has done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fill {
-    Done {
-        bytes: u64,
-        seconds: f64,
-        /// False where the folder was there already.
-        computed: bool,
-    },
-    Stopped,
-}
 
 /// One device, and what is kept on it and in memory between assignments: the last of each, which is what the
 /// assignments of one sweep share.
@@ -119,7 +97,7 @@ impl Session {
         from: Option<&FeatureSpec>,
         streams: u32,
         observer: &mut dyn Observer,
-    ) -> Result<Fill, TrainingError> {
+    ) -> Result<Ended, TrainingError> {
         let started = Instant::now();
         let cache = self.places.features.clone();
         std::fs::create_dir_all(&cache).map_err(|source| TrainingError::File {
@@ -133,7 +111,7 @@ impl Session {
         let held = File::create(&lock).map_err(lock_failed)?;
         held.lock().map_err(lock_failed)?;
         if let Some(bytes) = kept::size(&cache, &spec.key()) {
-            return Ok(Fill::Done { bytes, seconds: started.elapsed().as_secs_f64(), computed: false });
+            return Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: false }));
         }
         let data = self.data(&data_of(spec))?;
         let backbone = self.backbone(&spec.model, spec.precision)?;
@@ -181,10 +159,11 @@ impl Session {
                 writer.pool(pool, views, images.len(), computed)
             })?;
             if stopped {
-                return Ok(Fill::Stopped);
+                return Ok(Ended::Stopped);
             }
         }
-        Ok(Fill::Done { bytes: writer.finish()?, seconds: started.elapsed().as_secs_f64(), computed: true })
+        let bytes = writer.finish()?;
+        Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: true }))
     }
 
     fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {
@@ -227,7 +206,7 @@ impl Session {
         self.features = None;
         let mut cached = features::open(&self.places.features, spec)?;
         if cached.is_none() {
-            if self.fill(spec, None, 1, observer)? == Fill::Stopped {
+            if self.fill(spec, None, 1, observer)? == Ended::Stopped {
                 return Ok(None);
             }
             cached = features::open(&self.places.features, spec)?;

@@ -12,6 +12,7 @@ use crate::memory;
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::optimizer::Optimizer;
+use frostline_protocol::{Ended, Observer, Stop};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::trial::{Augment, TrialSpec};
 use rand::Rng;
@@ -28,30 +29,6 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
-
-/// Who hears of a trial's progress and may end it.
-pub trait Observer {
-    fn epoch(&mut self, metrics: EpochMetrics);
-    /// Steps done of the running epoch or fill, and all of them.
-    fn progress(&mut self, done: u64, total: u64);
-    /// Asked before every batch.
-    fn should_stop(&self) -> Stop;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    No,
-    /// Before the next epoch; what the running one measures is still reported.
-    AfterEpoch,
-    Now,
-}
-
-/// How an assignment ended, if not with an error.
-#[derive(Debug, PartialEq)]
-pub enum Ended {
-    Complete(Evaluation),
-    Stopped,
-}
 
 /// Everything that a trial trains and trains on.
 pub(crate) struct Trainer<'a> {

@@ -2,14 +2,15 @@
 
 use frostline_assets::checkpoint::{self, Format};
 use frostline_assets::{catalogue, fetch, shapes};
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
 };
+use frostline_training::Session;
 use frostline_training::backbone::{Origin, check, slots};
-use frostline_training::{Ended, Observer, Places, Session, Stop};
 use std::path::PathBuf;
 use tch::Device;
 
