@@ -4,9 +4,9 @@ use crate::args::DefinitionFile;
 use crate::commands::fetch::download;
 use crate::wrong_input;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::checkpoint::CheckpointError;
 use frostline_assets::cifar10::DataError;
-use frostline_assets::{checkpoint, cifar10, layout, shapes};
+use frostline_assets::weights::WeightsFileError;
+use frostline_assets::{cifar10, layout, shapes, weights};
 use frostline_protocol::Places;
 use frostline_results::Folder;
 use frostline_sweep::backbone::Architecture;
@@ -119,7 +119,7 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
         weights: match &weights {
             Some(file) => {
                 check_weights(definition.model.architecture, file)?;
-                checkpoint::weights_identity(file)?
+                weights::identity(file)?
             }
             None if definition.model.weights == "random" => WeightsIdentity::Random,
             None => WeightsIdentity::File("not here yet".to_owned()),
@@ -147,10 +147,10 @@ fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
 /// Refuses a weights file that is not of this network.
 fn check_weights(architecture: &'static Architecture, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
-    let opened = checkpoint::open(file).map_err(|error| {
+    let opened = weights::open(file).map_err(|error| {
         let remedy = match error {
             // It says what to do.
-            CheckpointError::Code { .. } => "",
+            WeightsFileError::Code { .. } => "",
             _ => "; get the file again, or name another",
         };
         wrong_input(format!("model.weights: {error}{remedy}"))

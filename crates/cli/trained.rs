@@ -2,7 +2,7 @@
 
 use crate::args::Common;
 use crate::wrong_input;
-use frostline_assets::{catalogue, checkpoint, cifar10, shapes};
+use frostline_assets::{catalogue, cifar10, shapes, weights as weights_file};
 use frostline_protocol::tools::ModelFiles;
 use frostline_results::Folder;
 use frostline_store::{Reader, Sweep, TrialDetail};
@@ -75,7 +75,7 @@ fn find_weights(
         None => definitions.iter().map(|definition| place(&definition.model.weights)).collect(),
     };
     for path in places.iter().filter(|path| path.is_file()) {
-        if checkpoint::weights_identity(path)? == *identity {
+        if weights_file::identity(path)? == *identity {
             return Ok(Some(std::path::absolute(path)?));
         }
     }

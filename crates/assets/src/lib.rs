@@ -3,10 +3,10 @@
 
 pub mod cache;
 pub mod catalogue;
-pub mod checkpoint;
 pub mod cifar10;
 pub mod fetch;
 pub mod layout;
 pub mod picture;
 pub mod shapes;
 pub mod subset;
+pub mod weights;

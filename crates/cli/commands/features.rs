@@ -4,7 +4,7 @@ use crate::args;
 use crate::commands::fetch::download;
 use crate::{Exit, machine, wrong_input};
 use frostline_assets::catalogue::{self, Content};
-use frostline_assets::{checkpoint, layout};
+use frostline_assets::{layout, weights};
 use frostline_protocol::tools::{Extract, Features};
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::suggest;
@@ -65,7 +65,7 @@ fn weights(named: &str, architecture: &'static Architecture) -> anyhow::Result<O
             )));
         }
     };
-    let opened = checkpoint::open(&file).map_err(|error| wrong_input(format!("--weights: {error}")))?;
+    let opened = weights::open(&file).map_err(|error| wrong_input(format!("--weights: {error}")))?;
     layout::check(architecture, &opened).map_err(|error| wrong_input(format!("--weights {named}: {error}")))?;
     Ok(Some(file))
 }

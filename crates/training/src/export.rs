@@ -3,7 +3,7 @@
 use crate::backbone::{Origin, Padding, slots};
 use crate::error::TrainingError;
 use crate::model::{Model, values};
-use frostline_assets::checkpoint;
+use frostline_assets::weights;
 use frostline_protocol::tools::{Exported, Layout};
 use frostline_sweep::backbone::Architecture;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ impl Model {
         let write = |name: &str, content: &str, table: &[(String, Vec<i64>)], tensor: &dyn Fn(usize) -> Vec<f32>| {
             let path = folder.join(name);
             let written: io::Result<()> =
-                checkpoint::write_safetensors(&path, &metadata(content), table, |index| Ok(tensor(index)));
+                weights::write_safetensors(&path, &metadata(content), table, |index| Ok(tensor(index)));
             written.map_err(|source| TrainingError::File { action: "write", path, source })
         };
         let backbone = |index: usize| values(self.network().tensor(&slots[index].name));

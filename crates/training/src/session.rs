@@ -9,7 +9,7 @@ use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
 use crate::trainer::Trainer;
-use frostline_assets::checkpoint as weights_file;
+use frostline_assets::weights as weights_file;
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::backbone;
@@ -262,7 +262,7 @@ pub(crate) fn load_backbone(
         }
         WeightsIdentity::File(_) => {
             let file = weights_file::open(weights.ok_or(TrainingError::NoPlace("a weights file"))?)?;
-            Ok(Backbone::load(architecture, WeightsSource::Checkpoint(&file), device, kind)?)
+            Ok(Backbone::load(architecture, WeightsSource::File(&file), device, kind)?)
         }
     }
 }

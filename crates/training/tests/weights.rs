@@ -1,6 +1,6 @@
 //! Real pretrained weights: fetched, read, mapped completely, and of use.
 
-use frostline_assets::checkpoint::{self, Format};
+use frostline_assets::weights::{self, Format};
 use frostline_assets::{catalogue, fetch, shapes};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
@@ -36,7 +36,7 @@ fn every_tensor_of_the_published_lite0_weights_has_its_place() {
         println!("skipped: the weights cannot be fetched");
         return;
     };
-    let file = checkpoint::open(&path).unwrap();
+    let file = weights::open(&path).unwrap();
     assert_eq!(file.format(), Format::PytorchStream);
 
     let architecture = backbone::find("efficientnet_lite0").unwrap();
@@ -90,10 +90,7 @@ fn the_frozen_network_knows_drawn_shapes_well_but_not_perfectly() {
             train_limit: Some(1000),
             test_limit: Some(500),
         },
-        model: ModelSpec {
-            backbone: architecture.name.to_owned(),
-            weights: checkpoint::weights_identity(&path).unwrap(),
-        },
+        model: ModelSpec { backbone: architecture.name.to_owned(), weights: weights::identity(&path).unwrap() },
         parameters: Parameters {
             frozen_layers: architecture.layer_count(),
             head_units: vec![64],

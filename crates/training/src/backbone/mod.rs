@@ -12,8 +12,8 @@ mod layer;
 pub use convention::prepare;
 pub use frostline_assets::layout::{Conventions, Origin, Padding, Role, Slot, WeightsError, check, slots};
 
-use frostline_assets::checkpoint::Checkpoint;
 use frostline_assets::layout::fit;
+use frostline_assets::weights::WeightsFile;
 use frostline_sweep::backbone::{Architecture, Block, LayerKind, Segment};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -41,7 +41,7 @@ struct Shared {
 
 /// Where weights come from.
 pub enum Source<'a> {
-    Checkpoint(&'a Checkpoint),
+    File(&'a WeightsFile),
     /// Keras' initialisers from this seed.
     Random(u64),
 }
@@ -51,7 +51,7 @@ impl Backbone {
     /// parameters stay float32.
     ///
     /// # Errors
-    /// [`WeightsError`] where the checkpoint is not of this network: what is missing, unexpected or of another shape.
+    /// [`WeightsError`] where the file is not of this network: what is missing, unexpected or of another shape.
     pub fn load(
         architecture: &'static Architecture,
         source: Source<'_>,
@@ -61,7 +61,7 @@ impl Backbone {
         let slots = slots(architecture);
         let (conventions, tensors) = match source {
             Source::Random(seed) => (Conventions::keras(architecture), initial::random(architecture, &slots, seed)),
-            Source::Checkpoint(checkpoint) => read(architecture, checkpoint)?,
+            Source::File(file) => read(architecture, file)?,
         };
         let tensors: HashMap<String, Tensor> =
             tensors.into_iter().map(|(name, tensor)| (name, channels_last(&tensor.to_device(device)))).collect();
@@ -134,15 +134,15 @@ impl Network {
 /// Finds out which library's weights the file has, and takes from it what the network needs.
 fn read(
     architecture: &'static Architecture,
-    checkpoint: &Checkpoint,
+    file: &WeightsFile,
 ) -> Result<(Conventions, HashMap<String, Tensor>), WeightsError> {
-    let fit = fit(architecture, checkpoint);
+    let fit = fit(architecture, file);
     if !fit.is_complete() {
-        return Err(fit.refusal(checkpoint));
+        return Err(fit.refusal(file));
     }
     let mut tensors = HashMap::new();
     for (index, slot) in fit.slots().iter().enumerate() {
-        let values = fit.values(checkpoint, index)?;
+        let values = fit.values(file, index)?;
         tensors.insert(slot.name.clone(), Tensor::from_slice(&values).view(&slot.shape[..]));
     }
     Ok((fit.conventions(), tensors))
