@@ -1,7 +1,7 @@
 //! Why training or filling ended without a result.
 
-use crate::backbone::WeightsError;
 use frostline_assets::cifar10::DataError;
+use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::WeightsFileError;
 use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
 use std::path::PathBuf;

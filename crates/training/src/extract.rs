@@ -1,9 +1,9 @@
 //! The output of one layer for the images of a split, written for other programs: `.npy` or safetensors.
 
+use crate::backbone::load_backbone;
 use crate::data::{Data, Pool};
 use crate::error::TrainingError;
 use crate::input::portion;
-use crate::session::load_backbone;
 use frostline_protocol::tools::{Extract, Features};
 use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation, WeightsIdentity};
 use std::fs::{self, File};

@@ -4,11 +4,10 @@
 //! layer (`block6g_bn.running_mean`) and the dense layers (`head.0.weight`, counted from the features on). Its metadata
 //! name the trial, the format and a digest of the content.
 
-use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, prepare, slots};
+use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, kind, load_backbone, prepare, slots};
 use crate::error::TrainingError;
 use crate::head::Head;
-use crate::session::{kind, load_backbone};
-use crate::trainer::EVALUATION_BATCH;
+use crate::input::EVALUATION_BATCH;
 use frostline_assets::weights::{self, WeightsFile};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeMap;

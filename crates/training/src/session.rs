@@ -1,6 +1,6 @@
 //! A worker's warm state: data, backbones and mapped features stay in memory from one assignment to the next.
 
-use crate::backbone::{Backbone, Network, Source as WeightsSource};
+use crate::backbone::{Backbone, Network, kind, load_backbone};
 use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
@@ -9,20 +9,14 @@ use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
 use crate::trainer::Trainer;
-use frostline_assets::weights as weights_file;
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
-use frostline_sweep::backbone;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
-use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
+use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation};
 use std::fs::File;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
-
-/// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
-const RANDOM_WEIGHTS_SEED: u64 = 0;
+use tch::{Device, Tensor};
 
 /// One device, and what is kept on it and in memory between assignments: the last of each, which is what the
 /// assignments of one sweep share.
@@ -244,33 +238,6 @@ impl Filling<'_> {
         let mirrored = vec![true; chosen.len()];
         let views = (view == 1).then_some(&mirrored[..]);
         no_grad(|| self.input.batch(self.network, self.pool, self.images, chosen, views))
-    }
-}
-
-/// The pretrained network of `model`; `weights` is the file that it names, if it names one.
-pub(crate) fn load_backbone(
-    model: &ModelSpec,
-    weights: Option<&Path>,
-    device: Device,
-    kind: Kind,
-) -> Result<Backbone, TrainingError> {
-    let architecture =
-        backbone::find(&model.backbone).ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
-    match &model.weights {
-        WeightsIdentity::Random => {
-            Ok(Backbone::load(architecture, WeightsSource::Random(RANDOM_WEIGHTS_SEED), device, kind)?)
-        }
-        WeightsIdentity::File(_) => {
-            let file = weights_file::open(weights.ok_or(TrainingError::NoPlace("a weights file"))?)?;
-            Ok(Backbone::load(architecture, WeightsSource::File(&file), device, kind)?)
-        }
-    }
-}
-
-pub(crate) fn kind(precision: Precision) -> Kind {
-    match precision {
-        Precision::Float32 => Kind::Float,
-        Precision::Bfloat16 => Kind::BFloat16,
     }
 }
 

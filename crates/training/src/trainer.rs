@@ -7,7 +7,7 @@ use crate::derive::{Purpose, generator, seed_libtorch};
 use crate::error::TrainingError;
 use crate::flat::FlatParameters;
 use crate::head::Head;
-use crate::input::Input;
+use crate::input::{EVALUATION_BATCH, Input};
 use crate::memory;
 use crate::model;
 use crate::no_grad::no_grad;
@@ -20,9 +20,6 @@ use rand::seq::SliceRandom;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::{Kind, Reduction, Tensor};
-
-/// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
-pub(crate) const EVALUATION_BATCH: usize = 250;
 
 /// An epoch that takes longer is kept in its middle, too, this often.
 const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);

@@ -1,9 +1,9 @@
 //! Weights from any origin to safetensors in PyTorch's axes.
 
-use super::fit::ORIGIN;
-use super::origin::Place;
+use super::fit::{Fit, ORIGIN, WeightsError, fit};
+use super::origin::Origin;
 use super::pytorch::Library;
-use super::{Fit, Origin, WeightsError, fit};
+use super::slot::Place;
 use crate::weights::{self, WeightsFile, WeightsFileError};
 use frostline_sweep::backbone::Architecture;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Which network a file holds, in which library's form, and what does not fit.
 
-use super::origin::Place;
-use super::{Conventions, Origin, Slot, slots};
+use super::conventions::Conventions;
+use super::origin::Origin;
+use super::slot::{Place, Slot, slots};
 use crate::weights::{Format, WeightsFile, WeightsFileError};
 use frostline_sweep::backbone::{self, Architecture};
 use std::collections::BTreeSet;

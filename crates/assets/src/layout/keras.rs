@@ -1,8 +1,7 @@
 //! Keras' names and axes: kernels `[height, width, in, out]`, of depthwise convolutions `[height, width, channels, 1]`,
 //! of dense layers `[in, out]`.
 
-use super::Slot;
-use super::origin::Place;
+use super::slot::{Place, Slot};
 use crate::weights::{Format, WeightsFile};
 use frostline_sweep::backbone::{Architecture, LayerKind};
 use std::collections::HashMap;

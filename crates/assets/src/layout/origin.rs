@@ -1,7 +1,9 @@
 //! The libraries that weights come from.
 
+use super::conventions::Conventions;
+use super::keras;
 use super::pytorch::Library;
-use super::{Conventions, Slot, keras};
+use super::slot::{Place, Slot};
 use crate::weights::WeightsFile;
 use frostline_sweep::backbone::Architecture;
 
@@ -15,14 +17,6 @@ pub enum Origin {
     Timm,
     /// `keras.applications`.
     Keras,
-}
-
-/// A tensor as a file has it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
-    pub(super) name: String,
-    /// The file's axes in PyTorch's order.
-    pub(super) axes: Vec<usize>,
 }
 
 impl Origin {

@@ -3,7 +3,7 @@
 use super::pytorch::Library;
 use super::*;
 use crate::weights::{self, Format, WeightsFile};
-use frostline_sweep::backbone;
+use frostline_sweep::backbone::{self, Architecture, LayerKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};

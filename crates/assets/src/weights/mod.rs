@@ -3,15 +3,18 @@
 //! never from the name.
 
 mod archive;
+mod content;
 mod keras;
 mod pickle;
 mod pytorch;
 mod safetensors;
 mod tensor;
 
+pub use content::Format;
 pub use safetensors::write as write_safetensors;
 pub use tensor::ElementType;
 
+use content::{Content, Fault};
 use frostline_sweep::trial::WeightsIdentity;
 use memmap2::Mmap;
 use std::collections::BTreeMap;
@@ -30,19 +33,6 @@ pub struct WeightsFile {
     map: Arc<Mmap>,
 }
 
-/// What a reader finds in a file: tensors, and texts about them.
-#[derive(Default)]
-struct Content {
-    tensors: BTreeMap<String, Entry>,
-    metadata: BTreeMap<String, String>,
-}
-
-impl From<BTreeMap<String, Entry>> for Content {
-    fn from(tensors: BTreeMap<String, Entry>) -> Content {
-        Content { tensors, metadata: BTreeMap::new() }
-    }
-}
-
 /// The identity of a weights file: BLAKE3 of its bytes, whatever its name and place.
 ///
 /// # Errors
@@ -51,30 +41,6 @@ pub fn identity(path: &Path) -> io::Result<WeightsIdentity> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(WeightsIdentity::File(hasher.finalize().to_hex().to_string()))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    PytorchZip,
-    PytorchStream,
-    Safetensors,
-    /// Keras 3's `.weights.h5`: variables numbered by the kind of their layer.
-    Keras3,
-    /// Keras' older `.h5`: variables by the names of their layers.
-    KerasH5,
-}
-
-impl Format {
-    /// The format in words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::PytorchZip => "PyTorch zip archive",
-            Format::PytorchStream => "PyTorch pickle stream",
-            Format::Safetensors => "safetensors",
-            Format::Keras3 => "Keras 3 weights (HDF5)",
-            Format::KerasH5 => "Keras HDF5",
-        }
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,23 +62,6 @@ pub enum WeightsFileError {
     Code { path: PathBuf, name: String },
     #[error("{} has no tensor `{name}`", path.display())]
     NoTensor { path: PathBuf, name: String },
-}
-
-/// What a reader found wrong, before the path is known.
-#[derive(Debug)]
-enum Fault {
-    Damaged(String),
-    /// Sound as far as it was read, but no weights.
-    Foreign(String),
-    Code(String),
-}
-
-fn damaged(what: impl Into<String>) -> Fault {
-    Fault::Damaged(what.into())
-}
-
-fn foreign(what: impl Into<String>) -> Fault {
-    Fault::Foreign(what.into())
 }
 
 /// Opens a weights file and reads its table of tensors; values stay in the file until asked for.

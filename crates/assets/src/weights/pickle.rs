@@ -3,7 +3,7 @@
 //! Only what PyTorch's `state_dict` files need: containers, numbers, strings, and the few constructors in
 //! [`Constructor`]. Any other global is refused by name.
 
-use super::{Fault, damaged};
+use super::content::{Fault, damaged};
 use std::cell::RefCell;
 use std::rc::Rc;
 

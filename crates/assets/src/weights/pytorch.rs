@@ -1,9 +1,9 @@
 //! PyTorch's two forms of a weights file: the zip archive of version 1.6 and later, and the older stream of pickles.
 
 use super::archive::Member;
+use super::content::{Fault, damaged, foreign};
 use super::pickle::{self, Constructor, Value};
 use super::tensor::{ElementType, Entry, Storage};
-use super::{Fault, damaged, foreign};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
