@@ -1,8 +1,9 @@
 //! `export`, `classify`, `features` and `measure`: one question as JSON on standard input, one answer on standard output.
 
-use crate::connect::{check_device, parse_device};
-use anyhow::{Context, anyhow, ensure};
+use crate::connect::check_device;
+use anyhow::{Context, ensure};
 use frostline_protocol::tools::{Classified, Classify, Export, Measure, ModelFiles};
+use frostline_training::device::of_libtorch;
 use frostline_training::{self as training, Model};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,10 +37,10 @@ pub(crate) fn features() -> anyhow::Result<()> {
 
 pub(crate) fn measure() -> anyhow::Result<()> {
     let Measure { backbone, size, precision, device, threads, folder } = question()?;
-    let device = parse_device(&device).map_err(|error| anyhow!(error))?;
+    let device = device.parse()?;
     check_device(device)?;
     tch::set_num_threads(threads as i32);
-    answer(&training::measure(&backbone, size, precision, &folder, device)?)
+    answer(&training::measure(&backbone, size, precision, &folder, of_libtorch(device))?)
 }
 
 fn open(files: &ModelFiles) -> anyhow::Result<Model> {
