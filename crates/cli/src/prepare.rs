@@ -5,14 +5,12 @@ use crate::exit::wrong_input;
 use crate::sources::{self, Place};
 use frostline_assets::catalogue::{self, Entry};
 use frostline_protocol::Places;
+use frostline_results::Folder;
 use frostline_sweep::costs::Images;
 use frostline_sweep::definition::{Definition, KeepModels};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
-
-/// Folder of the trained models in the results folder.
-pub(crate) const MODELS: &str = "models";
 
 /// Stands for the identity of what is still to be downloaded.
 const NOT_HERE: &str = "not here yet";
@@ -39,12 +37,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn places(&self, results: &Path) -> Places {
+        let results = Folder::new(results);
         Places {
             data: self.data.clone(),
             weights: self.weights.clone(),
-            features: results.join("cache").join("features-v1"),
-            checkpoints: results.join("checkpoints"),
-            models: (self.definition.keep.models != KeepModels::None).then(|| results.join(MODELS)),
+            features: results.features(),
+            checkpoints: results.checkpoints(),
+            models: (self.definition.keep.models != KeepModels::None).then(|| results.models()),
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::exit::wrong_input;
 use crate::output;
 use anyhow::Context;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::checkpoint::{self, CheckpointError};
 use frostline_assets::cifar10::DataError;
+use frostline_assets::weights::{self, WeightsFileError};
 use frostline_assets::{cifar10, fetch, layout, shapes};
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
@@ -104,10 +104,10 @@ fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
 /// It cannot be read, or is not of this network.
 pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path) -> anyhow::Result<WeightsIdentity> {
     let shown = file.display();
-    let opened = checkpoint::open(file).map_err(|error| {
+    let opened = weights::open(file).map_err(|error| {
         let remedy = match error {
             // It says what to do.
-            CheckpointError::Code { .. } => "",
+            WeightsFileError::Code { .. } => "",
             _ => "; get the file again, or name another",
         };
         wrong_input(format!("model.weights: {error}{remedy}"))
@@ -117,7 +117,7 @@ pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path)
             "model.weights: {shown}: {error}; `frostline weights inspect {shown}` says which network the file has"
         ))
     })?;
-    Ok(checkpoint::weights_identity(file)?)
+    Ok(weights::identity(file)?)
 }
 
 /// Knows data by content; none where their folder is not here yet.

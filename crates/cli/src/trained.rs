@@ -2,10 +2,10 @@
 
 use crate::args::Common;
 use crate::exit::wrong_input;
-use crate::prepare::MODELS;
 use crate::sources;
-use frostline_assets::{catalogue, checkpoint};
+use frostline_assets::{catalogue, weights as weights_file};
 use frostline_protocol::tools::ModelFiles;
+use frostline_results::Folder;
 use frostline_store::{Reader, Sweep, TrialDetail};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
@@ -38,7 +38,7 @@ impl Trained {
                 "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` goes on with a sweep)"
             )));
         }
-        let model = std::path::absolute(&common.results)?.join(MODELS).join(row.trial.model_file());
+        let model = Folder::new(std::path::absolute(&common.results)?).model(row.trial);
         if !model.is_file() {
             let rule = definitions.first().map_or(String::new(), |definition| {
                 let (models, count) = (definition.keep.models.as_str(), definition.keep.count);
@@ -73,7 +73,7 @@ fn find_weights(
         None => definitions.iter().map(|definition| place(&definition.model.weights)).collect(),
     };
     for path in places.iter().filter(|path| path.is_file()) {
-        if checkpoint::weights_identity(path)? == *identity {
+        if weights_file::identity(path)? == *identity {
             return Ok(Some(std::path::absolute(path)?));
         }
     }

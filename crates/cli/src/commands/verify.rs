@@ -3,7 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, count, print_json};
-use frostline_assets::audit;
+use frostline_results::{Folder, checkpoint, features, seal};
 use frostline_store::{Finding, Reader, Sweep};
 use frostline_sweep::expand::Sources;
 use frostline_sweep::trial::TrialId;
@@ -23,14 +23,13 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
     for name in &names {
         audit.findings.extend(check_definition(&reader, &reader.sweep(name)?)?);
     }
-    let checkpoints = files(&common.results.join("checkpoints"), |path| {
-        path.extension().is_some_and(|extension| extension == "checkpoint")
-    });
-    let folders =
-        files(&common.results.join("cache").join("features-v1"), |path| path.join("manifest.json").exists());
+    let results = Folder::new(&common.results);
+    let checkpoints = checkpoint::files(&results.checkpoints()).into_iter().map(|(_, path)| path);
+    let checkpoints: Vec<PathBuf> = checkpoints.filter(|path| checkpoint::is_finished(path)).collect();
+    let folders = features::filled(&results.features());
     for (paths, what, is_sound) in [
-        (&checkpoints, "checkpoint", audit::sealed_file_is_sound as fn(&Path) -> std::io::Result<bool>),
-        (&folders, "feature cache", audit::feature_folder_is_sound),
+        (&checkpoints, "checkpoint", seal::is_sound as fn(&Path) -> std::io::Result<bool>),
+        (&folders, "feature cache", features::is_sound),
     ] {
         for path in paths {
             let problem = match is_sound(path) {
@@ -96,11 +95,4 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     } else {
         Vec::new()
     })
-}
-
-fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| wanted(path)).collect();
-    paths.sort();
-    paths
 }
