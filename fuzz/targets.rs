@@ -2,7 +2,7 @@
 //! given. `tests/fuzz.rs` calls them with changed inputs of `fuzz/corpus`; `cargo fuzz` could call the same functions.
 
 use bytes::BytesMut;
-use frostline_assets::checkpoint;
+use frostline_assets::weights;
 use frostline_protocol::codec::{CodecError, Messages, encode, read_message};
 use frostline_protocol::{FromWorker, Greeting, Response, ToWorker};
 use frostline_sweep::definition::Definition;
@@ -56,7 +56,7 @@ pub fn definition(bytes: &[u8]) {
 pub fn weights(path: &Path) {
     /// Elements of the largest tensor of the corpus, and more.
     const MOST: i64 = 1 << 16;
-    let Ok(opened) = checkpoint::open(path) else { return };
+    let Ok(opened) = weights::open(path) else { return };
     for name in opened.names() {
         let shape = opened.shape(name).expect("a name that is listed has a shape");
         let elements = shape.iter().try_fold(1i64, |product, length| product.checked_mul(*length));

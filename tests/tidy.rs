@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, TableLike};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
+    ("frostline-results", &["frostline-sweep"]),
     ("frostline-scheduler", &["frostline-sweep", "frostline-ranking", "frostline-protocol"]),
     ("frostline-store", &["frostline-sweep"]),
     ("frostline-assets", &["frostline-sweep"]),
@@ -21,8 +22,9 @@ const EDGES: [(&str, &[&str]); 12] = [
         "frostline-coordinator",
         &["frostline-sweep", "frostline-ranking", "frostline-scheduler", "frostline-protocol", "frostline-store"],
     ),
-    ("frostline-training", &["frostline-sweep", "frostline-assets"]),
+    ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
+    ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-store"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
         "frostline-cli",
@@ -30,9 +32,10 @@ const EDGES: [(&str, &[&str]); 12] = [
             "frostline-assets",
             "frostline-coordinator",
             "frostline-protocol",
-            "frostline-ranking",
+            "frostline-results",
             "frostline-store",
             "frostline-sweep",
+            "frostline-view",
         ],
     ),
     ("frostline", &["frostline-cli"]),

@@ -35,13 +35,14 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
       features after  trials  compute  at most  to fill  saves  decision
       top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (reckoned from operation counts)
-    disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (estimated from operation counts)
+    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
     ");
     let plan = place.json("plan demo.toml --json");
-    let times = ["expected_seconds", "expected_seconds_without_cache", "measured"];
-    let others = ["missing", "objective", "sweep", "threads", "trials", "workers"];
-    assert_eq!(keys(&plan), [&["cuts"], &times[..], &others].concat());
+    let times = ["expected_seconds", "expected_seconds_without_cache"];
+    let first = ["columns", "cuts", "disk", "epochs", "excluded"];
+    let others = ["measured", "missing", "objective", "sweep", "threads", "trial_count", "trials", "workers"];
+    assert_eq!(keys(&plan), [&first[..], &times, &others].concat());
     let time = |name: &str| plan[name].as_f64().unwrap();
     assert!(0.0 < time(times[0]) && time(times[0]) < time(times[1]), "{plan}");
     let trials = plan["trials"].as_array().unwrap();
@@ -74,8 +75,8 @@ fn a_plan_without_the_weights_says_what_is_missing() {
       features after  trials  compute  at most  to fill  saves  decision
       top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (reckoned from operation counts)
-    disk: at most 410 kB of features, and up to 81.9 MB of checkpoints for each worker
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (estimated from operation counts)
+    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
     `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads it, or `frostline fetch efficientnet_lite0.imagenet1k`
     ");
     let plan = place.json("plan demo.toml --json");
@@ -130,6 +131,44 @@ fn the_ranking_has_its_documented_form_and_order() {
 }
 
 #[test]
+fn with_several_seeds_configurations_are_ranked_by_their_mean() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --set sweep.seeds=[0,1,2]");
+    says!(place, "best demo", @r"
+    exit code 0
+    --- output
+      rank  best trial  val_accuracy       ±  seeds  test_accuracy  frozen_layers  learning_rate   time
+         1  137e3c23          0.8244  0.0666      3         0.2860            151           0.01  [TIME]
+         2  d5a6349e          0.7013  0.1073      3         0.3236              0           0.01  [TIME]
+         3  b933d29b          0.4558  0.1887      3         0.4903              0          0.001  [TIME]
+         4  26dbb896          0.4198  0.1598      3         0.6554            151          0.001  [TIME]
+      The best configuration (frozen_layers 151, learning_rate 0.01) has val_accuracy 0.8244 ± 0.0666 over 3 seeds; ± is the standard deviation over seeds.
+      The first 2 cannot be told apart: their means differ by no more than the spread over seeds explains. More seeds would.
+    ");
+    let best = place.json("best demo --json");
+    let groups = best.as_array().unwrap();
+    assert_eq!(groups.len(), 4);
+    let mean = |group: &Value| group["objective"].as_f64().unwrap();
+    assert!(groups.is_sorted_by(|one, other| mean(one) >= mean(other)));
+    for group in groups {
+        let form =
+            ["deviation", "group", "metrics", "objective", "parameters", "rank", "seeds", "seeds_wanted", "trials"];
+        assert_eq!(keys(group), form);
+        let trials = group["trials"].as_array().unwrap();
+        assert_eq!((&group["seeds"], trials.len()), (&json!(3), 3));
+        assert!(trials.iter().all(|trial| trial["group"] == group["group"]));
+        let sum: f64 = trials.iter().map(mean).sum();
+        assert!((sum / 3.0 - mean(group)).abs() < 1e-12, "{group}");
+        assert_eq!(group["parameters"].get("seed"), None);
+    }
+    // The luckiest trial need not be of the best configuration; it is the first of the trials only.
+    let trials = place.json("best demo --trials --json -n 100");
+    assert_eq!((trials.as_array().unwrap().len(), &trials[0]["rank"]), (12, &json!(1)));
+    let one_seed = place.json("best demo --where seed=1 --json");
+    assert!(one_seed.as_array().unwrap().iter().all(|group| group["seeds"] == 1 && group["deviation"].is_null()));
+}
+
+#[test]
 fn conditions_leave_the_trials_that_meet_all_of_them() {
     let place = Place::new();
     place.succeed("launch demo.toml");
@@ -158,7 +197,7 @@ fn list_status_and_show_agree() {
     assert_eq!(keys(&list[0]), ["created_at", "name", "objective", "trials", "updated_at"]);
     assert_eq!((&list[0]["name"], &list[0]["trials"]["complete"]), (&json!("demo"), &json!(4)));
     let status = place.json("status demo --json");
-    assert_eq!(keys(&status), ["counts", "objective", "sweep", "trials"]);
+    assert_eq!(keys(&status), ["columns", "counts", "file", "host", "objective", "sweep", "trials"]);
     assert_eq!(status["counts"], list[0]["trials"]);
     for trial in place.trials("demo") {
         let show = place.json(&format!("show {} --json", &trial.id[..12]));

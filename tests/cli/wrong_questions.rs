@@ -83,7 +83,7 @@ fn a_command_line_that_is_none() {
     says!(place, "layers efficientnet_v2", @r"
     exit code 2
     --- error
-    error: there is no network `efficientnet_v2`, did you mean `efficientnet_v2_s`? Use one of efficientnet_v2_s, efficientnet_lite0.
+    error: there is no network `efficientnet_v2`, did you mean `efficientnet_v2_s`; use one of efficientnet_v2_s, efficientnet_lite0
     ");
     says!(place, "layers efficientnet_v2_s --size 0", @r"
     exit code 2

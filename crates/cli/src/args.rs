@@ -50,7 +50,11 @@ pub(crate) enum Command {
     Launch(Launch),
     /// Go on with a sweep that was interrupted
     Resume(Resume),
-    /// Rank the finished trials of a sweep
+    /// Rank the finished trials of a sweep, or its configurations where it has several seeds
+    ///
+    /// With several seeds, each row is one configuration with the mean of the objective over its seeds, their sample
+    /// standard deviation (±), and how many there are; the best mean comes first. In JSON such a row has `objective` (the
+    /// mean), `deviation`, `seeds`, the means of all `metrics`, and its `trials`. `--trials` ranks single trials instead.
     #[command(after_help = "Examples:\n  \
             frostline best cifar10-lite0 -n 5\n  \
             frostline best cifar10-lite0 --where frozen_layers=all --where 'learning_rate<0.01'\n  \
@@ -146,12 +150,15 @@ pub(crate) struct Resume {
 pub(crate) struct Best {
     /// Name of the sweep
     pub(crate) sweep: String,
-    /// How many trials to show
+    /// How many rows to show
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
     pub(crate) n: usize,
     /// Only trials that meet this condition, such as frozen_layers=256; can be given again
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) conditions: Vec<String>,
+    /// Single trials, also where there are several seeds
+    #[arg(long)]
+    pub(crate) trials: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }

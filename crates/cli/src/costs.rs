@@ -1,8 +1,7 @@
 //! How a sweep is run here: how many workers, with how many threads, and which features they keep, by what computing
 //! takes on this machine. Measured once a machine and setting, and remembered in the user's cache folder.
 
-use crate::commands::launch::worker_arguments;
-use crate::machine::{self, Team, WorkerInfo};
+use crate::machine::{self, Team, WorkerInfo, worker_arguments};
 use crate::output;
 use crate::prepare::Prepared;
 use anyhow::anyhow;
@@ -16,7 +15,7 @@ use frostline_sweep::trial::Precision;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Measuring takes some seconds: for sweeps that are reckoned to be over sooner than this it is not worth it.
+/// Measuring takes some seconds: for sweeps that are over sooner by an estimate than this it is not worth it.
 const WORTH_MEASURING: f64 = 300.0;
 /// Share of the free disk that features may take.
 const DISK_SHARE: f64 = 0.9;
@@ -29,7 +28,7 @@ const FORMAT: &str = "costs-v1";
 pub(crate) struct Arrangement {
     pub(crate) team: Team,
     pub(crate) reuse: Reuse,
-    /// Whether its times were measured; else they are reckoned from operation counts.
+    /// Whether its times were measured; else they are estimated from operation counts.
     pub(crate) measured: bool,
 }
 
@@ -145,7 +144,7 @@ fn measured(
                 costs.insert(name, found);
             }
             Err(error) => {
-                output::note(&format!("measuring failed, so times are reckoned from operation counts: {error:#}"));
+                output::note(&format!("measuring failed, so times are estimated from operation counts: {error:#}"));
                 return None;
             }
         }

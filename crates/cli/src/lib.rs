@@ -4,45 +4,23 @@
 mod args;
 mod commands;
 mod costs;
+mod exit;
+mod log;
 mod machine;
 mod output;
 mod prepare;
+mod sources;
 mod space;
 mod trained;
 
 use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
-    best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, show, verify,
-    weights,
+    backup, best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, retry,
+    show, status, verify, weights,
 };
+use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
-
-/// What a command has come to, as an exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exit {
-    Done = 0,
-    Error = 1,
-    WrongInput = 2,
-    SomeFailed = 3,
-    Interrupted = 130,
-}
-
-/// An error that is the input's fault, not the program's.
-#[derive(Debug)]
-struct WrongInput(String);
-
-impl std::fmt::Display for WrongInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WrongInput {}
-
-fn wrong_input(message: impl ToString) -> anyhow::Error {
-    anyhow::Error::new(WrongInput(message.to_string()))
-}
 
 /// The program: reads the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
@@ -52,13 +30,13 @@ pub fn main() -> ExitCode {
         Command::Launch(arguments) => launch::launch(&common, &arguments),
         Command::Resume(arguments) => launch::resume(&common, &arguments),
         Command::Best(arguments) => best::run(&common, &arguments),
-        Command::List(json) => list::list(&common, json),
-        Command::Status(arguments) => list::status(&common, &arguments),
+        Command::List(json) => list::run(&common, json),
+        Command::Status(arguments) => status::run(&common, &arguments),
         Command::Show(arguments) => show::run(&common, &arguments),
-        Command::Cancel(arguments) => cancel::cancel(&common, &arguments),
-        Command::Retry(arguments) => cancel::retry(&common, &arguments),
-        Command::Verify(arguments) => verify::verify(&common, &arguments),
-        Command::Backup(arguments) => verify::backup(&common, &arguments),
+        Command::Cancel(arguments) => cancel::run(&common, &arguments),
+        Command::Retry(arguments) => retry::run(&common, &arguments),
+        Command::Verify(arguments) => verify::run(&common, &arguments),
+        Command::Backup(arguments) => backup::run(&common, &arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Layers(arguments) => layers::run(&arguments),
@@ -73,21 +51,7 @@ pub fn main() -> ExitCode {
             return Exit::Done;
         }
         output::error(&error);
-        exit_code(&error)
+        Exit::of(&error)
     });
     ExitCode::from(exit as u8)
-}
-
-fn exit_code(error: &anyhow::Error) -> Exit {
-    use frostline_store::StoreError::{AmbiguousTrial, Missing, UnknownSweep, UnknownTrial};
-    let unknown = error.downcast_ref().is_some_and(|error| {
-        matches!(error, UnknownSweep { .. } | UnknownTrial { .. } | AmbiguousTrial { .. } | Missing { .. })
-    });
-    if unknown || error.is::<WrongInput>() { Exit::WrongInput } else { Exit::Error }
-}
-
-/// Whoever read our output has seen enough, as `head` does.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    kind == Some(std::io::ErrorKind::BrokenPipe)
 }

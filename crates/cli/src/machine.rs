@@ -1,7 +1,7 @@
 //! What this machine offers a sweep, asked of the worker program, which links libtorch.
 
+use crate::exit::wrong_input;
 use crate::output::count;
-use crate::wrong_input;
 use anyhow::{Context, anyhow, bail};
 use frostline_coordinator::worker_program;
 use frostline_sweep::definition::{DeviceChoice, Workers};
@@ -46,6 +46,12 @@ pub(crate) fn worker_info() -> anyhow::Result<WorkerInfo> {
     })
 }
 
+/// For tests and benches: further arguments of every worker, separated by spaces.
+pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
+    let arguments = std::env::var("FROSTLINE_WORKER_ARGUMENTS").unwrap_or_default();
+    arguments.split_whitespace().map(Into::into).collect()
+}
+
 /// Puts a question of `frostline_protocol::tools` to the worker program.
 pub(crate) fn question<A: DeserializeOwned>(tool: &str, question: &impl Serialize) -> anyhow::Result<A> {
     let text = ask(&[tool], &serde_json::to_vec(question)?)?;
@@ -77,12 +83,11 @@ fn ask(arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Bytes that this user may still write where `path` is, or will be.
+/// Bytes that this user may still write where `path` is, or will be; none where the system does not tell.
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
-    let there = path.ancestors().find(|folder| folder.exists())?;
-    let space = rustix::fs::statvfs(there).ok()?;
-    Some(space.f_bavail * space.f_frsize)
+    let space = path.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// Bytes of main memory by a line of the system's table: "MemTotal:", or "MemAvailable:" for what processes could take.

@@ -1,14 +1,16 @@
 //! A trial's trained model: where its parts lie, or why they don't.
 
 use crate::args::Common;
-use crate::prepare::MODELS;
-use crate::wrong_input;
-use frostline_assets::{catalogue, checkpoint, cifar10, shapes};
+use crate::exit::wrong_input;
+use crate::sources;
+use frostline_assets::{catalogue, weights as weights_file};
 use frostline_protocol::tools::ModelFiles;
+use frostline_results::Folder;
 use frostline_store::{Reader, Sweep, TrialDetail};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
-use frostline_sweep::trial::{Dataset, WeightsIdentity};
+use frostline_sweep::trial::WeightsIdentity;
+use frostline_view::stored;
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Trained {
@@ -27,17 +29,16 @@ impl Trained {
         let detail = reader.find_trial(prefix)?;
         let sweeps: Vec<Sweep> = detail.sweeps.iter().map(|name| reader.sweep(name)).collect::<Result<_, _>>()?;
         // A definition of an older version that is no longer valid names no weights and no rule.
-        let definitions: Vec<Definition> =
-            sweeps.iter().filter_map(|sweep| Definition::parse(&sweep.file, &sweep.definition, &[]).ok()).collect();
+        let definitions: Vec<Definition> = sweeps.iter().filter_map(|sweep| stored::definition(sweep).ok()).collect();
         let row = &detail.row;
-        let short = &row.trial.to_string()[..8];
+        let short = row.trial.short();
         if row.state != TrialState::Complete {
             let state = row.state;
             return Err(wrong_input(format!(
                 "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` goes on with a sweep)"
             )));
         }
-        let model = std::path::absolute(&common.results)?.join(MODELS).join(row.trial.model_file());
+        let model = Folder::new(std::path::absolute(&common.results)?).model(row.trial);
         if !model.is_file() {
             let rule = definitions.first().map_or(String::new(), |definition| {
                 let (models, count) = (definition.keep.models.as_str(), definition.keep.count);
@@ -56,10 +57,7 @@ impl Trained {
 
     /// Names of the classes in the order of their numbers.
     pub(crate) fn classes(&self) -> &'static [&'static str] {
-        match self.files.spec.data.dataset {
-            Dataset::Cifar10 => &cifar10::CLASSES,
-            Dataset::Shapes => &shapes::CLASSES,
-        }
+        sources::classes(self.files.spec.data.dataset)
     }
 }
 
@@ -75,7 +73,7 @@ fn find_weights(
         None => definitions.iter().map(|definition| place(&definition.model.weights)).collect(),
     };
     for path in places.iter().filter(|path| path.is_file()) {
-        if checkpoint::weights_identity(path)? == *identity {
+        if weights_file::identity(path)? == *identity {
             return Ok(Some(std::path::absolute(path)?));
         }
     }

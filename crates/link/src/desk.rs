@@ -2,9 +2,8 @@
 //!
 //! No threads, no sockets, no clock: messages go in, frames come out.
 
-use crate::Stop;
 use frostline_protocol::codec::{CodecError, encode};
-use frostline_protocol::{Assignment, Claim, FromWorker, Places, Report, ToWorker};
+use frostline_protocol::{Assignment, Claim, FromWorker, Places, Report, Stop, ToWorker};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
 use std::collections::VecDeque;
 

@@ -3,8 +3,8 @@
 //! It speaks the real protocol, so it tests and measures everything but the training, and a disturbed sweep can be
 //! compared with an undisturbed one to the bit.
 
-use crate::{Ending, Observer, Problem, Stop, Trainer};
-use frostline_protocol::{Filled, Places, Work};
+use crate::{Problem, Trainer};
+use frostline_protocol::{Ended, Filled, Observer, Places, Stop, Work};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::trial::TrialId;
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ pub struct Idle {
 }
 
 impl Trainer for Idle {
-    fn run(&mut self, _places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ending, Problem> {
+    fn run(&mut self, _places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
         let (trial, epochs) = match work {
             Work::Train { trial, spec, .. } => (trial, spec.parameters.epochs),
-            Work::Fill { .. } => return Ok(Ending::Filled(Filled { bytes: 0, seconds: 0.0, computed: true })),
+            Work::Fill { .. } => return Ok(Ended::Filled(Filled { bytes: 0, seconds: 0.0, computed: true })),
         };
         for epoch in 1..=epochs {
             if observer.should_stop() != Stop::No {
-                return Ok(Ending::Stopped);
+                return Ok(Ended::Stopped);
             }
             observer.epoch(metrics(*trial, epoch));
             while self.hold.as_ref().is_some_and(|file| file.exists())
@@ -35,7 +35,7 @@ impl Trainer for Idle {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        Ok(Ending::Complete(evaluation(*trial)))
+        Ok(Ended::Complete(evaluation(*trial)))
     }
 }
 

@@ -17,8 +17,8 @@ pub mod idle;
 pub mod log;
 mod shared;
 
-use frostline_protocol::{Build, Filled, Places, Report, Work, WorkerId};
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind};
+use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Work, WorkerId};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};
 use std::any::Any;
 use shared::Shared;
 use std::io;
@@ -33,32 +33,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries out one assignment at a time, and keeps what is worth keeping between them.
 pub trait Trainer {
-    fn run(&mut self, places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ending, Problem>;
-}
-
-/// What a trainer tells while it works, and asks.
-pub trait Observer {
-    fn epoch(&mut self, metrics: EpochMetrics);
-    /// How far a long step has come.
-    fn progress(&mut self, done: u64, total: u64);
-    /// To be asked after every batch.
-    fn should_stop(&self) -> Stop;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stop {
-    #[default]
-    No,
-    AfterEpoch,
-    Now,
-}
-
-#[derive(Debug)]
-pub enum Ending {
-    Complete(Evaluation),
-    Filled(Filled),
-    /// Ended early because [`Observer::should_stop`] said so.
-    Stopped,
+    fn run(&mut self, places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem>;
 }
 
 /// Why an assignment failed.
@@ -112,12 +87,12 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
     while let Some((places, assignment)) = desk.next() {
         let attempt = assignment.attempt;
         let mut reporter = Reporter { desk: &desk, attempt };
-        let ending = catch_unwind(AssertUnwindSafe(|| trainer.run(&places, &assignment.work, &mut reporter)))
+        let ended = catch_unwind(AssertUnwindSafe(|| trainer.run(&places, &assignment.work, &mut reporter)))
             .unwrap_or_else(|panic| Err(Problem { kind: FailureKind::Internal, message: panic_message(&*panic) }));
-        let report = match ending {
-            Ok(Ending::Complete(evaluation)) => Report::Complete(evaluation),
-            Ok(Ending::Filled(filled)) => Report::Filled(filled),
-            Ok(Ending::Stopped) => Report::Stopped,
+        let report = match ended {
+            Ok(Ended::Complete(evaluation)) => Report::Complete(evaluation),
+            Ok(Ended::Filled(filled)) => Report::Filled(filled),
+            Ok(Ended::Stopped) => Report::Stopped,
             Err(Problem { kind, message }) => {
                 tracing::error!(%attempt, %kind, "{message}");
                 Report::Failed(Failure { kind, message, log: log.lines() })

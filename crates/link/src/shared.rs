@@ -1,8 +1,7 @@
 //! The desk between two threads: the trainer's, which waits for work, and the connection's, which waits for reports.
 
-use crate::Stop;
 use crate::desk::Desk;
-use frostline_protocol::{Assignment, Places, Report};
+use frostline_protocol::{Assignment, Places, Report, Stop};
 use frostline_sweep::outcome::AttemptId;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

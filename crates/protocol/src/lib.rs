@@ -8,9 +8,14 @@
 //! - Reports of one attempt are numbered from 1. The coordinator acknowledges a number once that report and all
 //!   before it are durable; until then the worker keeps them, and sends them again after a reconnection.
 //! - A report that arrives twice is acknowledged twice and recorded once.
+//!
+//! Inside a worker, [`work`] is what connection and training say to each other, and [`tools`] what a command asks of a
+//! worker program without any connection.
 
 pub mod codec;
 pub mod message;
 pub mod tools;
+pub mod work;
 
 pub use message::*;
+pub use work::{Ended, Observer, Stop};

@@ -87,6 +87,7 @@ pub struct Features {
     /// Keras' index and name of the layer.
     pub layer: u32,
     pub name: String,
+    /// `[n, channels, height, width]` or `[n, channels]`.
     pub shape: Vec<i64>,
 }
 

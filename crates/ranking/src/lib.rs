@@ -1,5 +1,9 @@
 //! What is best: the order of trials by their objective, and what their replicates say about it. Pure.
 
+mod spread;
+
+pub use spread::Spread;
+
 use frostline_sweep::metric::Direction;
 use frostline_sweep::trial::GroupId;
 use std::cmp::Ordering;

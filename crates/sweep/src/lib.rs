@@ -4,6 +4,7 @@
 pub mod backbone;
 pub mod costs;
 pub mod definition;
+pub mod device;
 pub mod difference;
 pub mod expand;
 pub mod features;

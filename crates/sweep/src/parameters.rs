@@ -4,7 +4,7 @@ use crate::backbone::Architecture;
 use crate::suggest;
 use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A key that may stand in `[train]` with one value, or in `[grid]` with a list of them.
 pub struct Key {
@@ -235,6 +235,13 @@ pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
         ("precision", json!(parameters.precision)),
         ("seed", json!(spec.seed)),
     ]
+}
+
+impl TrialSpec {
+    /// [`named`], as programs read it.
+    pub fn named_object(&self) -> Map<String, Value> {
+        named(self).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// A condition on a trial: `frozen_layers=256`, `learning_rate<0.01`, `optimizer!=adam`.

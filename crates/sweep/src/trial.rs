@@ -196,6 +196,12 @@ fn digest(domain: &str, spec: &TrialSpec) -> [u8; 16] {
 
 macro_rules! hexadecimal_id {
     ($name:ident) => {
+        impl $name {
+            /// The first digits: enough to tell those of one results folder apart, and to be typed.
+            pub fn short(self) -> String {
+                self.to_string()[..8].to_owned()
+            }
+        }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

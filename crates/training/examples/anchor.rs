@@ -12,14 +12,15 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use frostline_assets::{catalogue, checkpoint, cifar10, fetch, shapes};
+use frostline_assets::{catalogue, cifar10, fetch, shapes, weights as weights_file};
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
 };
-use frostline_training::{Ended, Observer, Places, Session, Stop};
+use frostline_training::Session;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -71,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             train_limit: Some(train.parse()?),
             test_limit: Some(test.parse()?),
         },
-        model: ModelSpec { backbone: architecture.name.to_owned(), weights: checkpoint::weights_identity(&weights)? },
+        model: ModelSpec { backbone: architecture.name.to_owned(), weights: weights_file::identity(&weights)? },
         parameters: Parameters {
             frozen_layers,
             head_units: vec![256, 128, 64],

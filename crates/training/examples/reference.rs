@@ -10,13 +10,14 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::WeightsIdentity;
-use frostline_training::{Ended, Observer, Places, Session, Stop};
+use frostline_training::Session;
 use std::error::Error;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};

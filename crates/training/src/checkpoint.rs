@@ -1,7 +1,10 @@
-//! Checkpoints of a trial under way: one file, replaced after every epoch and every minute of a long one, so that another attempt goes on where this
-//! one was lost, with the same numbers to the bit. The coordinator removes them once the trial's outcome is committed.
+//! Checkpoints of a trial under way: one file, replaced after every epoch and every minute of a long one,
+//! so that another attempt goes on where this one was lost, with the same numbers to the bit. The coordinator removes
+//! them once the trial's outcome is committed.
 
 use crate::error::TrainingError;
+use frostline_results::checkpoint::{before, name, writing};
+use frostline_results::seal;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use serde::{Deserialize, Serialize};
@@ -11,11 +14,6 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 const MAGIC: &[u8; 8] = b"FROSTCK1";
-const DIGEST: usize = 32;
-
-/// Extensions of a checkpoint that is being written, and of the one before the newest.
-const WRITING: &str = "writing";
-const BEFORE: &str = "before.checkpoint";
 
 /// No optimizer has more tensors; a larger number is not worth counting up to.
 const MOST_MOMENTS: usize = 4;
@@ -64,18 +62,18 @@ struct Header {
     statistics: Vec<i64>,
 }
 
-/// Where the checkpoint of a trial lies. Everything that belongs to it begins with the trial's id and a point.
+/// Where the newest checkpoint of a trial lies.
 pub fn path(folder: &Path, trial: TrialId) -> PathBuf {
-    folder.join(format!("{trial}.checkpoint"))
+    folder.join(name(trial))
 }
 
 /// Replaces the checkpoint: written aside, synced, renamed. The one before stays, for the case that the new one turns
 /// out to be damaged.
 pub fn save(path: &Path, progress: &Progress, spec: &TrialSpec) -> Result<(), TrainingError> {
     let replace = || {
-        let aside = path.with_extension(WRITING);
+        let aside = writing(path);
         write(&aside, progress, spec)?;
-        match fs::rename(path, path.with_extension(BEFORE)) {
+        match fs::rename(path, before(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -100,29 +98,22 @@ fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
         statistics: progress.statistics.iter().map(|tensor| tensor.numel() as i64).collect(),
     };
     let header = serde_json::to_vec(&header)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut out = File::create(path)?;
-    let mut put = |bytes: &[u8]| {
-        hasher.update(bytes);
-        out.write_all(bytes)
-    };
-    put(MAGIC)?;
-    put(&(header.len() as u64).to_le_bytes())?;
-    put(&header)?;
-    for tensor in [&progress.values].into_iter().chain(&progress.moments).chain(&progress.statistics) {
-        put_tensor(tensor, &mut put)?;
-    }
-    out.write_all(hasher.finalize().as_bytes())?;
-    out.sync_all()
+    seal::write(path, |out| {
+        out.write_all(MAGIC)?;
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        let mut tensors = [&progress.values].into_iter().chain(&progress.moments).chain(&progress.statistics);
+        tensors.try_for_each(|tensor| write_tensor(tensor, out))
+    })
 }
 
-/// Hands out a tensor's bytes, in pieces that stay in the processor's cache while they are hashed and written.
-fn put_tensor(tensor: &Tensor, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+/// Writes a tensor's bytes, in pieces that stay in the processor's cache while they are hashed and written.
+fn write_tensor(tensor: &Tensor, out: &mut impl Write) -> io::Result<()> {
     let tensor = tensor.to_device(Device::Cpu).contiguous();
     debug_assert_eq!(tensor.kind(), Kind::Float, "checkpoints hold float32");
     // SAFETY: the tensor is contiguous, on the CPU, and outlives the slice; nobody writes to it meanwhile.
     let bytes = unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * ELEMENT) };
-    bytes.chunks(PIECE).try_for_each(&mut put)
+    bytes.chunks(PIECE).try_for_each(|piece| out.write_all(piece))
 }
 
 /// Reads a trial's checkpoint, or the one before where it is damaged; none where there is neither, so that the trial
@@ -130,7 +121,7 @@ fn put_tensor(tensor: &Tensor, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> 
 pub fn load(path: &Path, spec: &TrialSpec) -> Result<Option<Progress>, TrainingError> {
     Ok(match load_one(path, spec)? {
         Some(progress) => Some(progress),
-        None => load_one(&path.with_extension(BEFORE), spec)?,
+        None => load_one(&before(path), spec)?,
     })
 }
 
@@ -148,11 +139,7 @@ fn load_one(path: &Path, spec: &TrialSpec) -> Result<Option<Progress>, TrainingE
 }
 
 fn parse(bytes: &[u8], spec: &TrialSpec) -> Option<Progress> {
-    let (content, digest) = bytes.split_at_checked(bytes.len().checked_sub(DIGEST)?)?;
-    if blake3::hash(content).as_bytes()[..] != *digest {
-        return None;
-    }
-    let rest = content.strip_prefix(MAGIC)?;
+    let rest = seal::content(bytes)?.strip_prefix(MAGIC)?;
     let (length, rest) = rest.split_at_checked(8)?;
     let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
     let (header, mut rest) = rest.split_at_checked(length)?;
@@ -226,7 +213,7 @@ mod tests {
         // A crash between the two renamings leaves the one before alone.
         fs::remove_file(&path).unwrap();
         assert_eq!(step(), Some(1));
-        damage(&path.with_extension(BEFORE));
+        damage(&before(&path));
         assert_eq!(step(), None);
     }
 
@@ -239,7 +226,7 @@ mod tests {
         let path = path(folder.path(), spec.id());
         save(&path, &progress(3), &spec).unwrap();
         let sealed = fs::read(&path).unwrap();
-        let content = &sealed[..sealed.len() - DIGEST];
+        let content = &sealed[..sealed.len() - seal::BYTES];
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let mut accepted = 0;
         for _ in 0..20_000 {

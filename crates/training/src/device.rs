@@ -1,6 +1,7 @@
 //! What libtorch can compute on here.
 
-use tch::{Cuda, Device};
+use frostline_sweep::device::Device;
+use tch::Cuda;
 
 /// The version of libtorch that tch 0.26 is made for; `./just setup` installs it.
 pub const LIBTORCH: &str = "2.13.0";
@@ -11,15 +12,15 @@ pub fn is_cuda_build() -> bool {
 }
 
 /// How many CUDA devices can be used.
-pub fn cuda_devices() -> usize {
-    if Cuda::is_available() { Cuda::device_count().max(0) as usize } else { 0 }
+pub fn cuda_devices() -> u32 {
+    if Cuda::is_available() { u32::try_from(Cuda::device_count()).unwrap_or(0) } else { 0 }
 }
 
-/// The device in words.
-pub fn describe(device: Device) -> String {
+/// As libtorch has it.
+pub fn of_libtorch(device: Device) -> tch::Device {
     match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
+        Device::Cpu => tch::Device::Cpu,
+        Device::Cuda(index) => tch::Device::Cuda(index as usize),
     }
 }
 

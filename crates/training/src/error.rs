@@ -1,8 +1,8 @@
 //! Why training or filling ended without a result.
 
-use crate::backbone::WeightsError;
-use frostline_assets::checkpoint::CheckpointError;
 use frostline_assets::cifar10::DataError;
+use frostline_assets::layout::WeightsError;
+use frostline_assets::weights::WeightsFileError;
 use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    WeightsFile(#[from] WeightsFileError),
     #[error("the kept model {} {what}; run its trial again in another results folder", path.display())]
     KeptModel { path: PathBuf, what: String },
     #[error("{0}")]
@@ -39,7 +39,7 @@ impl TrainingError {
         match self {
             TrainingError::Data(_)
             | TrainingError::Weights(_)
-            | TrainingError::Checkpoint(_)
+            | TrainingError::WeightsFile(_)
             | TrainingError::KeptModel { .. } => FailureKind::BadData,
             TrainingError::Diverged { .. } => FailureKind::Diverged,
             TrainingError::Libtorch(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,

@@ -1,60 +1,25 @@
 //! The output of one layer for the images of a split, written for other programs: `.npy` or safetensors.
 
+use crate::backbone::load_backbone;
 use crate::data::{Data, Pool};
 use crate::error::TrainingError;
 use crate::input::portion;
-use crate::session::load_backbone;
-use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation};
+use frostline_protocol::tools::{Extract, Features};
+use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation, WeightsIdentity};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// What to compute.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Extract {
-    pub model: ModelSpec,
-    /// The weights file; none for random weights.
-    pub weights: Option<PathBuf>,
-    pub images: Images,
-    /// Side in pixels that the images are resized to.
-    pub size: u32,
-    /// Index as Keras counts layers; none for the last one.
-    pub layer: Option<u32>,
-    /// Averages over height and width.
-    pub pool: bool,
-}
-
-/// The first images of a split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Images {
-    pub dataset: Dataset,
-    /// Where the data set's files lie; none for drawn data.
-    pub folder: Option<PathBuf>,
-    /// The test images, else the training images.
-    pub test: bool,
-    /// None takes all.
-    pub limit: Option<usize>,
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Extracted {
-    /// Keras' index and name of the layer.
-    pub layer: u32,
-    pub name: String,
-    /// `[n, channels, height, width]` or `[n, channels]`.
-    pub shape: Vec<i64>,
-}
-
-/// Writes the layer's output, float32 in channels-first order, to `out`; the format follows from the name's end. A
-/// safetensors file holds the images' classes too, as `labels`.
+/// Writes the layer's output for the first images of a split, float32 in channels-first order; the format follows from the
+/// name's end. A safetensors file holds the images' classes too, as `labels`.
 ///
 /// # Errors
 /// A layer that is not there, files that cannot be read or written.
-pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted, TrainingError> {
+pub fn extract(wanted: &Extract, device: Device) -> Result<Features, TrainingError> {
+    let out = wanted.out.as_path();
     let format = Format::of(out)?;
-    let backbone = load_backbone(&wanted.model, wanted.weights.as_deref(), device, Kind::Float)?;
+    let backbone = load_backbone(&model(wanted), wanted.weights.as_deref(), device, Kind::Float)?;
     let architecture = backbone.architecture();
     let layers = architecture.layers();
     let last = layers.len() as u32 - 1;
@@ -62,9 +27,9 @@ pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted
     if layer > last {
         return Err(TrainingError::NoLayer { layer, backbone: architecture.name, last });
     }
-    let data = Data::load(&everything(wanted), wanted.images.folder.as_deref())?;
-    let images = data.pool(if wanted.images.test { Pool::Test } else { Pool::Train });
-    let count = wanted.images.limit.map_or(images.len(), |limit| images.len().min(limit));
+    let data = Data::load(&everything(wanted), wanted.data.as_deref())?;
+    let images = data.pool(if wanted.test { Pool::Test } else { Pool::Train });
+    let count = wanted.limit.map_or(images.len(), |limit| images.len().min(limit));
     let network = backbone.instance(architecture.layer_count());
     let portion = portion(device);
     let batch = |start: usize| {
@@ -79,13 +44,22 @@ pub fn extract(wanted: &Extract, out: &Path, device: Device) -> Result<Extracted
         std::iter::once(first).chain((portion..count).step_by(portion).map(batch))
     });
     written.map_err(|source| TrainingError::File { action: "write", path: out.to_owned(), source })?;
-    Ok(Extracted { layer, name: layers[layer as usize].name.clone(), shape })
+    Ok(Features { layer, name: layers[layer as usize].name.clone(), shape })
+}
+
+/// Which weights they are is decided by the file, not by its digest.
+fn model(wanted: &Extract) -> ModelSpec {
+    let weights = match wanted.weights {
+        None => WeightsIdentity::Random,
+        Some(_) => WeightsIdentity::File(String::new()),
+    };
+    ModelSpec { backbone: wanted.backbone.clone(), weights }
 }
 
 /// The data set without any limit; what does not concern its images is left at its default.
 fn everything(wanted: &Extract) -> DataSpec {
     DataSpec {
-        dataset: wanted.images.dataset,
+        dataset: if wanted.data.is_some() { Dataset::Cifar10 } else { Dataset::Shapes },
         digest: String::new(),
         validation: Validation::Test,
         image_size: wanted.size,

@@ -6,6 +6,8 @@
 
 use crate::data::Pool;
 use crate::error::TrainingError;
+use frostline_results::features::{self as kept, Manifest, UNFINISHED, file_name};
+use frostline_results::seal::Hashing;
 use frostline_sweep::features::FeatureSpec;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -13,23 +15,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
-const MANIFEST: &str = "manifest.json";
 const TENSOR: &str = "features";
 
 /// Data begins at a multiple of this many bytes, so that mapped rows are aligned for vector instructions.
 const ALIGNMENT: usize = 64;
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    spec: FeatureSpec,
-    /// File name to BLAKE3 digest.
-    files: BTreeMap<String, String>,
-    bytes: u64,
-    seconds: f64,
-}
 
 /// Header entry of a safetensors file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,24 +93,20 @@ fn rows(features: &Tensor, index: &Tensor) -> Tensor {
     }
 }
 
-/// The folder that holds the features of `spec`.
-pub fn folder(cache: &Path, spec: &FeatureSpec) -> PathBuf {
-    cache.join(spec.key().0)
-}
-
 /// Maps the features of `spec`. None where the cache lacks them, or where a digest does not fit: a damaged folder is
 /// removed, so that the next fill replaces it.
 pub fn open(cache: &Path, spec: &FeatureSpec) -> Result<Option<CachedFeatures>, TrainingError> {
-    let folder = folder(cache, spec);
-    let manifest = match fs::read(folder.join(MANIFEST)) {
-        Ok(text) => serde_json::from_slice::<Manifest>(&text).ok(),
+    let folder = kept::folder(cache, &spec.key());
+    let manifest = match Manifest::<FeatureSpec>::read(&folder) {
+        Ok(manifest) => Some(manifest),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(file("read", &folder.join(MANIFEST), source)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+        Err(source) => return Err(file("read the manifest of", &folder, source)),
     };
     let opened = manifest.filter(|manifest| manifest.spec == *spec).and_then(|manifest| {
         let mut pools = BTreeMap::new();
         for pool in Pool::ALL {
-            let name = file_name(pool);
+            let name = file_name(pool.name());
             pools.insert(pool, map(&folder.join(&name), manifest.files.get(&name)?).ok()??);
         }
         Some(CachedFeatures { pools, resident: BTreeMap::new() })
@@ -127,24 +115,13 @@ pub fn open(cache: &Path, spec: &FeatureSpec) -> Result<Option<CachedFeatures>, 
         tracing::warn!("the feature cache {} is damaged: removed, to be filled again", folder.display());
         fs::remove_dir_all(&folder).map_err(|source| self::file("remove", &folder, source))?;
     }
-    if opened.is_some() {
-        note_use(&folder.join(MANIFEST));
+    // When features were last used decides which go first. Where that cannot be noted, they go a little earlier.
+    if opened.is_some()
+        && let Err(error) = kept::note_use(&folder)
+    {
+        tracing::debug!("the use of {} is not noted: {error}", folder.display());
     }
     Ok(opened)
-}
-
-/// When features were last used decides which go first. Where that cannot be noted, they go a little earlier.
-fn note_use(manifest: &Path) {
-    let noted = File::options().write(true).open(manifest).and_then(|file| file.set_modified(SystemTime::now()));
-    if let Err(error) = noted {
-        tracing::debug!("the use of {} is not noted: {error}", manifest.display());
-    }
-}
-
-/// Size on disk of the features of `spec`, where the cache has them.
-pub fn size(cache: &Path, spec: &FeatureSpec) -> Option<u64> {
-    let text = fs::read(folder(cache, spec).join(MANIFEST)).ok()?;
-    Some(serde_json::from_slice::<Manifest>(&text).ok()?.bytes)
 }
 
 fn map(path: &Path, digest: &str) -> io::Result<Option<MappedFeatures>> {
@@ -181,10 +158,6 @@ fn parse(bytes: &[u8]) -> Option<(Kind, Vec<i64>, usize)> {
     Some((kind, entry.shape.clone(), 8 + length))
 }
 
-fn file_name(pool: Pool) -> String {
-    format!("{}.safetensors", pool.name())
-}
-
 fn file(action: &'static str, path: &Path, source: io::Error) -> TrainingError {
     TrainingError::File { action, path: path.to_owned(), source }
 }
@@ -202,7 +175,7 @@ pub struct Writer {
 impl Writer {
     pub fn new(cache: &Path, spec: &FeatureSpec) -> Result<Writer, TrainingError> {
         fs::create_dir_all(cache).map_err(|source| file("create", cache, source))?;
-        let aside = tempfile::Builder::new().prefix(".filling-").tempdir_in(cache);
+        let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(cache);
         Ok(Writer {
             cache: cache.to_owned(),
             aside: aside.map_err(|source| file("create a folder in", cache, source))?,
@@ -222,11 +195,10 @@ impl Writer {
         images: usize,
         batches: impl Iterator<Item = Result<Tensor, TrainingError>>,
     ) -> Result<(), TrainingError> {
-        let name = file_name(pool);
+        let name = file_name(pool.name());
         let path = self.aside.path().join(&name);
         let failed = |source| file("write", &path, source);
-        let mut out =
-            Hashing { out: BufWriter::new(File::create(&path).map_err(failed)?), hasher: blake3::Hasher::new() };
+        let mut out = Hashing::new(BufWriter::new(File::create(&path).map_err(failed)?));
         let mut header_written = false;
         for batch in batches {
             let batch = batch?;
@@ -243,11 +215,11 @@ impl Writer {
             let bytes = unsafe { std::slice::from_raw_parts(rows.data_ptr() as *const u8, length) };
             out.write_all(bytes).map_err(failed)?;
         }
-        let Hashing { out, hasher } = out;
+        let (out, digest) = out.finish();
         let finished = out.into_inner().map_err(|error| failed(error.into_error()))?;
         finished.sync_all().map_err(failed)?;
         self.bytes += finished.metadata().map_err(failed)?.len();
-        self.files.insert(name, hasher.finalize().to_hex().to_string());
+        self.files.insert(name, digest.to_hex().to_string());
         Ok(())
     }
 
@@ -255,13 +227,11 @@ impl Writer {
     pub fn finish(self) -> Result<u64, TrainingError> {
         let seconds = self.started.elapsed().as_secs_f64();
         let manifest = Manifest { spec: self.spec.clone(), files: self.files, bytes: self.bytes, seconds };
-        let path = self.aside.path().join(MANIFEST);
-        let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has nothing that JSON cannot hold");
-        let written = File::create(&path).and_then(|mut out| out.write_all(&text).and_then(|()| out.sync_all()));
-        written.map_err(|source| file("write", &path, source))?;
-        let target = folder(&self.cache, &self.spec);
+        let aside = self.aside.path();
+        manifest.write(aside).map_err(|source| file("write the manifest of", aside, source))?;
+        let target = kept::folder(&self.cache, &self.spec.key());
         // Another process may have filled it meanwhile: then its folder stays, the content is the same.
-        if !target.join(MANIFEST).exists() {
+        if !kept::is_filled(&target) {
             let aside = self.aside.keep();
             fs::rename(&aside, &target).map_err(|source| file("rename into place", &target, source))?;
             let sync = File::open(&self.cache).and_then(|folder| folder.sync_all());
@@ -279,22 +249,4 @@ fn header(kind: Kind, shape: Vec<i64>) -> Vec<u8> {
     // The format allows spaces after the JSON.
     text.resize((8 + text.len()).next_multiple_of(ALIGNMENT) - 8, b' ');
     [&(text.len() as u64).to_le_bytes()[..], &text].concat()
-}
-
-/// Hashes what passes through.
-struct Hashing<W> {
-    out: W,
-    hasher: blake3::Hasher,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -11,6 +11,9 @@ use crate::features::CachedFeatures;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
+/// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
+pub const EVALUATION_BATCH: usize = 250;
+
 /// How images reach the part of the network that trains.
 pub struct Input {
     pub source: Source,

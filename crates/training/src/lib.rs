@@ -24,10 +24,8 @@ mod streams;
 mod trainer;
 
 pub use error::TrainingError;
-pub use export::Exported;
-pub use extract::{Extract, Extracted, Images, extract};
+pub use extract::extract;
 pub use flat::Gradients;
 pub use measure::measure;
 pub use model::Model;
-pub use session::{Fill, Places, Session};
-pub use trainer::{Ended, Observer, Stop};
+pub use session::Session;

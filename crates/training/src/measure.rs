@@ -1,12 +1,11 @@
 //! What computing takes on this machine: a few batches through every segment of a network, and a few megabytes to the
 //! disk and back.
 
-use crate::backbone::{Backbone, Network, Source, prepare};
+use crate::backbone::{Backbone, Network, Source, kind, prepare};
 use crate::error::TrainingError;
 use crate::flat::Gradients;
 use crate::memory;
 use crate::optimizer::Optimizer;
-use crate::session::kind;
 use frostline_sweep::backbone;
 use frostline_sweep::costs::{Costs, SegmentCosts};
 use frostline_sweep::trial::{Optimizer as Rule, Parameters, Precision};

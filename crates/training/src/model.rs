@@ -4,12 +4,11 @@
 //! layer (`block6g_bn.running_mean`) and the dense layers (`head.0.weight`, counted from the features on). Its metadata
 //! name the trial, the format and a digest of the content.
 
-use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, prepare, slots};
+use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, kind, load_backbone, prepare, slots};
 use crate::error::TrainingError;
 use crate::head::Head;
-use crate::session::{kind, load_backbone};
-use crate::trainer::EVALUATION_BATCH;
-use frostline_assets::checkpoint::{self, Checkpoint};
+use crate::input::EVALUATION_BATCH;
+use frostline_assets::weights::{self, WeightsFile};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +41,7 @@ pub(crate) fn save(folder: &Path, trial: TrialId, mut tensors: Vec<(String, Tens
     ]);
     let table: Vec<(String, Vec<i64>)> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect();
     let written: io::Result<()> =
-        checkpoint::write_safetensors(&path, &metadata, &table, |index| Ok(values(&tensors[index].1)));
+        weights::write_safetensors(&path, &metadata, &table, |index| Ok(values(&tensors[index].1)));
     written.map_err(failed)
 }
 
@@ -98,23 +97,23 @@ impl Model {
         file: &Path,
         device: Device,
     ) -> Result<Model, TrainingError> {
-        let checkpoint = checkpoint::open(file)?;
+        let kept = weights::open(file)?;
         let wrong = |what: String| TrainingError::KeptModel { path: file.to_owned(), what };
-        check(&checkpoint, spec.id()).map_err(wrong)?;
+        check(&kept, spec.id()).map_err(wrong)?;
         let parameters = &spec.parameters;
         let backbone = load_backbone(&spec.model, weights, device, kind(parameters.precision))?;
         let mut network = backbone.instance(parameters.frozen_layers);
         let classifier = format!("head.{}.bias", parameters.head_units.len());
-        let classes = checkpoint.shape(&classifier).and_then(|shape| shape.first().copied());
+        let classes = kept.shape(&classifier).and_then(|shape| shape.first().copied());
         let classes = classes.ok_or_else(|| wrong(format!("has no tensor `{classifier}`")))?;
         let head = Head::new(network.pooled_channels(), &parameters.head_units, &parameters.head_dropout, classes);
 
         let take = |name: &str, shape: &[i64]| -> Result<Tensor, TrainingError> {
-            match checkpoint.shape(name) {
+            match kept.shape(name) {
                 Some(found) if found == shape => {}
                 found => return Err(wrong(format!("has {found:?} for the shape of `{name}`, not {shape:?}"))),
             }
-            Ok(Tensor::from_slice(&checkpoint.f32(name)?).view(shape).to_device(device))
+            Ok(Tensor::from_slice(&kept.f32(name)?).view(shape).to_device(device))
         };
         let mut trained = Vec::new();
         let slots = slots(backbone.architecture());
@@ -166,8 +165,8 @@ pub(crate) fn head_names(count: usize) -> impl Iterator<Item = String> {
 }
 
 /// Says what is wrong with a kept model, if anything.
-fn check(checkpoint: &Checkpoint, trial: TrialId) -> Result<(), String> {
-    let metadata = |key: &str| checkpoint.metadata(key).unwrap_or_default();
+fn check(kept: &WeightsFile, trial: TrialId) -> Result<(), String> {
+    let metadata = |key: &str| kept.metadata(key).unwrap_or_default();
     if metadata("format") != FORMAT {
         return Err(format!("is no {FORMAT} file (its format is \"{}\")", metadata("format")));
     }
@@ -175,9 +174,9 @@ fn check(checkpoint: &Checkpoint, trial: TrialId) -> Result<(), String> {
         return Err(format!("is of trial {}, not of {trial}", metadata("trial")));
     }
     let mut digest = Digest::new(trial);
-    for name in checkpoint.names() {
-        let shape = checkpoint.shape(name).unwrap_or_default();
-        digest.add(name, &shape, &checkpoint.f32(name).map_err(|error| error.to_string())?);
+    for name in kept.names() {
+        let shape = kept.shape(name).unwrap_or_default();
+        digest.add(name, &shape, &kept.f32(name).map_err(|error| error.to_string())?);
     }
     if metadata("digest") != digest.finish() {
         return Err("is damaged: its content does not fit its digest".to_owned());
@@ -197,7 +196,7 @@ mod tests {
         let bias = Tensor::from_slice(&[5.0f32]);
         save(folder.path(), trial, vec![("b.weight".to_owned(), kernel), ("a.bias".to_owned(), bias)]).unwrap();
         let path = folder.path().join(trial.model_file());
-        let opened = checkpoint::open(&path).unwrap();
+        let opened = weights::open(&path).unwrap();
         assert_eq!(opened.f32("b.weight").unwrap(), [1.0, 2.0, 3.0, 4.0], "row-major, whatever the strides were");
         check(&opened, trial).unwrap();
         assert!(check(&opened, other).unwrap_err().contains("is of trial 0101"));
@@ -205,7 +204,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
-        let damaged = check(&checkpoint::open(&path).unwrap(), trial).unwrap_err();
+        let damaged = check(&weights::open(&path).unwrap(), trial).unwrap_err();
         assert_eq!(damaged, "is damaged: its content does not fit its digest");
     }
 }

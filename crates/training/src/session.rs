@@ -1,6 +1,6 @@
 //! A worker's warm state: data, backbones and mapped features stay in memory from one assignment to the next.
 
-use crate::backbone::{Backbone, Network, Source as WeightsSource};
+use crate::backbone::{Backbone, Network, kind, load_backbone};
 use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
@@ -8,42 +8,15 @@ use crate::input::{Input, Source, portion};
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
-use crate::trainer::{Ended, Observer, Stop, Trainer};
-use frostline_assets::checkpoint as weights_file;
-use frostline_sweep::backbone;
+use crate::trainer::Trainer;
+use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
+use frostline_results::features as kept;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
-use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation, WeightsIdentity};
+use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation};
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
-
-/// Seed of `weights = "random"`, which stands in for one pretrained set: the same for every trial.
-const RANDOM_WEIGHTS_SEED: u64 = 0;
-
-/// Where things lie on this machine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Places {
-    pub data: Option<PathBuf>,
-    pub weights: Option<PathBuf>,
-    pub features: PathBuf,
-    pub checkpoints: PathBuf,
-    /// Folder of the trained models; none where they are not kept.
-    pub models: Option<PathBuf>,
-}
-
-/// What a fill has done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fill {
-    Done {
-        bytes: u64,
-        seconds: f64,
-        /// False where the folder was there already.
-        computed: bool,
-    },
-    Stopped,
-}
+use tch::{Device, Tensor};
 
 /// One device, and what is kept on it and in memory between assignments: the last of each, which is what the
 /// assignments of one sweep share.
@@ -118,7 +91,7 @@ impl Session {
         from: Option<&FeatureSpec>,
         streams: u32,
         observer: &mut dyn Observer,
-    ) -> Result<Fill, TrainingError> {
+    ) -> Result<Ended, TrainingError> {
         let started = Instant::now();
         let cache = self.places.features.clone();
         std::fs::create_dir_all(&cache).map_err(|source| TrainingError::File {
@@ -127,12 +100,12 @@ impl Session {
             source,
         })?;
         // Two processes that want the same cut fill it once: the second waits here and finds it done.
-        let lock = cache.join(format!("{}.lock", spec.key()));
+        let lock = kept::lock(&cache, &spec.key());
         let lock_failed = |source| TrainingError::File { action: "lock", path: lock.clone(), source };
         let held = File::create(&lock).map_err(lock_failed)?;
         held.lock().map_err(lock_failed)?;
-        if let Some(bytes) = features::size(&cache, spec) {
-            return Ok(Fill::Done { bytes, seconds: started.elapsed().as_secs_f64(), computed: false });
+        if let Some(bytes) = kept::size(&cache, &spec.key()) {
+            return Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: false }));
         }
         let data = self.data(&data_of(spec))?;
         let backbone = self.backbone(&spec.model, spec.precision)?;
@@ -180,10 +153,11 @@ impl Session {
                 writer.pool(pool, views, images.len(), computed)
             })?;
             if stopped {
-                return Ok(Fill::Stopped);
+                return Ok(Ended::Stopped);
             }
         }
-        Ok(Fill::Done { bytes: writer.finish()?, seconds: started.elapsed().as_secs_f64(), computed: true })
+        let bytes = writer.finish()?;
+        Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: true }))
     }
 
     fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {
@@ -226,7 +200,7 @@ impl Session {
         self.features = None;
         let mut cached = features::open(&self.places.features, spec)?;
         if cached.is_none() {
-            if self.fill(spec, None, 1, observer)? == Fill::Stopped {
+            if self.fill(spec, None, 1, observer)? == Ended::Stopped {
                 return Ok(None);
             }
             cached = features::open(&self.places.features, spec)?;
@@ -264,33 +238,6 @@ impl Filling<'_> {
         let mirrored = vec![true; chosen.len()];
         let views = (view == 1).then_some(&mirrored[..]);
         no_grad(|| self.input.batch(self.network, self.pool, self.images, chosen, views))
-    }
-}
-
-/// The pretrained network of `model`; `weights` is the file that it names, if it names one.
-pub(crate) fn load_backbone(
-    model: &ModelSpec,
-    weights: Option<&Path>,
-    device: Device,
-    kind: Kind,
-) -> Result<Backbone, TrainingError> {
-    let architecture =
-        backbone::find(&model.backbone).ok_or_else(|| TrainingError::UnknownBackbone(model.backbone.clone()))?;
-    match &model.weights {
-        WeightsIdentity::Random => {
-            Ok(Backbone::load(architecture, WeightsSource::Random(RANDOM_WEIGHTS_SEED), device, kind)?)
-        }
-        WeightsIdentity::File(_) => {
-            let file = weights_file::open(weights.ok_or(TrainingError::NoPlace("a weights file"))?)?;
-            Ok(Backbone::load(architecture, WeightsSource::Checkpoint(&file), device, kind)?)
-        }
-    }
-}
-
-pub(crate) fn kind(precision: Precision) -> Kind {
-    match precision {
-        Precision::Float32 => Kind::Float,
-        Precision::Bfloat16 => Kind::BFloat16,
     }
 }
 

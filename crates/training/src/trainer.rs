@@ -7,11 +7,12 @@ use crate::derive::{Purpose, generator, seed_libtorch};
 use crate::error::TrainingError;
 use crate::flat::FlatParameters;
 use crate::head::Head;
-use crate::input::Input;
+use crate::input::{EVALUATION_BATCH, Input};
 use crate::memory;
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::optimizer::Optimizer;
+use frostline_protocol::{Ended, Observer, Stop};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
 use frostline_sweep::trial::{Augment, TrialSpec};
 use rand::Rng;
@@ -20,38 +21,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::{Kind, Reduction, Tensor};
 
-/// Images in a batch of validation or test; part of the arithmetic, so the same everywhere.
-pub(crate) const EVALUATION_BATCH: usize = 250;
-
 /// An epoch that takes longer is kept in its middle, too, this often.
 const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
-
-/// Who hears of a trial's progress and may end it.
-pub trait Observer {
-    fn epoch(&mut self, metrics: EpochMetrics);
-    /// Steps done of the running epoch or fill, and all of them.
-    fn progress(&mut self, done: u64, total: u64);
-    /// Asked before every batch.
-    fn should_stop(&self) -> Stop;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    No,
-    /// Before the next epoch; what the running one measures is still reported.
-    AfterEpoch,
-    Now,
-}
-
-/// How an assignment ended, if not with an error.
-#[derive(Debug, PartialEq)]
-pub enum Ended {
-    Complete(Evaluation),
-    Stopped,
-}
 
 /// Everything that a trial trains and trains on.
 pub(crate) struct Trainer<'a> {

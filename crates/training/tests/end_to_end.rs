@@ -3,13 +3,15 @@
 //! EfficientNet-Lite0 with random weights on the drawn data set, at sizes where a trial takes a second or two.
 
 use frostline_assets::shapes;
+use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
+use frostline_results::features;
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation, FailureKind};
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
 };
-use frostline_training::{Ended, Fill, Observer, Places, Session, Stop, features};
+use frostline_training::Session;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::Device;
@@ -79,7 +81,7 @@ impl Bench {
 
     /// The bytes of a cache folder's training and test files.
     fn cached(&self, spec: &FeatureSpec) -> [Vec<u8>; 2] {
-        let folder = features::folder(&self.folder.path().join("features"), spec);
+        let folder = features::folder(&self.folder.path().join("features"), &spec.key());
         ["train", "test"].map(|pool| std::fs::read(folder.join(format!("{pool}.safetensors"))).expect("a cache file"))
     }
 }
@@ -195,9 +197,9 @@ fn cached_features_give_the_metrics_of_the_images() {
         let wanted = features_of(&spec);
         assert!(wanted.cut > 0 && wanted.cut as usize <= lite0().segments().len());
         let filled = bench.session.fill(&wanted, None, 1, &mut Listener::default()).unwrap();
-        assert!(matches!(filled, Fill::Done { computed: true, bytes, .. } if bytes > 0), "{filled:?}");
+        assert!(matches!(filled, Ended::Filled(Filled { computed: true, bytes, .. }) if bytes > 0), "{filled:?}");
         let again = bench.session.fill(&wanted, None, 1, &mut Listener::default()).unwrap();
-        assert!(matches!(again, Fill::Done { computed: false, .. }), "{again:?}");
+        assert!(matches!(again, Ended::Filled(Filled { computed: false, .. })), "{again:?}");
 
         // To the bit, although batches of 16, a last one of other length and evaluations of 250 images want them.
         let cached = bench.complete(&spec, Some(&wanted));
@@ -244,7 +246,7 @@ fn a_damaged_cache_is_filled_again() {
     let mut bench = Bench::new();
     let expected = bench.complete(&spec, Some(&wanted));
     let whole = bench.cached(&wanted);
-    let file = features::folder(&bench.folder.path().join("features"), &wanted).join("test.safetensors");
+    let file = features::folder(&bench.folder.path().join("features"), &wanted.key()).join("test.safetensors");
     let mut bytes = whole[1].clone();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, bytes).unwrap();
@@ -262,8 +264,8 @@ fn two_workers_that_want_the_same_features_fill_them_once() {
         let fill = || {
             tch::set_num_threads(1);
             match session_in(folder.path()).fill(&wanted, None, 1, &mut Listener::default()).unwrap() {
-                Fill::Done { computed, .. } => computed,
-                Fill::Stopped => panic!("nobody asked to stop"),
+                Ended::Filled(filled) => filled.computed,
+                ended => panic!("nobody asked to stop, and it ended with {ended:?}"),
             }
         };
         let fills = [scope.spawn(fill), scope.spawn(fill)];
@@ -279,7 +281,7 @@ fn a_stopped_fill_leaves_nothing_behind() {
     for streams in [1, 2] {
         let mut bench = Bench::new();
         let mut listener = Listener { stop_now: true, ..Listener::default() };
-        assert_eq!(bench.session.fill(&wanted, None, streams, &mut listener).unwrap(), Fill::Stopped);
+        assert_eq!(bench.session.fill(&wanted, None, streams, &mut listener).unwrap(), Ended::Stopped);
         let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
         let folders = left.filter(|entry| entry.path().is_dir()).count();
         assert_eq!(folders, 0);

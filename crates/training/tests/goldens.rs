@@ -10,7 +10,7 @@
 #[path = "goldens/formula.rs"]
 mod formula;
 
-use frostline_assets::checkpoint::{self, Checkpoint};
+use frostline_assets::weights::{self, WeightsFile};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};
 use frostline_training::backbone::{Backbone, Conventions, Network, Role, Source, prepare, slots};
 use serde::Deserialize;
@@ -48,9 +48,9 @@ struct Facts {
 static FACTS: LazyLock<Facts> =
     LazyLock::new(|| serde_json::from_str(include_str!("goldens/networks.json")).expect("the facts are JSON"));
 
-static VALUES: LazyLock<Checkpoint> = LazyLock::new(|| {
+static VALUES: LazyLock<WeightsFile> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/networks.safetensors");
-    checkpoint::open(&path).expect("the goldens can be read")
+    weights::open(&path).expect("the goldens can be read")
 });
 
 fn recorded(key: &str) -> Vec<f32> {
@@ -70,8 +70,8 @@ fn load(architecture: &'static Architecture, origin: &str) -> Backbone {
     });
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write_safetensors(&mut file, tensors.collect());
-    let checkpoint = checkpoint::open(file.path()).unwrap();
-    Backbone::load(architecture, Source::Checkpoint(&checkpoint), Device::Cpu, Kind::Float).unwrap()
+    let file = weights::open(file.path()).unwrap();
+    Backbone::load(architecture, Source::File(&file), Device::Cpu, Kind::Float).unwrap()
 }
 
 fn write_safetensors(out: &mut impl Write, tensors: Vec<(String, Vec<f32>, Vec<i64>)>) {

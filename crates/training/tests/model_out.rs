@@ -2,8 +2,10 @@
 //!
 //! EfficientNets with random weights on the drawn data set, at the smallest size.
 
-use frostline_assets::checkpoint::{self, Checkpoint};
 use frostline_assets::shapes;
+use frostline_assets::weights::{self, WeightsFile};
+use frostline_protocol::tools::{Extract, Layout};
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
@@ -11,7 +13,7 @@ use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
 };
 use frostline_training::backbone::{Origin, slots};
-use frostline_training::{Ended, Extract, Images, Model, Observer, Places, Session, Stop, TrainingError, extract};
+use frostline_training::{Model, Session, TrainingError, extract};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -81,9 +83,9 @@ fn trained(folder: &Path, spec: &TrialSpec) -> (Evaluation, PathBuf) {
     (evaluation, folder.join("models").join(spec.id().model_file()))
 }
 
-fn values(checkpoint: &Checkpoint, name: &str) -> Tensor {
-    let shape = checkpoint.shape(name).unwrap_or_else(|| panic!("a tensor `{name}`"));
-    Tensor::from_slice(&checkpoint.f32(name).expect("its values")).view(&shape[..])
+fn values(file: &WeightsFile, name: &str) -> Tensor {
+    let shape = file.shape(name).unwrap_or_else(|| panic!("a tensor `{name}`"));
+    Tensor::from_slice(&file.f32(name).expect("its values")).view(&shape[..])
 }
 
 /// Norm of the difference over the norm.
@@ -113,7 +115,7 @@ fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
     assert!(used.map(|(class, _)| class).collect::<std::collections::BTreeSet<_>>().len() > 1, "{confusion:?}");
 
     // Only what trained is in the file.
-    let kept = checkpoint::open(&file).unwrap();
+    let kept = weights::open(&file).unwrap();
     let frozen = slots(architecture("efficientnet_lite0"));
     let frozen = frozen.iter().filter(|slot| slot.layer < spec.parameters.frozen_layers);
     assert!(frozen.into_iter().all(|slot| kept.shape(&slot.name).is_none()));
@@ -129,34 +131,34 @@ fn an_export_has_the_librarys_names_and_the_trained_values() {
     let spec = spec();
     let (_, file) = trained(folder.path(), &spec);
     let model = Model::open(&spec, None, &file, Device::Cpu).unwrap();
-    let refused = model.export(folder.path(), Some(Origin::Torchvision)).unwrap_err().to_string();
+    let refused = model.export(folder.path(), Some(Layout::Torchvision)).unwrap_err().to_string();
     assert!(refused.ends_with("use --layout timm"), "{refused}");
 
     let exported = model.export(folder.path(), None).unwrap();
-    assert_eq!((exported.layout, exported.network), (Origin::Timm, "tf_efficientnet_lite0"));
-    let network = checkpoint::open(&folder.path().join("model.safetensors")).unwrap();
+    assert_eq!((exported.layout, exported.network.as_str()), (Layout::Timm, "tf_efficientnet_lite0"));
+    let network = weights::open(&folder.path().join("model.safetensors")).unwrap();
     // What another program reads is a whole network for this one too.
     let origin = frostline_training::backbone::check(architecture("efficientnet_lite0"), &network).unwrap();
     assert_eq!(origin, Origin::Timm);
-    let kept = checkpoint::open(&file).unwrap();
+    let kept = weights::open(&file).unwrap();
     let (trained, theirs) = ("top_bn.running_mean", "bn2.running_mean");
     assert_eq!(values(&network, theirs), values(&kept, trained));
     assert!(values(&network, theirs).abs().max().double_value(&[]) > 0.0, "the moving mean has moved from zero");
-    let head = checkpoint::open(&folder.path().join("head.safetensors")).unwrap();
+    let head = weights::open(&folder.path().join("head.safetensors")).unwrap();
     let names: Vec<&str> = head.names().collect();
     assert_eq!(names, ["0.bias", "0.weight", "3.bias", "3.weight", "6.bias", "6.weight"]);
     assert_eq!(values(&head, "6.weight"), values(&kept, "head.2.weight"));
 }
 
 fn wanted(backbone: &str, layer: Option<u32>, pool: bool) -> Extract {
-    let images = Images { dataset: Dataset::Shapes, folder: None, test: true, limit: Some(6) };
-    Extract { model: random(backbone), weights: None, images, size: 40, layer, pool }
+    let (backbone, out) = (backbone.to_owned(), PathBuf::from("features.safetensors"));
+    Extract { backbone, weights: None, data: None, test: true, limit: Some(6), size: 40, layer, pool, out }
 }
 
 fn output(folder: &Path, wanted: &Extract) -> Tensor {
-    let out = folder.join("features.safetensors");
-    let extracted = extract(wanted, &out, Device::Cpu).expect("the layer is there");
-    let features = values(&checkpoint::open(&out).expect("what was written"), "features");
+    let wanted = Extract { out: folder.join(&wanted.out), ..wanted.clone() };
+    let extracted = extract(&wanted, Device::Cpu).expect("the layer is there");
+    let features = values(&weights::open(&wanted.out).expect("what was written"), "features");
     assert_eq!(features.size(), extracted.shape);
     features
 }
@@ -179,13 +181,13 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));
     session.fill(&spec, None, 1, &mut Silent).unwrap();
-    let cached = frostline_training::features::folder(&folder.path().join("features"), &spec);
-    let cached = values(&checkpoint::open(&cached.join("test.safetensors")).unwrap(), "features");
+    let cached = frostline_results::features::folder(&folder.path().join("features"), &spec.key());
+    let cached = values(&weights::open(&cached.join("test.safetensors")).unwrap(), "features");
     // One view of [n, height, width, channels].
     let cached = cached.select(0, 0).narrow(0, 0, 50).permute([0, 3, 1, 2]);
     let layer = network.segments()[cut as usize - 1].layers.end - 1;
     let mut at_cut = wanted(network.name, Some(layer), false);
-    at_cut.images.limit = Some(50);
+    at_cut.limit = Some(50);
     assert_eq!(output(folder.path(), &at_cut), cached);
 
     at_cut.pool = true;
@@ -242,13 +244,14 @@ fn the_last_layer_is_the_top_activation_and_its_average_is_what_heads_see() {
 #[test]
 fn npy_and_safetensors_hold_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let wanted = wanted("efficientnet_lite0", Some(30), false);
+    let mut wanted = wanted("efficientnet_lite0", Some(30), false);
     let features = output(folder.path(), &wanted);
-    let labels = checkpoint::open(&folder.path().join("features.safetensors")).unwrap().f32("labels").unwrap();
+    let labels = weights::open(&folder.path().join("features.safetensors")).unwrap().f32("labels").unwrap();
     assert_eq!(labels, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "classes are drawn in turn");
 
     let npy = folder.path().join("features.npy");
-    let extracted = extract(&wanted, &npy, Device::Cpu).unwrap();
+    wanted.out = npy.clone();
+    let extracted = extract(&wanted, Device::Cpu).unwrap();
     let bytes = std::fs::read(&npy).unwrap();
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     assert_eq!(bytes.len(), start + 4 * extracted.shape.iter().product::<i64>() as usize);
@@ -262,10 +265,11 @@ fn what_cannot_be_extracted_is_refused_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let out = |name: &str| folder.path().join(name);
     let mut wanted = wanted("efficientnet_v2_s", Some(513), false);
-    let absent = extract(&wanted, &out("x.npy"), Device::Cpu).unwrap_err().to_string();
+    wanted.out = out("x.npy");
+    let absent = extract(&wanted, Device::Cpu).unwrap_err().to_string();
     assert_eq!(absent, "layer 513 is not there: efficientnet_v2_s has layers 0 to 512, and `last`");
-    wanted.layer = None;
-    let ending = extract(&wanted, &out("x.csv"), Device::Cpu).unwrap_err().to_string();
+    (wanted.layer, wanted.out) = (None, out("x.csv"));
+    let ending = extract(&wanted, Device::Cpu).unwrap_err().to_string();
     assert!(ending.ends_with("x.csv: its name must end in .npy or .safetensors"), "{ending}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 }

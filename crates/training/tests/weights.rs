@@ -1,15 +1,16 @@
 //! Real pretrained weights: fetched, read, mapped completely, and of use.
 
-use frostline_assets::checkpoint::{self, Format};
+use frostline_assets::weights::{self, Format};
 use frostline_assets::{catalogue, fetch, shapes};
+use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
 };
+use frostline_training::Session;
 use frostline_training::backbone::{Origin, check, slots};
-use frostline_training::{Ended, Observer, Places, Session, Stop};
 use std::path::PathBuf;
 use tch::Device;
 
@@ -35,7 +36,7 @@ fn every_tensor_of_the_published_lite0_weights_has_its_place() {
         println!("skipped: the weights cannot be fetched");
         return;
     };
-    let file = checkpoint::open(&path).unwrap();
+    let file = weights::open(&path).unwrap();
     assert_eq!(file.format(), Format::PytorchStream);
 
     let architecture = backbone::find("efficientnet_lite0").unwrap();
@@ -89,10 +90,7 @@ fn the_frozen_network_knows_drawn_shapes_well_but_not_perfectly() {
             train_limit: Some(1000),
             test_limit: Some(500),
         },
-        model: ModelSpec {
-            backbone: architecture.name.to_owned(),
-            weights: checkpoint::weights_identity(&path).unwrap(),
-        },
+        model: ModelSpec { backbone: architecture.name.to_owned(), weights: weights::identity(&path).unwrap() },
         parameters: Parameters {
             frozen_layers: architecture.layer_count(),
             head_units: vec![64],

@@ -7,10 +7,10 @@ use frostline_link::idle::Idle;
 use frostline_link::log::Tail;
 use frostline_link::{Options, Trainer, serve};
 use frostline_protocol::{Build, WorkerId};
+use frostline_sweep::device::Device;
 use frostline_training::device;
 use std::path::PathBuf;
 use std::time::Duration;
-use tch::Device;
 
 /// How long a new worker looks for the coordinator that started it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     worker: u32,
     /// "cpu", "cuda" or "cuda:1"
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    #[arg(long, default_value = "cpu")]
     device: Device,
     /// Threads that libtorch computes with; results depend on it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -62,27 +62,19 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let build = Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch: device::libtorch(),
-        device: device::describe(arguments.device),
+        device: arguments.device.to_string(),
         threads: arguments.threads,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
     tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
     let mut trainer: Box<dyn Trainer> = match arguments.trainer {
-        TrainerKind::Libtorch => Box::new(Libtorch::new(arguments.device)),
+        TrainerKind::Libtorch => Box::new(Libtorch::new(device::of_libtorch(arguments.device))),
         TrainerKind::Idle => Box::new(Idle { hold: arguments.hold, deaf: arguments.deaf }),
     };
     let worker = WorkerId(arguments.worker);
     serve(Options { socket: arguments.socket, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
     tracing::info!("no more work");
     Ok(())
-}
-
-pub(crate) fn parse_device(text: &str) -> Result<Device, String> {
-    match text.split_once(':').map_or((text, Ok(0)), |(kind, index)| (kind, index.parse())) {
-        ("cpu", Ok(0)) if text == "cpu" => Ok(Device::Cpu),
-        ("cuda", Ok(index)) => Ok(Device::Cuda(index)),
-        _ => Err("use `cpu`, `cuda` or `cuda:<number>`".to_owned()),
-    }
 }
 
 pub(crate) fn check_device(device: Device) -> anyhow::Result<()> {

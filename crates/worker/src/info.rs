@@ -1,9 +1,9 @@
 //! `info`: what libtorch finds on this machine, for `frostline doctor` and for choosing device and threads.
 
+use frostline_sweep::device::Device;
 use frostline_training::device;
 use serde::Serialize;
 use std::io::Write;
-use tch::Device;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -20,8 +20,8 @@ struct Info {
     libtorch: String,
     /// Whether libtorch's CUDA part is linked.
     cuda_built: bool,
-    /// What `--device` may be, in words.
-    devices: Vec<String>,
+    /// What `--device` may be.
+    devices: Vec<Device>,
     /// Threads that can run at a time.
     cores: usize,
 }
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         libtorch: device::libtorch(),
         cuda_built: device::is_cuda_build(),
-        devices: std::iter::once(Device::Cpu).chain(cuda).map(device::describe).collect(),
+        devices: std::iter::once(Device::Cpu).chain(cuda).collect(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };
     let mut out = std::io::stdout().lock();
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         writeln!(out, "frostline-worker {}", info.version)?;
         writeln!(out, "libtorch  {}", info.libtorch)?;
-        writeln!(out, "devices   {}", info.devices.join(", "))?;
+        writeln!(out, "devices   {}", info.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", "))?;
         if info.cuda_built && info.devices.len() == 1 {
             writeln!(out, "          CUDA build, no device")?;
         }

@@ -1,12 +1,9 @@
 //! `export`, `classify`, `features` and `measure`: one question as JSON on standard input, one answer on standard output.
 
-use crate::connect::{check_device, parse_device};
-use anyhow::{Context, anyhow, ensure};
-use frostline_protocol::tools::{
-    Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles,
-};
-use frostline_sweep::trial::{Dataset, ModelSpec, WeightsIdentity};
-use frostline_training::backbone::{Origin, Padding};
+use crate::connect::check_device;
+use anyhow::{Context, ensure};
+use frostline_protocol::tools::{Classified, Classify, Export, Measure, ModelFiles};
+use frostline_training::device::of_libtorch;
 use frostline_training::{self as training, Model};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,23 +18,7 @@ const PICTURE: usize = (3 * SIDE * SIDE) as usize;
 
 pub(crate) fn export() -> anyhow::Result<()> {
     let wanted: Export = question()?;
-    let layout = wanted.layout.map(|layout| match layout {
-        Layout::Torchvision => Origin::Torchvision,
-        Layout::Timm => Origin::Timm,
-    });
-    let training::Exported { layout, network, conventions } = open(&wanted.model)?.export(&wanted.folder, layout)?;
-    let padding = match conventions.padding {
-        Padding::Same => "same",
-        Padding::Symmetric => "symmetric",
-    };
-    answer(&Exported {
-        layout: if layout == Origin::Torchvision { Layout::Torchvision } else { Layout::Timm },
-        network: network.to_owned(),
-        padding: padding.to_owned(),
-        mean: conventions.mean,
-        deviation: conventions.deviation,
-        epsilon: conventions.epsilon,
-    })
+    answer(&open(&wanted.model)?.export(&wanted.folder, wanted.layout)?)
 }
 
 pub(crate) fn classify() -> anyhow::Result<()> {
@@ -51,36 +32,15 @@ pub(crate) fn classify() -> anyhow::Result<()> {
 }
 
 pub(crate) fn features() -> anyhow::Result<()> {
-    let wanted: Extract = question()?;
-    // Which weights they are is decided by the file, not by its digest.
-    let weights = match wanted.weights {
-        None => WeightsIdentity::Random,
-        Some(_) => WeightsIdentity::File(String::new()),
-    };
-    let images = training::Images {
-        dataset: if wanted.data.is_some() { Dataset::Cifar10 } else { Dataset::Shapes },
-        folder: wanted.data,
-        test: wanted.test,
-        limit: wanted.limit,
-    };
-    let extract = training::Extract {
-        model: ModelSpec { backbone: wanted.backbone, weights },
-        weights: wanted.weights,
-        images,
-        size: wanted.size,
-        layer: wanted.layer,
-        pool: wanted.pool,
-    };
-    let training::Extracted { layer, name, shape } = training::extract(&extract, &wanted.out, Device::Cpu)?;
-    answer(&Features { layer, name, shape })
+    answer(&training::extract(&question()?, Device::Cpu)?)
 }
 
 pub(crate) fn measure() -> anyhow::Result<()> {
     let Measure { backbone, size, precision, device, threads, folder } = question()?;
-    let device = parse_device(&device).map_err(|error| anyhow!(error))?;
+    let device = device.parse()?;
     check_device(device)?;
     tch::set_num_threads(threads as i32);
-    answer(&training::measure(&backbone, size, precision, &folder, device)?)
+    answer(&training::measure(&backbone, size, precision, &folder, of_libtorch(device))?)
 }
 
 fn open(files: &ModelFiles) -> anyhow::Result<Model> {

@@ -1,11 +1,10 @@
 //! The real trainer behind the link's seam: a warm session of `frostline_training`.
 
-use frostline_link as link;
-use frostline_protocol::{Filled, Places, Work};
+use frostline_link::{Problem, Trainer, panic_message};
+use frostline_protocol::{Ended, Observer, Places, Work};
 use frostline_sweep::backbone;
-use frostline_sweep::outcome::{EpochMetrics, FailureKind, says_out_of_memory};
-use frostline_training as training;
-use frostline_training::{Ended, Fill, Session, TrainingError};
+use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
+use frostline_training::{Session, TrainingError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Device;
 
@@ -22,36 +21,27 @@ impl Libtorch {
 
     fn session(&mut self, places: &Places) -> &mut Session {
         self.session.take_if(|(known, _)| known != places);
-        let (_, session) = self.session.get_or_insert_with(|| {
-            let Places { data, weights, features, checkpoints, models } = places.clone();
-            let places_there = training::Places { data, weights, features, checkpoints, models };
-            (places.clone(), Session::new(self.device, places_there))
-        });
-        session
+        let begin = || (places.clone(), Session::new(self.device, places.clone()));
+        &mut self.session.get_or_insert_with(begin).1
     }
 }
 
-impl link::Trainer for Libtorch {
-    fn run(
-        &mut self,
-        places: &Places,
-        work: &Work,
-        observer: &mut dyn link::Observer,
-    ) -> Result<link::Ending, link::Problem> {
+impl Trainer for Libtorch {
+    fn run(&mut self, places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
         // Most of tch panics where libtorch throws.
-        let ending = catch_unwind(AssertUnwindSafe(|| carry_out(self.session(places), work, &mut Passing(observer))));
-        let mut ending = ending.unwrap_or_else(|panic| {
+        let ended = catch_unwind(AssertUnwindSafe(|| carry_out(self.session(places), work, observer)));
+        let mut ended = ended.unwrap_or_else(|panic| {
             self.session = None;
-            let message = without_frames(&link::panic_message(&*panic)).to_owned();
+            let message = without_frames(&panic_message(&*panic)).to_owned();
             let kind = if says_out_of_memory(&message) { FailureKind::OutOfMemory } else { FailureKind::Internal };
-            Err(link::Problem { kind, message })
+            Err(Problem { kind, message })
         });
-        if let Err(problem) = &mut ending
+        if let Err(problem) = &mut ended
             && problem.kind == FailureKind::OutOfMemory
         {
             problem.message = out_of_memory(work, &problem.message);
         }
-        ending
+        ended
     }
 }
 
@@ -91,27 +81,19 @@ fn out_of_memory(work: &Work, message: &str) -> String {
     }
 }
 
-fn carry_out(session: &mut Session, work: &Work, observer: &mut Passing) -> Result<link::Ending, link::Problem> {
-    let ending = match work {
+fn carry_out(session: &mut Session, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
+    let ended = match work {
         Work::Train { spec, features, micro_batch, .. } => {
             session.take_at_a_time(*micro_batch);
-            session.train(spec, features.as_ref(), observer).map(|ended| match ended {
-                Ended::Complete(evaluation) => link::Ending::Complete(evaluation),
-                Ended::Stopped => link::Ending::Stopped,
-            })
+            session.train(spec, features.as_ref(), observer)
         }
-        Work::Fill { spec, from, streams } => {
-            session.fill(spec, from.as_ref(), *streams, observer).map(|fill| match fill {
-                Fill::Done { bytes, seconds, computed } => link::Ending::Filled(Filled { bytes, seconds, computed }),
-                Fill::Stopped => link::Ending::Stopped,
-            })
-        }
+        Work::Fill { spec, from, streams } => session.fill(spec, from.as_ref(), *streams, observer),
     };
-    ending.map_err(problem)
+    ended.map_err(problem)
 }
 
-fn problem(error: TrainingError) -> link::Problem {
-    link::Problem { kind: error.kind(), message: without_frames(&with_causes(&error)).to_owned() }
+fn problem(error: TrainingError) -> Problem {
+    Problem { kind: error.kind(), message: without_frames(&with_causes(&error)).to_owned() }
 }
 
 /// An error in one sentence: itself and what caused it.
@@ -126,26 +108,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-struct Passing<'a>(&'a mut dyn link::Observer);
-
-impl training::Observer for Passing<'_> {
-    fn epoch(&mut self, metrics: EpochMetrics) {
-        self.0.epoch(metrics);
-    }
-
-    fn progress(&mut self, done: u64, total: u64) {
-        self.0.progress(done, total);
-    }
-
-    fn should_stop(&self) -> training::Stop {
-        match self.0.should_stop() {
-            link::Stop::No => training::Stop::No,
-            link::Stop::AfterEpoch => training::Stop::AfterEpoch,
-            link::Stop::Now => training::Stop::Now,
-        }
-    }
 }
 
 #[cfg(test)]

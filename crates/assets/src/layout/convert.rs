@@ -1,10 +1,10 @@
 //! Weights from any origin to safetensors in PyTorch's axes.
 
-use super::fit::ORIGIN;
-use super::origin::Place;
+use super::fit::{Fit, ORIGIN, WeightsError, fit};
+use super::origin::Origin;
 use super::pytorch::Library;
-use super::{Fit, Origin, WeightsError, fit};
-use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use super::slot::Place;
+use crate::weights::{self, WeightsFile, WeightsFileError};
 use frostline_sweep::backbone::Architecture;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,8 +28,8 @@ pub enum ConvertError {
     File(#[from] std::io::Error),
 }
 
-impl From<CheckpointError> for ConvertError {
-    fn from(error: CheckpointError) -> ConvertError {
+impl From<WeightsFileError> for ConvertError {
+    fn from(error: WeightsFileError) -> ConvertError {
         ConvertError::Weights(error.into())
     }
 }
@@ -42,7 +42,7 @@ impl From<CheckpointError> for ConvertError {
 /// The file does not hold the whole network, or `target` cannot be written.
 pub fn convert(
     architecture: &'static Architecture,
-    source: &Checkpoint,
+    source: &WeightsFile,
     target: &Path,
 ) -> Result<Converted, ConvertError> {
     let fit = fit(architecture, source);
@@ -64,7 +64,7 @@ pub fn convert(
         let place = &classifier.as_ref().expect("a tensor behind the backbone is the classifier's")[behind];
         Ok(source.f32_with_axes(&place.name, &place.axes)?)
     };
-    checkpoint::write_safetensors(target, &metadata(&fit), &tensors, values)?;
+    weights::write_safetensors(target, &metadata(&fit), &tensors, values)?;
     Ok(Converted { names, tensors: tensors.len(), classes: fit.classes })
 }
 

@@ -1,8 +1,9 @@
 //! Which network a file holds, in which library's form, and what does not fit.
 
-use super::origin::Place;
-use super::{Conventions, Origin, Slot, slots};
-use crate::checkpoint::{Checkpoint, CheckpointError, Format};
+use super::conventions::Conventions;
+use super::origin::Origin;
+use super::slot::{Place, Slot, slots};
+use crate::weights::{Format, WeightsFile, WeightsFileError};
 use frostline_sweep::backbone::{self, Architecture};
 use std::collections::BTreeSet;
 
@@ -12,11 +13,11 @@ pub(super) const ORIGIN: &str = "frostline.origin";
 /// How many names an error lists of each kind.
 const LISTED: usize = 5;
 
-/// A checkpoint that is not of the network it was given for.
+/// A weights file that is not of the network it was given for.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     #[error(transparent)]
-    Unreadable(#[from] CheckpointError),
+    Unreadable(#[from] WeightsFileError),
     #[error("{}", .0.describe())]
     Mismatch(Box<Fit>),
     #[error("the weights are those of {found} ({}'s), not of {wanted}", origin.name())]
@@ -73,9 +74,9 @@ impl Fit {
     ///
     /// # Errors
     /// The file lacks the tensor.
-    pub fn values(&self, checkpoint: &Checkpoint, index: usize) -> Result<Vec<f32>, CheckpointError> {
+    pub fn values(&self, file: &WeightsFile, index: usize) -> Result<Vec<f32>, WeightsFileError> {
         let place = &self.places[index];
-        checkpoint.f32_with_axes(&place.name, &place.axes)
+        file.f32_with_axes(&place.name, &place.axes)
     }
 
     /// The identity of the network's tensors: BLAKE3 of their names, shapes and float32 values, whatever file and form
@@ -83,11 +84,11 @@ impl Fit {
     ///
     /// # Errors
     /// The file lacks a tensor.
-    pub fn digest(&self, checkpoint: &Checkpoint) -> Result<String, CheckpointError> {
+    pub fn digest(&self, file: &WeightsFile) -> Result<String, WeightsFileError> {
         let mut hasher = blake3::Hasher::new();
         for (index, slot) in self.slots.iter().enumerate() {
             hasher.update(format!("{} {:?}\n", slot.name, slot.shape).as_bytes());
-            let values = self.values(checkpoint, index)?;
+            let values = self.values(file, index)?;
             let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
             hasher.update(&bytes);
         }
@@ -95,8 +96,8 @@ impl Fit {
     }
 
     /// Why the file is not taken for this network: it holds another one, or this is what does not fit.
-    pub fn refusal(self, checkpoint: &Checkpoint) -> WeightsError {
-        let best = best_fit(checkpoint);
+    pub fn refusal(self, file: &WeightsFile) -> WeightsError {
+        let best = best_fit(file);
         if best.is_complete() {
             let (wanted, found) = (self.architecture.name, best.architecture.name);
             return WeightsError::OtherNetwork { wanted, found, origin: best.origin };
@@ -131,27 +132,27 @@ impl Fit {
 /// # Errors
 /// [`WeightsError::Mismatch`] with what is missing, unexpected or of another shape; [`WeightsError::OtherNetwork`] where
 /// the file has another network of the table.
-pub fn check(architecture: &'static Architecture, checkpoint: &Checkpoint) -> Result<Origin, WeightsError> {
-    let fit = fit(architecture, checkpoint);
-    if fit.is_complete() { Ok(fit.origin) } else { Err(fit.refusal(checkpoint)) }
+pub fn check(architecture: &'static Architecture, file: &WeightsFile) -> Result<Origin, WeightsError> {
+    let fit = fit(architecture, file);
+    if fit.is_complete() { Ok(fit.origin) } else { Err(fit.refusal(file)) }
 }
 
 /// Compares a file with this network, in the form of the library that fits best.
-pub fn fit(architecture: &'static Architecture, checkpoint: &Checkpoint) -> Fit {
+pub fn fit(architecture: &'static Architecture, file: &WeightsFile) -> Fit {
     let slots = slots(architecture);
-    let is_keras = matches!(checkpoint.format(), Format::Keras3 | Format::KerasH5);
+    let is_keras = matches!(file.format(), Format::Keras3 | Format::KerasH5);
     let candidates = Origin::ALL.into_iter().filter(|&origin| (origin == Origin::Keras) == is_keras);
     let fits = candidates.filter_map(|origin| {
-        let places = origin.places(architecture, &slots, checkpoint)?;
-        Some(compare(architecture, origin, slots.clone(), places, checkpoint))
+        let places = origin.places(architecture, &slots, file)?;
+        Some(compare(architecture, origin, slots.clone(), places, file))
     });
     fits.min_by_key(Fit::problems).expect("Keras and timm name every network of the table")
 }
 
 /// Compares a file with every network of the table and returns the comparison with the fewest problems.
-pub fn best_fit(checkpoint: &Checkpoint) -> Fit {
+pub fn best_fit(file: &WeightsFile) -> Fit {
     let architectures = backbone::names().filter_map(backbone::find);
-    let fits = architectures.map(|architecture| fit(architecture, checkpoint));
+    let fits = architectures.map(|architecture| fit(architecture, file));
     // Where nothing fits at all, the smaller network would always have the fewest problems.
     fits.min_by_key(|fit| (fit.is_foreign(), fit.problems())).expect("there are networks in the table")
 }
@@ -161,33 +162,33 @@ fn compare(
     names: Origin,
     slots: Vec<Slot>,
     places: Vec<Place>,
-    checkpoint: &Checkpoint,
+    file: &WeightsFile,
 ) -> Fit {
     let (mut missing, mut shapes) = (Vec::new(), Vec::new());
     for (slot, place) in slots.iter().zip(&places) {
-        match shape_at(place, checkpoint) {
+        match shape_at(place, file) {
             None => missing.push(place.name.clone()),
             Some(shape) if shape != slot.shape => shapes.push((place.name.clone(), slot.shape.clone(), shape)),
             Some(_) => {}
         }
     }
     let known: BTreeSet<&str> = places.iter().map(|place| place.name.as_str()).collect();
-    let is_stranger = |name: &&str| !known.contains(name) && !names.is_surplus(name, checkpoint);
-    let unexpected = checkpoint.names().filter(is_stranger).map(str::to_owned).collect();
-    let [weight, bias] = names.classifier(checkpoint).map(|place| shape_at(&place, checkpoint));
+    let is_stranger = |name: &&str| !known.contains(name) && !names.is_surplus(name, file);
+    let unexpected = file.names().filter(is_stranger).map(str::to_owned).collect();
+    let [weight, bias] = names.classifier(file).map(|place| shape_at(&place, file));
     let classes = match (weight.as_deref(), bias.as_deref()) {
         (Some(&[classes, channels]), Some(&[biases])) => {
             (classes == biases && channels == i64::from(architecture.top_channels)).then_some(classes)
         }
         _ => None,
     };
-    let origin = checkpoint.metadata(ORIGIN).and_then(Origin::find).unwrap_or(names);
+    let origin = file.metadata(ORIGIN).and_then(Origin::find).unwrap_or(names);
     Fit { architecture, names, origin, missing, unexpected, shapes, classes, slots, places }
 }
 
 /// The tensor's shape in PyTorch's axes, or as it is where it has another number of them.
-fn shape_at(place: &Place, checkpoint: &Checkpoint) -> Option<Vec<i64>> {
-    let shape = checkpoint.shape(&place.name)?;
+fn shape_at(place: &Place, file: &WeightsFile) -> Option<Vec<i64>> {
+    let shape = file.shape(&place.name)?;
     let is_known = shape.len() == place.axes.len();
     Some(if is_known { place.axes.iter().map(|&axis| shape[axis]).collect() } else { shape })
 }

@@ -1,15 +1,14 @@
 //! Keras' names and axes: kernels `[height, width, in, out]`, of depthwise convolutions `[height, width, channels, 1]`,
 //! of dense layers `[in, out]`.
 
-use super::Slot;
-use super::origin::Place;
-use crate::checkpoint::{Checkpoint, Format};
+use super::slot::{Place, Slot};
+use crate::weights::{Format, WeightsFile};
 use frostline_sweep::backbone::{Architecture, LayerKind};
 use std::collections::HashMap;
 
-pub(super) fn places(architecture: &Architecture, slots: &[Slot], checkpoint: &Checkpoint) -> Vec<Place> {
+pub(super) fn places(architecture: &Architecture, slots: &[Slot], file: &WeightsFile) -> Vec<Place> {
     let layers = architecture.layers();
-    let numbered = (checkpoint.format() == Format::Keras3).then(|| (container(checkpoint), numbers(architecture)));
+    let numbered = (file.format() == Format::Keras3).then(|| (container(file), numbers(architecture)));
     let place = |slot: &Slot| {
         let (layer, part) = slot.split();
         let kind = layers[slot.layer as usize].kind;
@@ -36,9 +35,9 @@ pub(super) fn places(architecture: &Architecture, slots: &[Slot], checkpoint: &C
     slots.iter().map(place).collect()
 }
 
-pub(super) fn classifier(checkpoint: &Checkpoint) -> [Place; 2] {
-    let names = match checkpoint.format() {
-        Format::Keras3 => [0, 1].map(|index| format!("{}dense/vars/{index}", container(checkpoint))),
+pub(super) fn classifier(file: &WeightsFile) -> [Place; 2] {
+    let names = match file.format() {
+        Format::Keras3 => [0, 1].map(|index| format!("{}dense/vars/{index}", container(file))),
         _ => ["kernel", "bias"].map(|part| format!("predictions/{part}")),
     };
     let [weight, bias] = names;
@@ -47,9 +46,9 @@ pub(super) fn classifier(checkpoint: &Checkpoint) -> [Place; 2] {
 
 /// Whether a variable may be there without being of the backbone: people save the model that they trained, head and
 /// optimizer with it.
-pub(super) fn is_surplus(name: &str, checkpoint: &Checkpoint) -> bool {
-    if checkpoint.format() == Format::Keras3 {
-        let Some(layer) = name.strip_prefix(&container(checkpoint)) else { return true };
+pub(super) fn is_surplus(name: &str, file: &WeightsFile) -> bool {
+    if file.format() == Format::Keras3 {
+        let Some(layer) = name.strip_prefix(&container(file)) else { return true };
         return ["dense", "batch_normalization"].iter().any(|kind| layer.starts_with(kind))
             || layer.contains("seed_generator");
     }
@@ -59,9 +58,9 @@ pub(super) fn is_surplus(name: &str, checkpoint: &Checkpoint) -> bool {
 
 /// The group of the layers, `layers/` or, where the network is a layer of another, `layers/functional/layers/`: of
 /// the groups with a first convolution, the one with the most variables.
-fn container(checkpoint: &Checkpoint) -> String {
-    let candidates = checkpoint.names().filter_map(|name| name.strip_suffix("conv2d/vars/0"));
-    let variables = |prefix: &&str| checkpoint.names().filter(|name| name.starts_with(*prefix)).count();
+fn container(file: &WeightsFile) -> String {
+    let candidates = file.names().filter_map(|name| name.strip_suffix("conv2d/vars/0"));
+    let variables = |prefix: &&str| file.names().filter(|name| name.starts_with(*prefix)).count();
     // The inner of two groups with as many variables.
     candidates.max_by_key(|prefix| (variables(prefix), prefix.len())).unwrap_or("layers/").to_owned()
 }

@@ -1,8 +1,10 @@
 //! The libraries that weights come from.
 
+use super::conventions::Conventions;
+use super::keras;
 use super::pytorch::Library;
-use super::{Conventions, Slot, keras};
-use crate::checkpoint::Checkpoint;
+use super::slot::{Place, Slot};
+use crate::weights::WeightsFile;
 use frostline_sweep::backbone::Architecture;
 
 /// The library that weights were trained with, or brought into its form.
@@ -15,14 +17,6 @@ pub enum Origin {
     Timm,
     /// `keras.applications`.
     Keras,
-}
-
-/// A tensor as a file has it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
-    pub(super) name: String,
-    /// The file's axes in PyTorch's order.
-    pub(super) axes: Vec<usize>,
 }
 
 impl Origin {
@@ -73,26 +67,26 @@ impl Origin {
         self,
         architecture: &Architecture,
         slots: &[Slot],
-        checkpoint: &Checkpoint,
+        file: &WeightsFile,
     ) -> Option<Vec<Place>> {
-        let Some(library) = self.library() else { return Some(keras::places(architecture, slots, checkpoint)) };
+        let Some(library) = self.library() else { return Some(keras::places(architecture, slots, file)) };
         let names = library.names(architecture, slots)?;
         let place = |(name, slot): (String, &Slot)| Place { name, axes: (0..slot.shape.len()).collect() };
         Some(names.into_iter().zip(slots).map(place).collect())
     }
 
     /// Where it would put the classifier's weight, `[classes, channels]`, and its bias.
-    pub(super) fn classifier(self, checkpoint: &Checkpoint) -> [Place; 2] {
-        let Some(library) = self.library() else { return keras::classifier(checkpoint) };
+    pub(super) fn classifier(self, file: &WeightsFile) -> [Place; 2] {
+        let Some(library) = self.library() else { return keras::classifier(file) };
         let place = |part, axes| Place { name: format!("{}.{part}", library.classifier()), axes };
         [place("weight", vec![0, 1]), place("bias", vec![0])]
     }
 
     /// Whether a tensor of such a file may be there without being of the backbone.
-    pub(super) fn is_surplus(self, name: &str, checkpoint: &Checkpoint) -> bool {
+    pub(super) fn is_surplus(self, name: &str, file: &WeightsFile) -> bool {
         match self.library() {
             Some(library) => library.is_surplus(name),
-            None => keras::is_surplus(name, checkpoint),
+            None => keras::is_surplus(name, file),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names of the libraries on PyTorch. Their names of a layer's parts are Frostline's.
 
-use super::Slot;
+use super::slot::Slot;
 use frostline_sweep::backbone::{Architecture, Block, BlockKind};
 use std::collections::HashMap;
 

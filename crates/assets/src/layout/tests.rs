@@ -2,8 +2,8 @@
 
 use super::pytorch::Library;
 use super::*;
-use crate::checkpoint::{self, Checkpoint, Format};
-use frostline_sweep::backbone;
+use crate::weights::{self, Format, WeightsFile};
+use frostline_sweep::backbone::{self, Architecture, LayerKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,14 +34,14 @@ fn write(folder: &Path, metadata: &[(&'static str, &str)], tensors: &Tensors) ->
     let metadata: BTreeMap<&str, String> = metadata.iter().map(|&(key, value)| (key, value.to_owned())).collect();
     let table: Vec<(String, Vec<i64>)> =
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
-    checkpoint::write_safetensors(&path, &metadata, &table, |index| Ok::<_, io::Error>(tensors[index].2.clone()))
+    weights::write_safetensors(&path, &metadata, &table, |index| Ok::<_, io::Error>(tensors[index].2.clone()))
         .unwrap();
     path
 }
 
-fn opened(tensors: &Tensors) -> (tempfile::TempDir, Checkpoint) {
+fn opened(tensors: &Tensors) -> (tempfile::TempDir, WeightsFile) {
     let folder = tempfile::tempdir().unwrap();
-    let file = checkpoint::open(&write(folder.path(), &[], tensors)).unwrap();
+    let file = weights::open(&write(folder.path(), &[], tensors)).unwrap();
     (folder, file)
 }
 
@@ -197,7 +197,7 @@ fn keras_files_of_both_layouts_have_the_tensors_of_the_pytorch_file() {
         format!("layers/functional/layers/{}/vars/{number}", numbers[layer])
     });
     for (path, format) in [(old, Format::KerasH5), (new, Format::Keras3)] {
-        let file = checkpoint::open(&path).unwrap();
+        let file = weights::open(&path).unwrap();
         assert_eq!(file.format(), format);
         let fit = best_fit(&file);
         assert!(fit.is_complete(), "{:?} {:?} {:?}", fit.missing, fit.unexpected, fit.shapes);
@@ -217,7 +217,7 @@ fn converted_weights_keep_their_tensors_their_classifier_and_their_origin() {
     let written = convert(lite0(), &source, &target).unwrap();
     assert_eq!(written, Converted { names: Origin::Timm, tensors: tensors.len(), classes: Some(2) });
 
-    let converted = checkpoint::open(&target).unwrap();
+    let converted = weights::open(&target).unwrap();
     let (before, after) = (best_fit(&source), best_fit(&converted));
     assert_eq!((after.names, after.origin, after.classes), (Origin::Timm, Origin::LitePytorch, Some(2)));
     assert_eq!(after.conventions(), before.conventions());
@@ -273,7 +273,7 @@ fn a_heads_layers_beside_keras_network_are_no_strangers_and_another_networks_are
         tree.insert(name, (vec![1], vec![1.0]));
     }
     tree.write(&path);
-    let fit = fit(lite0(), &checkpoint::open(&path).unwrap());
+    let fit = fit(lite0(), &weights::open(&path).unwrap());
     assert_eq!(fit.unexpected, ["block9z_bn/gamma"]);
     assert!(fit.is_foreign());
 }

@@ -1,8 +1,8 @@
-//! `cancel` and `retry`: what should not run, and what should run again.
+//! `cancel`: what should not run.
 
 use crate::args::{self, Common};
+use crate::exit::{Exit, wrong_input};
 use crate::output::{self, count};
-use crate::{Exit, wrong_input};
 use anyhow::bail;
 use frostline_coordinator::request;
 use frostline_protocol::{Command, Response};
@@ -11,7 +11,7 @@ use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
-pub(crate) fn cancel(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
+pub(crate) fn run(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
     let reader = Reader::open(&common.results)?;
     let (sweep, trials) = find(&reader, &arguments.what)?;
     let command = Command::Cancel { sweep: sweep.clone(), trials: trials.clone() };
@@ -64,17 +64,4 @@ fn cancel_at_rest(common: &Common, sweep: &str, trials: &[TrialId]) -> anyhow::R
     }
     writer.apply(&records)?;
     Ok(records.len() as u64)
-}
-
-pub(crate) fn retry(common: &Common, arguments: &args::Retry) -> anyhow::Result<Exit> {
-    Reader::open(&common.results)?.sweep(&arguments.sweep)?;
-    let mut writer = Writer::open(&common.results)?;
-    let retried = writer.retry(&arguments.sweep, &[arguments.state], arguments.kind)?;
-    let sweep = &arguments.sweep;
-    let kind = arguments.kind.map_or(String::new(), |kind| format!(" ({kind})"));
-    output::note(&match retried {
-        0 => format!("`{sweep}` has no {}{kind} trial: nothing will be tried again", arguments.state),
-        _ => format!("{} of `{sweep}` will be tried again by `frostline resume {sweep}`", count(retried, "trial")),
-    });
-    Ok(Exit::Done)
 }

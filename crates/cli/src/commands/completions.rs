@@ -1,7 +1,7 @@
 //! `completions`.
 
-use crate::Exit;
 use crate::args::Arguments;
+use crate::exit::Exit;
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 

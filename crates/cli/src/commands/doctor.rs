@@ -1,10 +1,9 @@
 //! `doctor`: what this machine has.
 
-use crate::Exit;
 use crate::args::{Common, Json};
-use crate::commands::list::print_json;
+use crate::exit::Exit;
 use crate::machine;
-use crate::output::{self, BAD, GOOD};
+use crate::output::{self, BAD, GOOD, print_json};
 use frostline_assets::{cache, catalogue};
 use frostline_store::{Reader, StoreError};
 use frostline_sweep::backbone;

@@ -1,14 +1,15 @@
 //! `export-model`: a trained model as a folder that other libraries can use.
 
 use crate::args::{self, Common};
+use crate::exit::{Exit, wrong_input};
+use crate::machine;
 use crate::output;
+use crate::sources;
 use crate::trained::Trained;
-use crate::{Exit, machine, wrong_input};
 use anyhow::Context;
 use frostline_protocol::tools::{Export, Exported, Layout};
 use frostline_sweep::backbone;
 use frostline_sweep::metric;
-use frostline_sweep::parameters::named;
 use frostline_sweep::trial::{Dataset, Precision, WeightsIdentity};
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -17,9 +18,6 @@ use std::path::Path;
 
 /// Loads the folder into the library that the backbone came from.
 const LOADER: &str = include_str!("load.py");
-
-/// Side in pixels of the images that models are trained on.
-const SIDE: u32 = 32;
 
 pub(crate) fn run(common: &Common, arguments: &args::ExportModel) -> anyhow::Result<Exit> {
     let folder = &arguments.output;
@@ -91,8 +89,8 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
             .collect(),
         _ => Map::new(),
     };
-    let parameters: Map<String, Value> =
-        named(spec).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let parameters = spec.named_object();
+    let side = sources::side(spec.data.dataset);
     let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete");
     let weights = match &spec.model.weights {
         WeightsIdentity::Random => "random".to_owned(),
@@ -109,10 +107,10 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
         "network": exported.network,
         "classes": trained.classes(),
         "preprocessing": {
-            "side": SIDE,
+            "side": side,
             "image_size": spec.data.image_size,
             "steps": format!(
-                "take the square in the middle, average it by area to {SIDE} x {SIDE} pixels, resize it bilinearly \
+                "take the square in the middle, average it by area to {side} x {side} pixels, resize it bilinearly \
                  (half-pixel centres, no antialiasing) to {0} x {0}, subtract the mean from 0..255, divide by the deviation",
                 spec.data.image_size
             ),

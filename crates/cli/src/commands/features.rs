@@ -1,10 +1,11 @@
 //! `features`: the output of one layer for the images of a split, in a file for other programs.
 
 use crate::args;
-use crate::commands::fetch::download;
-use crate::{Exit, machine, wrong_input};
+use crate::exit::{Exit, wrong_input};
+use crate::machine;
+use crate::sources::download;
 use frostline_assets::catalogue::{self, Content};
-use frostline_assets::{checkpoint, layout};
+use frostline_assets::{layout, weights};
 use frostline_protocol::tools::{Extract, Features};
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::suggest;
@@ -65,7 +66,7 @@ fn weights(named: &str, architecture: &'static Architecture) -> anyhow::Result<O
             )));
         }
     };
-    let opened = checkpoint::open(&file).map_err(|error| wrong_input(format!("--weights: {error}")))?;
+    let opened = weights::open(&file).map_err(|error| wrong_input(format!("--weights: {error}")))?;
     layout::check(architecture, &opened).map_err(|error| wrong_input(format!("--weights {named}: {error}")))?;
     Ok(Some(file))
 }

@@ -1,14 +1,12 @@
 //! `fetch`: the catalogue.
 
 use crate::args::Fetch;
+use crate::exit::{Exit, wrong_input};
 use crate::output::{self, Table};
-use crate::{Exit, wrong_input};
-use anyhow::Context;
-use frostline_assets::catalogue::{self, Entry};
-use frostline_assets::fetch;
+use crate::sources::download;
+use frostline_assets::catalogue;
 use frostline_sweep::suggest;
 use std::io::Write;
-use std::path::PathBuf;
 
 pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
     let mut out = anstream::stdout().lock();
@@ -23,23 +21,11 @@ pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let entry = catalogue::find(name).ok_or_else(|| {
-        let hint = suggest::hint(name, catalogue::entries().map(|entry| entry.name)).replace('?', "");
-        wrong_input(format!("the catalogue has no `{name}`{hint}; `frostline fetch` lists what it has"))
+        let near = suggest::nearest(name, catalogue::entries().map(|entry| entry.name));
+        let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`"));
+        wrong_input(format!("the catalogue has no `{name}`{near}; `frostline fetch` lists what it has"))
     })?;
     let path = download(entry)?;
     writeln!(out, "{}", path.display())?;
     Ok(Exit::Done)
-}
-
-/// Gets an entry of the catalogue, with a progress bar where it is not there yet.
-pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
-    let bar = output::download_bar(entry.name);
-    let fetched = fetch::fetch(entry, &mut |progress| {
-        if let Some(total) = progress.total.or((entry.bytes > 0).then_some(entry.bytes)) {
-            bar.set_length(total);
-        }
-        bar.set_position(progress.done);
-    });
-    bar.finish_and_clear();
-    fetched.with_context(|| format!("`{}` could not be fetched", entry.name))
 }

@@ -1,29 +1,26 @@
 //! `launch` and `resume`: the same path, from a file or from the database.
 
 use crate::args::{self, Common};
-use crate::commands::best;
 use crate::costs::{Arrangement, arrange};
-use crate::machine::{self, Team, WorkerInfo};
-use crate::output::{self, Screen, Shown, count};
+use crate::exit::{Exit, wrong_input};
+use crate::log::log_to;
+use crate::machine::{self, Team, WorkerInfo, worker_arguments};
+use crate::output::{self, Screen, Shown, count, ranking};
 use crate::prepare::{self, Missing, Prepared};
-use crate::space::Need;
-use crate::{Exit, wrong_input};
+use crate::space;
 use anyhow::Context;
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
-use frostline_sweep::definition::Definition;
+use frostline_sweep::definition::DefinitionErrors;
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::trial::{TrialId, TrialSpec};
+use frostline_view::best::{Question, best};
+use frostline_view::stored;
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use std::path::Path;
 
-/// The coordinator's log is begun anew once it is longer than this; the one before is kept.
-const LOG_BYTES: u64 = 4 << 20;
+/// Rows of the ranking that ends a sweep.
+const SHOWN: usize = 10;
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
     let definition = prepare::read(&arguments.definition)?;
@@ -37,7 +34,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     if !results.join(frostline_store::FILE).exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
         let first = arranged.insert(arrange(&prepared, results, &info, None)?);
-        Need::of(&prepared, first, &BTreeSet::new(), results).check(results)?;
+        space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     let mut writer = Writer::open(&common.results)?;
     let known = match writer.reader().sweep(&prepared.definition.name) {
@@ -79,7 +76,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     }
     let writer = Writer::open(&common.results)?;
     let known = writer.reader().sweep(&arguments.sweep)?;
-    let definition = parse_stored(&known)?;
+    let definition = stored::checked_definition(&known).map_err(outdated)?;
     let info = machine::worker_info()?;
     machine::team(&definition.workers, &info, known.threads)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
@@ -89,10 +86,9 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     carry_out(common, writer, prepared, arrangement)
 }
 
-fn parse_stored(known: &Sweep) -> anyhow::Result<Definition> {
-    Definition::parse(&known.file, &known.definition, &[]).map_err(|errors| {
-        wrong_input(format!("the definition that the database holds is not valid any more:\n{errors}"))
-    })
+/// Says that a newer program does not read what an older one stored.
+fn outdated(errors: DefinitionErrors) -> anyhow::Error {
+    wrong_input(format!("the definition that the database holds is not valid any more:\n{errors}"))
 }
 
 /// Whether finished trials of the sweep stay in it.
@@ -104,7 +100,7 @@ fn compare(writer: &Writer, known: &Sweep, prepared: &Prepared, force_new: bool)
     if finished == 0 || force_new {
         return Ok(false);
     }
-    let old = parse_stored(known)?;
+    let old = stored::definition(known).map_err(outdated)?;
     let mut lines: Vec<String> = changes(&old, &prepared.definition)
         .into_iter()
         .filter_map(|change| match change {
@@ -155,11 +151,9 @@ fn refuse_other_files(writer: &Writer, prepared: &Prepared) -> anyhow::Result<()
 }
 
 fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
-    let commit = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok();
-    let commit = commit.filter(|output| output.status.success());
     Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        git_commit: None,
         libtorch: Some(info.libtorch.clone()),
         device: Some(team.devices.join(", ")),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -178,7 +172,7 @@ fn check_room(
         Err(StoreError::UnknownSweep { .. }) => BTreeSet::new(),
         Err(error) => return Err(error.into()),
     };
-    Need::of(prepared, arrangement, &complete, &common.results).check(&common.results)
+    space::check(&space::need(prepared, arrangement, &complete, &common.results), &common.results)
 }
 
 /// Runs what is missing and shows the ranking.
@@ -255,18 +249,12 @@ fn carry_out(
     finish(common, name, &screen)
 }
 
-/// For tests and benches: further arguments of every worker, separated by spaces.
-pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
-    let arguments = std::env::var("FROSTLINE_WORKER_ARGUMENTS").unwrap_or_default();
-    arguments.split_whitespace().map(Into::into).collect()
-}
-
 fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> {
     let reader = frostline_store::Reader::open(&common.results)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if counts.complete > 0 {
-        best::print(&reader, name, 10)?;
+        ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false })?)?;
     }
     if counts.failed > 0 {
         let results = results_argument(common);
@@ -283,54 +271,4 @@ fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> 
 fn results_argument(common: &Common) -> String {
     let named_otherwise = std::env::var_os("FROSTLINE_RESULTS").is_some() || common.results == Path::new("results");
     if named_otherwise { String::new() } else { format!(" --results {}", common.results.display()) }
-}
-
-/// A log file that is put aside once it is long, and begun anew.
-struct Log {
-    path: PathBuf,
-    file: File,
-    bytes: u64,
-}
-
-impl Log {
-    fn open(path: PathBuf) -> std::io::Result<Log> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Log { path, file, bytes })
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        if self.bytes > LOG_BYTES {
-            std::fs::rename(&self.path, self.path.with_extension("old.log"))?;
-            *self = Log::open(std::mem::take(&mut self.path))?;
-        }
-        self.bytes += line.len() as u64;
-        self.file.write(line)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Logs into the results folder, and with `verbose` to the terminal too.
-fn log_to(folder: &Path, verbose: u8) -> anyhow::Result<()> {
-    use tracing_subscriber::{EnvFilter, Layer, fmt};
-    std::fs::create_dir_all(folder).map_err(|error| {
-        let folder = folder.display();
-        anyhow::anyhow!("cannot create `{folder}`: {error}; move it away, or name another folder with --results")
-    })?;
-    let path = folder.join("coordinator.log");
-    let log = Log::open(path.clone()).with_context(|| format!("cannot write {}", path.display()))?;
-    let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log)).with_filter(EnvFilter::new("info"));
-    let level = match verbose {
-        0 => "off",
-        1 => "info",
-        _ => "debug",
-    };
-    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::new(level));
-    tracing_subscriber::registry().with(to_file).with(to_terminal).init();
-    Ok(())
 }

@@ -1,9 +1,8 @@
 //! `layers`: what can be frozen.
 
 use crate::args::Layers;
-use crate::commands::list::print_json;
-use crate::output::{self, Table};
-use crate::{Exit, wrong_input};
+use crate::exit::{Exit, wrong_input};
+use crate::output::{self, Table, print_json};
 use frostline_sweep::layers::{self, Row};
 use frostline_sweep::{backbone, suggest};
 use serde_json::json;
@@ -15,8 +14,9 @@ const FLOAT: u64 = 4;
 pub(crate) fn run(arguments: &Layers) -> anyhow::Result<Exit> {
     let architecture = backbone::find(&arguments.backbone).ok_or_else(|| {
         let names = backbone::names().collect::<Vec<_>>().join(", ");
-        let hint = suggest::hint(&arguments.backbone, backbone::names());
-        wrong_input(format!("there is no network `{}`{hint} Use one of {names}.", arguments.backbone))
+        let near = suggest::nearest(&arguments.backbone, backbone::names());
+        let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`"));
+        wrong_input(format!("there is no network `{}`{near}; use one of {names}", arguments.backbone))
     })?;
     let rows = layers::table(architecture, arguments.size);
     if arguments.json.json {

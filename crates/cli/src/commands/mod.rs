@@ -1,5 +1,6 @@
-//! The commands, one file each.
+//! The commands. Each finds its answer in the crates below and prints it.
 
+pub(crate) mod backup;
 pub(crate) mod best;
 pub(crate) mod cancel;
 pub(crate) mod completions;
@@ -12,6 +13,8 @@ pub(crate) mod layers;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod retry;
 pub(crate) mod show;
+pub(crate) mod status;
 pub(crate) mod verify;
 pub(crate) mod weights;

@@ -1,10 +1,10 @@
 //! `predict`: what a trial's model sees on pictures.
 
 use crate::args::{self, Common};
-use crate::commands::list::print_json;
-use crate::output::{BOLD, DIM};
+use crate::exit::{Exit, wrong_input};
+use crate::machine;
+use crate::output::{BOLD, DIM, print_json};
 use crate::trained::Trained;
-use crate::{Exit, machine, wrong_input};
 use frostline_assets::picture;
 use frostline_protocol::tools::{Classified, Classify};
 use serde_json::{Map, Value, json};

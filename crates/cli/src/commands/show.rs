@@ -1,65 +1,28 @@
 //! `show`: everything about one trial.
 
-use crate::Exit;
 use crate::args::{self, Common};
-use crate::commands::list::print_json;
-use crate::output::{self, BAD, BOLD, DIM, Table, shown};
-use frostline_store::{AttemptRow, Reader, TrialDetail};
-use frostline_sweep::outcome::EpochMetrics;
+use crate::exit::Exit;
+use crate::output::{self, BAD, BOLD, DIM, Table, print_json};
+use frostline_store::Reader;
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
-use serde_json::{Map, Value, json};
+use frostline_view::show::{Shown, show};
+use frostline_view::shown;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&common.results)?;
-    let detail = reader.find_trial(&arguments.trial)?;
-    let shown_attempt =
-        detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete").or(detail.attempts.last());
-    let epochs = shown_attempt.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
+    let trial = show(&Reader::open(&common.results)?, &arguments.trial)?;
     if arguments.json.json {
-        return print_json(&as_json(&detail, &epochs));
+        return print_json(&trial);
     }
-    let mut out = anstream::stdout().lock();
-    print(&mut out, &detail, &epochs)?;
+    print(&mut anstream::stdout().lock(), &trial)?;
     Ok(Exit::Done)
 }
 
-fn as_json(detail: &TrialDetail, epochs: &[EpochMetrics]) -> Value {
-    let row = &detail.row;
-    let parameters: Map<String, Value> =
-        named(&row.spec).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let attempt = |attempt: &AttemptRow| {
-        json!({
-            "attempt": attempt.attempt,
-            "outcome": attempt.outcome,
-            "worker": attempt.worker,
-            "build": attempt.build,
-            "started_at": attempt.started_at,
-            "ended_at": attempt.ended_at,
-            "epochs": attempt.epochs,
-            "micro_batch": attempt.micro_batch,
-            "failure": attempt.failure,
-        })
-    };
-    json!({
-        "trial": row.trial,
-        "group": row.group,
-        "sweeps": detail.sweeps,
-        "state": row.state,
-        "parameters": parameters,
-        "spec": row.spec,
-        "epochs": epochs,
-        "evaluation": row.evaluation,
-        "attempts": detail.attempts.iter().map(attempt).collect::<Vec<_>>(),
-    })
-}
-
-fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) -> std::io::Result<()> {
-    let row = &detail.row;
-    let spec = &row.spec;
-    writeln!(out, "{BOLD}{}{BOLD:#}  {}", row.trial, row.state)?;
-    let sweeps = if detail.sweeps.is_empty() { "none any more".to_owned() } else { detail.sweeps.join(", ") };
+fn print(out: &mut impl Write, trial: &Shown) -> std::io::Result<()> {
+    let spec = &trial.spec;
+    writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
+    let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
     writeln!(out, "  sweeps           {sweeps}")?;
     let weights = match &spec.model.weights {
         WeightsIdentity::Random => "random".to_owned(),
@@ -71,7 +34,7 @@ fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) ->
     for (name, value) in named(spec) {
         writeln!(out, "  {name:<16} {}", shown(&value))?;
     }
-    if !epochs.is_empty() {
+    if !trial.epochs.is_empty() {
         writeln!(out)?;
         let mut table = Table::new(&[
             "epoch",
@@ -83,7 +46,7 @@ fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) ->
             "images/s",
             "memory",
         ]);
-        for epoch in epochs {
+        for epoch in &trial.epochs {
             table.row([
                 epoch.epoch.to_string(),
                 format!("{:.4}", epoch.train_loss),
@@ -97,7 +60,7 @@ fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) ->
         }
         write!(out, "{table}")?;
     }
-    if let Some(evaluation) = &row.evaluation {
+    if let Some(evaluation) = &trial.evaluation {
         writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
         let trained = evaluation.trained_parameters;
         writeln!(out, "  {trained} parameters trained in {}", output::seconds(evaluation.seconds))?;
@@ -109,7 +72,7 @@ fn print(out: &mut impl Write, detail: &TrialDetail, epochs: &[EpochMetrics]) ->
             writeln!(out, "  {cells}")?;
         }
     }
-    for attempt in &detail.attempts {
+    for attempt in &trial.attempts {
         let build = &attempt.build;
         writeln!(
             out,

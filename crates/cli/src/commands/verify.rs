@@ -1,20 +1,19 @@
-//! `verify` and `backup`: the proof that nothing is lost, and a copy of it.
+//! `verify`: the proof that nothing is lost.
 
 use crate::args::{self, Common};
-use crate::commands::list::print_json;
-use crate::output::{self, BAD, GOOD, count};
-use crate::{Exit, wrong_input};
-use frostline_assets::audit;
+use crate::exit::Exit;
+use crate::output::{BAD, GOOD, count, print_json};
+use frostline_results::{Folder, checkpoint, features, seal};
 use frostline_store::{Finding, Reader, Sweep};
-use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
 use frostline_sweep::trial::TrialId;
+use frostline_view::stored;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn verify(common: &Common, arguments: &args::Verify) -> anyhow::Result<Exit> {
+pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<Exit> {
     let reader = Reader::open(&common.results)?;
     let mut audit = reader.verify(arguments.sweep.as_deref())?;
     let names = match &arguments.sweep {
@@ -24,14 +23,13 @@ pub(crate) fn verify(common: &Common, arguments: &args::Verify) -> anyhow::Resul
     for name in &names {
         audit.findings.extend(check_definition(&reader, &reader.sweep(name)?)?);
     }
-    let checkpoints = files(&common.results.join("checkpoints"), |path| {
-        path.extension().is_some_and(|extension| extension == "checkpoint")
-    });
-    let folders =
-        files(&common.results.join("cache").join("features-v1"), |path| path.join("manifest.json").exists());
+    let results = Folder::new(&common.results);
+    let checkpoints = checkpoint::files(&results.checkpoints()).into_iter().map(|(_, path)| path);
+    let checkpoints: Vec<PathBuf> = checkpoints.filter(|path| checkpoint::is_finished(path)).collect();
+    let folders = features::filled(&results.features());
     for (paths, what, is_sound) in [
-        (&checkpoints, "checkpoint", audit::sealed_file_is_sound as fn(&Path) -> std::io::Result<bool>),
-        (&folders, "feature cache", audit::feature_folder_is_sound),
+        (&checkpoints, "checkpoint", seal::is_sound as fn(&Path) -> std::io::Result<bool>),
+        (&folders, "feature cache", features::is_sound),
     ] {
         for path in paths {
             let problem = match is_sound(path) {
@@ -82,7 +80,7 @@ pub(crate) fn verify(common: &Common, arguments: &args::Verify) -> anyhow::Resul
 /// Whether the sweep has a trial for every cell of the definition that it stores.
 fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Finding>> {
     let finding = |problem: String| vec![Finding { place: format!("sweep `{}`", sweep.name), problem }];
-    let definition = match Definition::parse(&sweep.file, &sweep.definition, &[]) {
+    let definition = match stored::checked_definition(sweep) {
         Ok(definition) => definition,
         Err(errors) => return Ok(finding(format!("its definition cannot be read: {errors}"))),
     };
@@ -97,27 +95,4 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     } else {
         Vec::new()
     })
-}
-
-fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| wanted(path)).collect();
-    paths.sort();
-    paths
-}
-
-pub(crate) fn backup(common: &Common, arguments: &args::Backup) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&common.results)?;
-    let file = arguments.file.display();
-    if arguments.file.exists() {
-        return Err(wrong_input(format!("`{file}` is there already: name a new file, or remove it first")));
-    }
-    let folder = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(wrong_input(format!("`{file}` cannot be made: there is no folder `{}`", folder.display())));
-    }
-    reader.backup(&arguments.file)?;
-    let size = std::fs::metadata(&arguments.file)?.len();
-    output::note(&format!("{} ({})", arguments.file.display(), output::bytes(size)));
-    Ok(Exit::Done)
 }

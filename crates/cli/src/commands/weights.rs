@@ -1,12 +1,11 @@
 //! `weights`: what a file is, and the same weights in another form.
 
 use crate::args::{Convert, Inspect, Weights};
-use crate::commands::list::print_json;
-use crate::output;
-use crate::{Exit, wrong_input};
+use crate::exit::{Exit, wrong_input};
+use crate::output::{self, print_json};
 use anyhow::Context;
-use frostline_assets::checkpoint::{self, Checkpoint, ElementType};
 use frostline_assets::layout::{self, ConvertError, Fit, Padding};
+use frostline_assets::weights::{self, ElementType, WeightsFile};
 use frostline_sweep::trial::WeightsIdentity;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -38,7 +37,7 @@ struct Facts {
 }
 
 fn inspect(arguments: &Inspect) -> anyhow::Result<Exit> {
-    let file = checkpoint::open(&arguments.file).map_err(wrong_input)?;
+    let file = weights::open(&arguments.file).map_err(wrong_input)?;
     let facts = facts(&file)?;
     if arguments.json.json {
         return print_json(&object(&file, &facts));
@@ -50,14 +49,13 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn facts(file: &Checkpoint) -> anyhow::Result<Facts> {
+fn facts(file: &WeightsFile) -> anyhow::Result<Facts> {
     let path = file.path();
     let metadata = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
-    let blake3 =
-        match checkpoint::weights_identity(path).with_context(|| format!("cannot read {}", path.display()))? {
-            WeightsIdentity::File(digest) => digest,
-            WeightsIdentity::Random => String::new(),
-        };
+    let blake3 = match weights::identity(path).with_context(|| format!("cannot read {}", path.display()))? {
+        WeightsIdentity::File(digest) => digest,
+        WeightsIdentity::Random => String::new(),
+    };
     let mut types = BTreeMap::new();
     let (mut tensors, mut numbers) = (0, 0);
     for name in file.names() {
@@ -72,7 +70,7 @@ fn facts(file: &Checkpoint) -> anyhow::Result<Facts> {
     Ok(Facts { bytes: metadata.len(), blake3, tensors, numbers, types, fit, identity })
 }
 
-fn lines(file: &Checkpoint, facts: &Facts) -> Vec<(&'static str, String)> {
+fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
     let fit = &facts.fit;
     let types: Vec<String> =
         facts.types.iter().map(|(element, count)| format!("{count} {}", element.name())).collect();
@@ -138,7 +136,7 @@ fn listed(names: &[String]) -> String {
     format!("{}: {}{more}", names.len(), names[..names.len().min(SHOWN)].join(", "))
 }
 
-fn object(file: &Checkpoint, facts: &Facts) -> Value {
+fn object(file: &WeightsFile, facts: &Facts) -> Value {
     let fit = &facts.fit;
     let known = !fit.is_foreign();
     let types: BTreeMap<&str, usize> = facts.types.iter().map(|(element, count)| (element.name(), *count)).collect();
@@ -172,7 +170,7 @@ fn convert(arguments: &Convert) -> anyhow::Result<Exit> {
             target.display()
         )));
     }
-    let source = checkpoint::open(file).map_err(wrong_input)?;
+    let source = weights::open(file).map_err(wrong_input)?;
     let fit = layout::best_fit(&source);
     let written = layout::convert(fit.architecture, &source, target).map_err(|error| match error {
         ConvertError::Weights(error) => wrong_input(format!("{}: {error}", file.display())),
@@ -204,6 +202,6 @@ fn convert(arguments: &Convert) -> anyhow::Result<Exit> {
 }
 
 fn identity(path: &Path) -> anyhow::Result<String> {
-    let file = checkpoint::open(path)?;
+    let file = weights::open(path)?;
     Ok(layout::best_fit(&file).digest(&file)?)
 }

@@ -1,11 +1,13 @@
 //! What people see: tables, amounts, errors, progress.
 
-mod parameters;
+mod json;
 mod progress;
+mod ranking;
 mod table;
 
-pub(crate) use parameters::{Columns, shown};
+pub(crate) use json::print_json;
 pub(crate) use progress::{Screen, Shown, summary};
+pub(crate) use ranking::ranking;
 pub(crate) use table::Table;
 
 use anstyle::{AnsiColor, Style};

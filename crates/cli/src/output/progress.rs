@@ -1,6 +1,6 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, Columns, DIM, GOOD, bytes, count, duration, seconds};
+use super::{BAD, DIM, GOOD, bytes, count, duration, seconds};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::metric::Metric;
@@ -8,6 +8,7 @@ use frostline_sweep::outcome::{EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::{TrialId, TrialSpec};
+use frostline_view::Columns;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -43,7 +44,7 @@ impl Screen {
     ) -> Screen {
         let columns = Columns::varying(trials.clone().map(|(_, spec)| spec));
         let described: HashMap<TrialId, (String, u32)> =
-            trials.map(|(id, spec)| (id, (columns.words(spec), spec.parameters.epochs))).collect();
+            trials.map(|(id, spec)| (id, (columns.words(&spec.named_object()), spec.parameters.epochs))).collect();
         let live = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{bar:24.green/dim} {pos}/{len} trials  {msg}") {
@@ -92,7 +93,7 @@ impl Screen {
     fn title(&self, trial: TrialId) -> String {
         let words = self.trials.get(&trial).map_or("", |(words, _)| words);
         let width = self.total.to_string().len();
-        let short = &trial.to_string()[..8];
+        let short = trial.short();
         format!("[{:width$}/{}] {DIM}{short}{DIM:#}  {words}", self.finished, self.total)
     }
 

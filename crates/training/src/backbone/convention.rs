@@ -1,6 +1,7 @@
 //! Pixels and padding as a library's [conventions](Conventions) have them.
 
-use super::{Conventions, channels_last};
+use super::tensors::channels_last;
+use frostline_assets::layout::Conventions;
 use tch::{Device, Kind, Tensor};
 
 /// Pixels, `[batch, 3, h, w]` of any type in 0..=255, as the network wants them: `[batch, 3, size, size]`, resized

@@ -1,8 +1,10 @@
 //! Running a network, segment by segment.
 
 use super::convention::same_padding;
-use super::{Network, Padding, channels_last, folded};
+use super::network::Network;
+use super::tensors::{channels_last, folded};
 use crate::no_grad::no_grad;
+use frostline_assets::layout::Padding;
 use frostline_sweep::backbone::{Activation, Block, BlockKind};
 use tch::{Kind, Tensor};
 
@@ -152,7 +154,7 @@ impl Pass<'_> {
     }
 
     fn tensor(&self, layer: &str, part: &str, kind: Kind) -> Tensor {
-        self.network.tensors[&format!("{layer}.{part}")].to_kind(kind)
+        self.network.tensor(&format!("{layer}.{part}")).to_kind(kind)
     }
 
     pub(super) fn activation(&self, x: Tensor) -> Tensor {
@@ -178,10 +180,10 @@ impl Pass<'_> {
         }
         // Products in the network's type, parameters and their gradients in float32.
         let kind = network.shared.kind;
-        let weight = &network.tensors[&format!("{conv}.weight")];
+        let weight = network.tensor(&format!("{conv}.weight"));
         if !self.training {
             // One pass over the weights instead of one over the activations.
-            let part = |part: &str| network.tensors[&format!("{norm}.{part}")].shallow_clone();
+            let part = |part: &str| network.tensor(&format!("{norm}.{part}")).shallow_clone();
             let (weight, bias) = folded(weight, part, network.shared.conventions.epsilon);
             return self.convolve(&x.to_kind(kind), &weight.to_kind(kind), Some(&bias.to_kind(kind)), stride, groups);
         }
@@ -219,7 +221,7 @@ impl Pass<'_> {
     /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: moving statistics keep `momentum` of their old value, and
     /// the moving variance takes up the batch's biased variance.
     pub(super) fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
-        let part = |part: &str| &self.network.tensors[&format!("{layer}.{part}")];
+        let part = |part: &str| self.network.tensor(&format!("{layer}.{part}"));
         let (weight, bias, mean, variance) =
             (part("weight"), part("bias"), part("running_mean"), part("running_var"));
         let epsilon = self.network.shared.conventions.epsilon;

@@ -1,6 +1,6 @@
 //! Keras' initial values, for networks without pretrained weights.
 
-use super::{Role, Slot};
+use frostline_assets::layout::{Role, Slot};
 use frostline_sweep::backbone::{Architecture, LayerKind};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

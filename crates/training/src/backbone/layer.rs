@@ -1,7 +1,10 @@
 //! The output of any single layer, as Keras' `model.layers[index].output` gives it.
 
+use super::convention::prepare;
 use super::forward::Pass;
-use super::{Conventions, Network, channels_last, prepare};
+use super::network::Network;
+use super::tensors::channels_last;
+use frostline_assets::layout::Conventions;
 use frostline_sweep::backbone::LayerKind;
 use tch::{Device, Kind, Tensor};
 

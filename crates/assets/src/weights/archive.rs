@@ -1,7 +1,7 @@
 //! Zip archives whose members are read where they lie: PyTorch's and Keras' are never compressed, so nothing in them can
 //! grow when it is read.
 
-use super::{Fault, damaged, foreign};
+use super::content::{Fault, damaged, foreign};
 use std::io::Cursor;
 use std::ops::Range;
 

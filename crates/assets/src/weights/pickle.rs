@@ -3,11 +3,11 @@
 //! Only what PyTorch's `state_dict` files need: containers, numbers, strings, and the few constructors in
 //! [`Constructor`]. Any other global is refused by name.
 
-use super::{Fault, damaged};
+use super::content::{Fault, damaged};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Values on the stack, in the memo and such that hold others, together; a real checkpoint of this family has some tens of thousands.
+/// Values on the stack, in the memo and such that hold others, together; a real file of this family has some tens of thousands.
 const MOST_VALUES: usize = 4_000_000;
 
 /// What a pickle holds.

@@ -3,15 +3,18 @@
 //! never from the name.
 
 mod archive;
+mod content;
 mod keras;
 mod pickle;
 mod pytorch;
 mod safetensors;
 mod tensor;
 
+pub use content::Format;
 pub use safetensors::write as write_safetensors;
 pub use tensor::ElementType;
 
+use content::{Content, Fault};
 use frostline_sweep::trial::WeightsIdentity;
 use memmap2::Mmap;
 use std::collections::BTreeMap;
@@ -22,7 +25,7 @@ use std::sync::Arc;
 use tensor::Entry;
 
 /// A weights file: named tensors, mapped and converted when asked for.
-pub struct Checkpoint {
+pub struct WeightsFile {
     path: PathBuf,
     format: Format,
     tensors: BTreeMap<String, Entry>,
@@ -30,55 +33,18 @@ pub struct Checkpoint {
     map: Arc<Mmap>,
 }
 
-/// What a reader finds in a file: tensors, and texts about them.
-#[derive(Default)]
-struct Content {
-    tensors: BTreeMap<String, Entry>,
-    metadata: BTreeMap<String, String>,
-}
-
-impl From<BTreeMap<String, Entry>> for Content {
-    fn from(tensors: BTreeMap<String, Entry>) -> Content {
-        Content { tensors, metadata: BTreeMap::new() }
-    }
-}
-
 /// The identity of a weights file: BLAKE3 of its bytes, whatever its name and place.
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub fn weights_identity(path: &Path) -> io::Result<WeightsIdentity> {
+pub fn identity(path: &Path) -> io::Result<WeightsIdentity> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(WeightsIdentity::File(hasher.finalize().to_hex().to_string()))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    PytorchZip,
-    PytorchStream,
-    Safetensors,
-    /// Keras 3's `.weights.h5`: variables numbered by the kind of their layer.
-    Keras3,
-    /// Keras' older `.h5`: variables by the names of their layers.
-    KerasH5,
-}
-
-impl Format {
-    /// The format in words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::PytorchZip => "PyTorch zip archive",
-            Format::PytorchStream => "PyTorch pickle stream",
-            Format::Safetensors => "safetensors",
-            Format::Keras3 => "Keras 3 weights (HDF5)",
-            Format::KerasH5 => "Keras HDF5",
-        }
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
+pub enum WeightsFileError {
     #[error("cannot read {}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("{} is not a weights file that Frostline knows: expected a PyTorch .pth file, safetensors or \
@@ -98,26 +64,9 @@ pub enum CheckpointError {
     NoTensor { path: PathBuf, name: String },
 }
 
-/// What a reader found wrong, before the path is known.
-#[derive(Debug)]
-enum Fault {
-    Damaged(String),
-    /// Sound as far as it was read, but no weights.
-    Foreign(String),
-    Code(String),
-}
-
-fn damaged(what: impl Into<String>) -> Fault {
-    Fault::Damaged(what.into())
-}
-
-fn foreign(what: impl Into<String>) -> Fault {
-    Fault::Foreign(what.into())
-}
-
 /// Opens a weights file and reads its table of tensors; values stay in the file until asked for.
-pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let failed = |source| CheckpointError::File { path: path.to_owned(), source };
+pub fn open(path: &Path) -> Result<WeightsFile, WeightsFileError> {
+    let failed = |source| WeightsFileError::File { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
@@ -126,18 +75,18 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let map = Arc::new(unsafe { Mmap::map(&file) }.map_err(failed)?);
     let read = match read(&map) {
         Some(read) => read,
-        None => return Err(CheckpointError::Unknown { path: path.to_owned() }),
+        None => return Err(WeightsFileError::Unknown { path: path.to_owned() }),
     };
     let (format, Content { tensors, metadata }) = read.map_err(|fault| match fault {
-        Fault::Damaged(what) => CheckpointError::Damaged { path: path.to_owned(), what },
-        Fault::Foreign(what) => CheckpointError::Foreign { path: path.to_owned(), what },
-        Fault::Code(name) => CheckpointError::Code { path: path.to_owned(), name },
+        Fault::Damaged(what) => WeightsFileError::Damaged { path: path.to_owned(), what },
+        Fault::Foreign(what) => WeightsFileError::Foreign { path: path.to_owned(), what },
+        Fault::Code(name) => WeightsFileError::Code { path: path.to_owned(), name },
     })?;
     if let Some((name, _)) = tensors.iter().find(|(_, entry)| entry.fits() != Some(true)) {
         let what = format!("tensor `{name}` reaches past the file's data");
-        return Err(CheckpointError::Damaged { path: path.to_owned(), what });
+        return Err(WeightsFileError::Damaged { path: path.to_owned(), what });
     }
-    Ok(Checkpoint { path: path.to_owned(), format, tensors, metadata, map })
+    Ok(WeightsFile { path: path.to_owned(), format, tensors, metadata, map })
 }
 
 /// The format and content of a file, or what is wrong with it; none where it begins like nothing that is known.
@@ -167,7 +116,7 @@ fn read_archive(map: &Arc<Mmap>) -> Result<(Format, Content), Fault> {
     }
 }
 
-impl Checkpoint {
+impl WeightsFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -197,20 +146,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The file has no tensor of this name.
-    pub fn f32(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+    pub fn f32(&self, name: &str) -> Result<Vec<f32>, WeightsFileError> {
         let entry = self.entry(name)?;
         let axes: Vec<usize> = (0..entry.shape.len()).collect();
         Ok(entry.values(&self.map, &axes))
     }
 
-    /// As [`Checkpoint::f32`], with the tensor's axes in the order `axes`: `[1, 0]` gives the transpose of a matrix.
+    /// As [`WeightsFile::f32`], with the tensor's axes in the order `axes`: `[1, 0]` gives the transpose of a matrix.
     ///
     /// # Errors
     /// The file has no tensor of this name.
     ///
     /// # Panics
     /// `axes` are not the tensor's axes, each once.
-    pub fn f32_with_axes(&self, name: &str, axes: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+    pub fn f32_with_axes(&self, name: &str, axes: &[usize]) -> Result<Vec<f32>, WeightsFileError> {
         let entry = self.entry(name)?;
         let mut sorted = axes.to_vec();
         sorted.sort_unstable();
@@ -218,8 +167,8 @@ impl Checkpoint {
         Ok(entry.values(&self.map, axes))
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry, CheckpointError> {
-        let missing = || CheckpointError::NoTensor { path: self.path.clone(), name: name.to_owned() };
+    fn entry(&self, name: &str) -> Result<&Entry, WeightsFileError> {
+        let missing = || WeightsFileError::NoTensor { path: self.path.clone(), name: name.to_owned() };
         self.tensors.get(name).ok_or_else(missing)
     }
 }

@@ -132,11 +132,11 @@ fn a_tensor_that_reaches_past_its_storage_is_refused() {
 #[test]
 fn the_identity_of_weights_is_their_content() {
     let ((_a, first), (_b, second), (_c, other)) = (written(b"same"), written(b"same"), written(b"else"));
-    let identity = weights_identity(&first).unwrap();
-    assert_eq!(identity, WeightsIdentity::File(blake3::hash(b"same").to_hex().to_string()));
-    assert_eq!(identity, weights_identity(&second).unwrap());
-    assert_ne!(identity, weights_identity(&other).unwrap());
-    assert_eq!(weights_identity(Path::new("no/such/file")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    let first = identity(&first).unwrap();
+    assert_eq!(first, WeightsIdentity::File(blake3::hash(b"same").to_hex().to_string()));
+    assert_eq!(first, identity(&second).unwrap());
+    assert_ne!(first, identity(&other).unwrap());
+    assert_eq!(identity(Path::new("no/such/file")).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
 fn keras(name: &str) -> PathBuf {

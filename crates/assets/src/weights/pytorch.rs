@@ -1,9 +1,9 @@
-//! PyTorch's two checkpoint forms: the zip archive of version 1.6 and later, and the older stream of pickles.
+//! PyTorch's two forms of a weights file: the zip archive of version 1.6 and later, and the older stream of pickles.
 
 use super::archive::Member;
+use super::content::{Fault, damaged, foreign};
 use super::pickle::{self, Constructor, Value};
 use super::tensor::{ElementType, Entry, Storage};
-use super::{Fault, damaged, foreign};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub(super) fn is_stream(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 
-/// Values looked at in search of storages; a real checkpoint of this family has some tens of thousands.
+/// Values looked at in search of storages; a real file of this family has some tens of thousands.
 const MOST_VISITS: usize = 4_000_000;
 
 /// Where each storage lies in the file, by its key.

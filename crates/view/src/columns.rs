@@ -2,16 +2,19 @@
 
 use frostline_sweep::parameters;
 use frostline_sweep::trial::TrialSpec;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Columns(Vec<&'static str>);
+/// Names of hyperparameters, in the order in which they are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Columns(Vec<&'static str>);
 
 impl Columns {
     /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
     /// dropout where each head has one.
-    pub(crate) fn varying<'a>(mut specs: impl Iterator<Item = &'a TrialSpec>) -> Columns {
+    pub fn varying<'a>(mut specs: impl Iterator<Item = &'a TrialSpec>) -> Columns {
         let Some(first) = specs.next().map(parameters::named) else { return Columns(Vec::new()) };
         let value = |trial: &[(&'static str, Value)], name: &str| {
             trial.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()).unwrap_or_default()
@@ -37,28 +40,36 @@ impl Columns {
         Columns(names.filter(shown).collect())
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+    /// For rows that stand for all seeds of a configuration.
+    pub fn without_seed(mut self) -> Columns {
+        self.0.retain(|name| *name != "seed");
+        self
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().copied()
     }
 
-    /// The values of one trial, in the order of the names.
-    pub(crate) fn cells(&self, spec: &TrialSpec) -> Vec<String> {
-        let named = parameters::named(spec);
-        let cell = |name: &&str| {
-            named.iter().find(|(known, _)| known == name).map_or_else(String::new, |(_, value)| shown(value))
-        };
-        self.0.iter().map(cell).collect()
+    /// The values of one trial.
+    pub fn of(&self, spec: &TrialSpec) -> Map<String, Value> {
+        let named = parameters::named(spec).into_iter();
+        named.filter(|(name, _)| self.0.contains(name)).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The values among these parameters in words, in the order of the names.
+    pub fn cells(&self, parameters: &Map<String, Value>) -> Vec<String> {
+        self.0.iter().map(|name| parameters.get(*name).map_or_else(String::new, shown)).collect()
     }
 
     /// One trial in a few words: "frozen_layers 154, optimizer adam".
-    pub(crate) fn words(&self, spec: &TrialSpec) -> String {
-        let words = self.0.iter().zip(self.cells(spec)).map(|(name, cell)| format!("{name} {cell}"));
+    pub fn words(&self, parameters: &Map<String, Value>) -> String {
+        let words = self.0.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{name} {cell}"));
         words.collect::<Vec<_>>().join(", ")
     }
 }
 
 /// `[256, 128]` as 256-128, a word without its quotes.
-pub(crate) fn shown(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     match value {
         Value::String(word) => word.clone(),
         Value::Null => "-".to_owned(),

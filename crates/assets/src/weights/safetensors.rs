@@ -1,7 +1,7 @@
 //! The safetensors format: a length, a JSON table, the data. <https://github.com/huggingface/safetensors#format>
 
+use super::content::{Content, Fault, damaged};
 use super::tensor::{ElementType, Entry, Storage};
-use super::{Content, Fault, damaged};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;

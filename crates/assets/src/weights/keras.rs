@@ -5,8 +5,8 @@
 //! `stem_conv/stem_conv/kernel:0`, in a group `model_weights` where the whole model was saved. A `.keras` file is a zip
 //! archive with a `.weights.h5` inside.
 
+use super::content::{Fault, Format, damaged, foreign};
 use super::tensor::{ElementType, Entry, MOST_ELEMENTS, Storage};
-use super::{Fault, Format, damaged, foreign};
 use hdf5_pure::{AttrValue, Dataset, Datatype, DatatypeByteOrder, FormatError, Group, Layout, Source};
 use memmap2::Mmap;
 use std::collections::BTreeMap;

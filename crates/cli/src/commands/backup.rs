@@ -1,0 +1,22 @@
+//! `backup`: a copy of the database.
+
+use crate::args::{self, Common};
+use crate::exit::{Exit, wrong_input};
+use crate::output;
+use frostline_store::Reader;
+
+pub(crate) fn run(common: &Common, arguments: &args::Backup) -> anyhow::Result<Exit> {
+    let reader = Reader::open(&common.results)?;
+    let file = arguments.file.display();
+    if arguments.file.exists() {
+        return Err(wrong_input(format!("`{file}` is there already: name a new file, or remove it first")));
+    }
+    let folder = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(wrong_input(format!("`{file}` cannot be made: there is no folder `{}`", folder.display())));
+    }
+    reader.backup(&arguments.file)?;
+    let size = std::fs::metadata(&arguments.file)?.len();
+    output::note(&format!("{file} ({})", output::bytes(size)));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,156 @@
+//! What a definition names from outside, weights and data: where it lies, downloaded where it is wanted, and checked.
+
+use crate::exit::wrong_input;
+use crate::output;
+use anyhow::Context;
+use frostline_assets::catalogue::{self, Content, Entry};
+use frostline_assets::cifar10::DataError;
+use frostline_assets::weights::{self, WeightsFileError};
+use frostline_assets::{cifar10, fetch, layout, shapes};
+use frostline_sweep::backbone::Architecture;
+use frostline_sweep::costs::Images;
+use frostline_sweep::definition::Data;
+use frostline_sweep::suggest;
+use frostline_sweep::trial::{Dataset, WeightsIdentity};
+use std::path::{Path, PathBuf};
+
+/// What a definition says for weights that no file has.
+pub(crate) const RANDOM: &str = "random";
+
+/// Names of a data set's classes, in the order of their numbers.
+pub(crate) fn classes(dataset: Dataset) -> &'static [&'static str] {
+    match dataset {
+        Dataset::Cifar10 => &cifar10::CLASSES,
+        Dataset::Shapes => &shapes::CLASSES,
+    }
+}
+
+/// Side in pixels of a data set's images, before they are resized.
+pub(crate) fn side(dataset: Dataset) -> usize {
+    match dataset {
+        Dataset::Cifar10 | Dataset::Shapes => cifar10::SIDE,
+    }
+}
+
+/// Gets an entry of the catalogue, with a progress bar where it is not there yet.
+pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
+    let bar = output::download_bar(entry.name);
+    let fetched = fetch::fetch(entry, &mut |progress| {
+        if let Some(total) = progress.total.or((entry.bytes > 0).then_some(entry.bytes)) {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    fetched.with_context(|| format!("`{}` could not be fetched", entry.name))
+}
+
+/// Where the pretrained weights of a definition lie.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// No file has them.
+    Random,
+    Catalogue(&'static Entry),
+    File(PathBuf),
+}
+
+/// What `model.weights` names.
+///
+/// # Errors
+/// Weights of another network, or neither a file nor a name of the catalogue.
+pub(crate) fn weights(name: &str, architecture: &Architecture) -> anyhow::Result<Place> {
+    if name == RANDOM {
+        return Ok(Place::Random);
+    }
+    match catalogue::find(name) {
+        Some(entry) => check_entry(entry, architecture.name).map(|()| Place::Catalogue(entry)),
+        None => weights_file(name).map(Place::File),
+    }
+}
+
+fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
+    match entry.content {
+        Content::Weights { backbone: of, .. } if of == backbone => Ok(()),
+        Content::Weights { backbone: of, .. } => Err(wrong_input(format!(
+            "model.weights = \"{}\" are weights of {of}, and model.backbone is \"{backbone}\": change one of them",
+            entry.name
+        ))),
+        Content::Data { .. } => Err(wrong_input(format!(
+            "model.weights = \"{}\" is a data set, not weights: `frostline fetch` lists what there is",
+            entry.name
+        ))),
+    }
+}
+
+fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
+    let path = PathBuf::from(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let names =
+        catalogue::entries().filter(|entry| matches!(entry.content, Content::Weights { .. })).map(|entry| entry.name);
+    let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let near = suggest::nearest(&stem, names).map_or(String::new(), |near| format!(", did you mean `{near}`"));
+    Err(wrong_input(format!(
+        "model.weights: {} is not there, and the catalogue has no `{stem}`{near}; `frostline fetch` lists what it has, and \
+         \"random\" is allowed too",
+        path.display(),
+    )))
+}
+
+/// Knows a weights file by content.
+///
+/// # Errors
+/// It cannot be read, or is not of this network.
+pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path) -> anyhow::Result<WeightsIdentity> {
+    let shown = file.display();
+    let opened = weights::open(file).map_err(|error| {
+        let remedy = match error {
+            // It says what to do.
+            WeightsFileError::Code { .. } => "",
+            _ => "; get the file again, or name another",
+        };
+        wrong_input(format!("model.weights: {error}{remedy}"))
+    })?;
+    layout::check(architecture, &opened).map_err(|error| {
+        wrong_input(format!(
+            "model.weights: {shown}: {error}; `frostline weights inspect {shown}` says which network the file has"
+        ))
+    })?;
+    Ok(weights::identity(file)?)
+}
+
+/// Knows data by content; none where their folder is not here yet.
+///
+/// # Errors
+/// A file that is not as it should be.
+pub(crate) fn data_digest(dataset: Dataset, folder: Option<&Path>) -> anyhow::Result<Option<String>> {
+    match (dataset, folder) {
+        (Dataset::Shapes, _) => Ok(Some(shapes::digest())),
+        (Dataset::Cifar10, Some(folder)) => cifar10::digest(folder).map(Some).map_err(wrong_data),
+        (Dataset::Cifar10, None) => Ok(None),
+    }
+}
+
+/// How many images a trial sees.
+///
+/// # Errors
+/// A file that is not as it should be.
+pub(crate) fn images(data: &Data, folder: Option<&Path>) -> anyhow::Result<Images> {
+    let (train, test) = match (data.dataset, folder) {
+        (Dataset::Shapes, _) => shapes::COUNTS,
+        (Dataset::Cifar10, Some(folder)) => cifar10::counts(folder).map_err(wrong_data)?,
+        (Dataset::Cifar10, None) => (50_000, 10_000),
+    };
+    let limited = |count: u64, limit: Option<u32>| limit.map_or(count, |limit| count.min(u64::from(limit)));
+    Ok(Images { train: limited(train, data.train_limit), test: limited(test, data.test_limit) })
+}
+
+/// Says what to do about data files that are not as they should be.
+fn wrong_data(error: DataError) -> anyhow::Error {
+    match error {
+        // It says so itself.
+        DataError::File { .. } => wrong_input(error),
+        damaged => wrong_input(format!("{damaged}; get the file again, `frostline fetch cifar10` does too")),
+    }
+}

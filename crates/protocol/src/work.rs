@@ -1,0 +1,34 @@
+//! The seam inside a worker: what carries out an assignment says and asks while it does, and how it ends. The connection
+//! is on one side, libtorch (or a stand-in) on the other, and neither knows the other.
+
+use crate::message::Filled;
+use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+
+/// Who hears how an assignment gets on, and may end it.
+pub trait Observer {
+    fn epoch(&mut self, metrics: EpochMetrics);
+    /// Steps done of the running epoch or fill, and all of them.
+    fn progress(&mut self, done: u64, total: u64);
+    /// To be asked before every batch.
+    fn should_stop(&self) -> Stop;
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    No,
+    /// Before the next epoch; what the running one measures is still reported.
+    AfterEpoch,
+    Now,
+}
+
+/// How an assignment ended that has not failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// A trial has trained to its end.
+    Complete(Evaluation),
+    /// Features are in the cache.
+    Filled(Filled),
+    /// Early, because [`Observer::should_stop`] said so.
+    Stopped,
+}

@@ -1,0 +1,87 @@
+//! Which configurations their seeds cannot tell apart.
+//!
+//! The spread over seeds is estimated from all configurations together, as the analysis of variance does: two or three
+//! seeds of one configuration say little about it. Two means are told apart where their difference exceeds Fisher's least
+//! significant difference at 95 %.
+
+use crate::Replicates;
+
+/// How far the seed alone moves the objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Standard deviation over seeds, pooled over the configurations that have several.
+    pub deviation: f64,
+    /// Degrees of freedom that it rests on.
+    pub freedom: u32,
+}
+
+impl Spread {
+    /// None where no configuration has several seeds, or a value is not a number.
+    pub fn pooled<'a>(groups: impl Iterator<Item = &'a Replicates>) -> Option<Spread> {
+        let (mut squares, mut freedom) = (0.0, 0);
+        for group in groups {
+            if let Some(deviation) = group.deviation.filter(|deviation| deviation.is_finite()) {
+                squares += deviation.powi(2) * f64::from(group.count - 1);
+                freedom += group.count - 1;
+            }
+        }
+        (freedom > 0).then(|| Spread { deviation: (squares / f64::from(freedom)).sqrt(), freedom })
+    }
+
+    /// Whether the means of two configurations differ by more than their seeds explain; what is not a number is apart.
+    pub fn tells_apart(&self, one: &Replicates, other: &Replicates) -> bool {
+        let difference = (one.mean - other.mean).abs();
+        let error = self.deviation * (1.0 / f64::from(one.count) + 1.0 / f64::from(other.count)).sqrt();
+        difference.is_nan() || difference > student(self.freedom) * error
+    }
+}
+
+/// The 97.5 % quantile of Student's t distribution: between two rows of the table, the larger value.
+fn student(freedom: u32) -> f64 {
+    const TO_30: [f64; 30] = [
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+        2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+    ];
+    match freedom {
+        0..=30 => TO_30[freedom.max(1) as usize - 1],
+        31..=40 => 2.042,
+        41..=60 => 2.021,
+        61..=120 => 2.000,
+        _ => 1.980,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(count: u32, mean: f64, deviation: Option<f64>) -> Replicates {
+        Replicates { count, mean, deviation }
+    }
+
+    #[test]
+    fn the_spread_is_pooled_over_configurations() {
+        let groups = [group(3, 0.4, Some(0.02)), group(2, 0.3, Some(0.05)), group(1, 0.5, None)];
+        let spread = Spread::pooled(groups.iter()).unwrap();
+        assert_eq!(spread.freedom, 3);
+        assert!((spread.deviation - ((2.0 * 0.0004 + 0.0025) / 3.0f64).sqrt()).abs() < 1e-12);
+        assert_eq!(Spread::pooled([group(1, 0.5, None)].iter()), None);
+    }
+
+    #[test]
+    fn means_are_told_apart_beyond_the_least_significant_difference() {
+        // Three seeds each, four degrees of freedom: 2.776 * 0.01 * sqrt(2 / 3) = 0.0227.
+        let spread = Spread { deviation: 0.01, freedom: 4 };
+        let best = group(3, 0.5, Some(0.01));
+        assert!(!spread.tells_apart(&best, &group(3, 0.478, Some(0.01))));
+        assert!(spread.tells_apart(&best, &group(3, 0.477, Some(0.01))));
+        // A single seed says less.
+        assert!(!spread.tells_apart(&best, &group(1, 0.477, None)));
+    }
+
+    #[test]
+    fn quantiles_fall_with_the_degrees_of_freedom() {
+        let quantiles: Vec<f64> = (1..200).map(student).collect();
+        assert!(quantiles.is_sorted_by(|one, other| one >= other));
+    }
+}

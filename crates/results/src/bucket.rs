@@ -1,0 +1,25 @@
+//! The folders of the cache and their formats' versions.
+
+use std::path::{Path, PathBuf};
+
+/// A kind of things in the cache. Its folder carries the version of its format: a new format gets a new folder, so that no
+/// program takes another's files for its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheBucket {
+    /// One folder a cut: see [`crate::features`].
+    Features,
+}
+
+impl CacheBucket {
+    /// Name of the folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            CacheBucket::Features => "features-v1",
+        }
+    }
+
+    /// The folder in the cache folder `cache`.
+    pub fn folder(self, cache: &Path) -> PathBuf {
+        cache.join(self.name())
+    }
+}

@@ -1,0 +1,68 @@
+//! Names of checkpoints. Everything that belongs to a trial's begins with the trial's id and a point.
+
+use frostline_sweep::trial::TrialId;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const EXTENSION: &str = "checkpoint";
+
+/// Name of a trial's newest checkpoint.
+pub fn name(trial: TrialId) -> String {
+    format!("{trial}.{EXTENSION}")
+}
+
+/// Where a checkpoint lies while it is written.
+pub fn writing(newest: &Path) -> PathBuf {
+    newest.with_extension("writing")
+}
+
+/// The checkpoint before the newest, for the case that the newest turns out to be damaged.
+pub fn before(newest: &Path) -> PathBuf {
+    newest.with_extension("before.checkpoint")
+}
+
+/// The trial that a file of this name belongs to, finished or not; none where it belongs to no trial.
+pub fn trial_of(name: &str) -> Option<TrialId> {
+    name.split_once('.')?.0.parse().ok()
+}
+
+/// What the folder holds of any trial: newest ones, those before, and unfinished ones; in the order of their names.
+/// Nothing where the folder cannot be read.
+pub fn files(folder: &Path) -> Vec<(TrialId, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some((trial_of(entry.file_name().to_str()?)?, entry.path()))).collect();
+    files.sort();
+    files
+}
+
+/// Whether a file has been written to its end.
+pub fn is_finished(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_whose_checkpoint_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let trial = TrialId([7; 16]);
+        let newest = folder.path().join(name(trial));
+        let all = [before(&newest), newest.clone(), writing(&newest)];
+        for path in &all {
+            assert_eq!(trial_of(path.file_name().unwrap().to_str().unwrap()), Some(trial));
+            fs::write(path, "").unwrap();
+        }
+        for foreign in ["notes.txt", "0707.checkpoint", "checkpoint", &trial.to_string(), ""] {
+            assert_eq!(trial_of(foreign), None, "{foreign}");
+        }
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        let found = files(folder.path());
+        assert_eq!(found, all.clone().map(|path| (trial, path)));
+        let finished: Vec<_> = all.iter().filter(|path| is_finished(path)).collect();
+        assert_eq!(finished, [&all[0], &all[1]]);
+        assert!(files(&folder.path().join("absent")).is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! The results folder: which file or folder has which name. Nothing here looks at the disk.
+
+use crate::CacheBucket;
+use crate::checkpoint;
+use frostline_sweep::trial::TrialId;
+use std::path::{Path, PathBuf};
+
+/// Name of the database.
+pub const DATABASE: &str = "frostline.db";
+
+/// Name of the lock file. It stays in the folder: removing it would let two processes lock two files of one name.
+pub const LOCK: &str = "frostline.lock";
+
+/// A results folder, by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(path: impl Into<PathBuf>) -> Folder {
+        Folder(path.into())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.0.join(LOCK)
+    }
+
+    /// Folder of what the running coordinator leaves for others; for its user alone.
+    pub fn run(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// The secret that workers and clients show.
+    pub fn token(&self) -> PathBuf {
+        self.run().join("token")
+    }
+
+    /// Where the coordinator listens.
+    pub fn endpoint(&self) -> PathBuf {
+        self.run().join("endpoint.json")
+    }
+
+    /// What the coordinator is doing.
+    pub fn status(&self) -> PathBuf {
+        self.run().join("status.json")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    pub fn coordinator_log(&self) -> PathBuf {
+        self.logs().join("coordinator.log")
+    }
+
+    /// The log of the worker in the place `worker`.
+    pub fn worker_log(&self, worker: u32) -> PathBuf {
+        self.logs().join(format!("worker-{worker}.log"))
+    }
+
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// The newest checkpoint of a trial.
+    pub fn checkpoint(&self, trial: TrialId) -> PathBuf {
+        self.checkpoints().join(checkpoint::name(trial))
+    }
+
+    /// The feature cache, one folder a cut.
+    pub fn features(&self) -> PathBuf {
+        CacheBucket::Features.folder(&self.0.join("cache"))
+    }
+
+    pub fn models(&self) -> PathBuf {
+        self.0.join("models")
+    }
+
+    /// What a trial trained.
+    pub fn model(&self, trial: TrialId) -> PathBuf {
+        self.models().join(trial.model_file())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Released versions have left files there: these names stay.
+    #[test]
+    fn the_names_are_those_that_folders_have_had_so_far() {
+        let folder = Folder::new("results");
+        let trial = TrialId([0xab; 16]);
+        let id = "ab".repeat(16);
+        for (path, expected) in [
+            (folder.database(), "results/frostline.db".to_owned()),
+            (folder.lock(), "results/frostline.lock".to_owned()),
+            (folder.token(), "results/run/token".to_owned()),
+            (folder.coordinator_log(), "results/logs/coordinator.log".to_owned()),
+            (folder.worker_log(3), "results/logs/worker-3.log".to_owned()),
+            (folder.checkpoint(trial), format!("results/checkpoints/{id}.checkpoint")),
+            (folder.model(trial), format!("results/models/{id}.safetensors")),
+            (folder.features(), "results/cache/features-v1".to_owned()),
+        ] {
+            assert_eq!(path, Path::new(&expected));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Where things lie in a results folder: names, manifests, seals and versioned cache folders, each said once.
+//!
+//! ```text
+//! results/
+//!   frostline.db               what happened
+//!   frostline.lock             held by the coordinator; names its process
+//!   run/                       of the running coordinator: token, endpoint.json, status.json
+//!   logs/                      coordinator.log, worker-N.log
+//!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
+//!   models/                    <trial>.safetensors
+//!   cache/features-v1/<key>/   manifest.json, train.safetensors, test.safetensors
+//! ```
+//!
+//! It knows trials and features by their identities, and reads and writes small files. It must not know SQLite, sockets
+//! or libtorch: what is in the database, in a checkpoint's tensors or behind an endpoint belongs to others.
+
+mod bucket;
+pub mod checkpoint;
+pub mod features;
+mod folder;
+pub mod seal;
+
+pub use bucket::CacheBucket;
+pub use folder::{DATABASE, Folder, LOCK};

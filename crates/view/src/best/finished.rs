@@ -1,0 +1,103 @@
+//! Finished trials as they come from the database, and their order.
+
+use super::row::Ranked;
+use crate::{Columns, ViewError};
+use frostline_ranking::{Candidate, Rank, accuracy_interval, order};
+use frostline_store::{Reader, TrialRow};
+use frostline_sweep::backbone;
+use frostline_sweep::definition::Definition;
+use frostline_sweep::metric::{self, Metric};
+use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+use frostline_sweep::parameters::Filter;
+use frostline_sweep::trial::{TrialSpec, Validation};
+use std::collections::BTreeMap;
+
+/// A complete trial.
+pub(super) struct Finished {
+    pub(super) row: TrialRow,
+    pub(super) last: EpochMetrics,
+    pub(super) evaluation: Evaluation,
+}
+
+impl Finished {
+    pub(super) fn of(rows: Vec<TrialRow>) -> Vec<Finished> {
+        let finished = |mut row: TrialRow| {
+            let (last, evaluation) = (row.last.take()?, row.evaluation.take()?);
+            Some(Finished { row, last, evaluation })
+        };
+        rows.into_iter().filter_map(finished).collect()
+    }
+
+    /// All of a sweep's that meet the conditions.
+    pub(super) fn all(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<Finished>, ViewError> {
+        let meets = |row: &TrialRow| {
+            let architecture = backbone::find(&row.spec.model.backbone);
+            architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))
+        };
+        let rows = reader.trials(sweep)?.into_iter();
+        Ok(Finished::of(rows.filter(|row| filters.is_empty() || meets(row)).collect()))
+    }
+
+    fn candidate(&self, objective: &Metric) -> Candidate {
+        Candidate {
+            group: self.row.group,
+            objective: objective.value(&self.last, &self.evaluation),
+            val_loss: self.last.val_loss,
+        }
+    }
+
+    /// Every metric by name, and the seconds that it took.
+    pub(super) fn metrics(&self) -> BTreeMap<&'static str, f64> {
+        let value = |name| Some((name, metric::find(name)?.value(&self.last, &self.evaluation)));
+        metric::names().filter_map(value).chain([("seconds", self.evaluation.seconds)]).collect()
+    }
+
+    pub(super) fn ranked(&self, rank: u32, objective: &Metric) -> Ranked {
+        Ranked {
+            rank,
+            trial: self.row.trial,
+            group: self.row.group,
+            state: self.row.state,
+            objective: objective.value(&self.last, &self.evaluation),
+            interval: self.interval(objective),
+            metrics: self.metrics(),
+            parameters: self.row.spec.named_object(),
+            attempts: self.row.attempts,
+        }
+    }
+
+    /// How many images `val_accuracy` was measured on, where the trial says so.
+    pub(super) fn validation_images(&self) -> Option<u64> {
+        let data = &self.row.spec.data;
+        match data.validation {
+            Validation::Test => Some(self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum()),
+            Validation::Share(share) => data.train_limit.map(|limit| (f64::from(limit) * share).round() as u64),
+        }
+    }
+
+    /// 95 % interval of the objective where it is an accuracy on a known number of images.
+    pub(super) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
+        let images = (objective.name == "val_accuracy").then(|| self.validation_images()).flatten()?;
+        accuracy_interval(self.last.val_accuracy, images)
+    }
+}
+
+/// Finished trials in their order.
+pub(super) fn ranks(objective: &'static Metric, finished: &[Finished]) -> (Vec<Candidate>, Vec<Rank>) {
+    let candidates: Vec<Candidate> = finished.iter().map(|trial| trial.candidate(objective)).collect();
+    let order = order(objective.direction, &candidates);
+    (candidates, order)
+}
+
+/// In which hyperparameters a whole sweep varies, by its definition; the shown trials are a part of it.
+pub(super) fn columns_of_sweep(definition: &Definition, shown: &[Finished]) -> Columns {
+    let Some(template) = shown.first().map(|finished| &finished.row.spec) else {
+        return Columns::varying([].into_iter());
+    };
+    let corner = |parameters| TrialSpec { parameters, ..template.clone() };
+    let seed = |&seed: &u64| TrialSpec { seed, ..template.clone() };
+    let seeds = definition.seeds.iter().take(2).map(seed);
+    let shown = shown.iter().map(|finished| finished.row.spec.clone());
+    let specs: Vec<TrialSpec> = definition.corners().into_iter().map(corner).chain(seeds).chain(shown).collect();
+    Columns::varying(specs.iter())
+}

@@ -1,0 +1,43 @@
+//! Single trials, best first.
+
+use super::finished::{Finished, columns_of_sweep, ranks};
+use super::row::{Because, Best, Doubt, Rows};
+use crate::{Columns, ViewError};
+use frostline_store::Reader;
+use frostline_sweep::definition::Definition;
+use frostline_sweep::metric::Metric;
+
+/// Of a whole sweep: its first places, without a look at the others.
+pub(super) fn of_sweep(
+    reader: &Reader,
+    objective: &'static Metric,
+    sweep: &str,
+    most: usize,
+    definition: Option<&Definition>,
+) -> Result<Best, ViewError> {
+    let shown = Finished::of(reader.best(sweep, most.max(1))?);
+    let columns = definition.map(|definition| columns_of_sweep(definition, &shown));
+    let mut best = of_rows(objective, shown, most);
+    best.total = reader.finished(sweep)?;
+    best.columns = columns.unwrap_or(best.columns);
+    if let (Rows::Trials(rows), Some(doubt)) = (&best.rows, &mut best.doubt)
+        && let Some((low, _)) = rows.first().and_then(|first| first.interval)
+    {
+        doubt.close = reader.finished_from(sweep, low)?;
+    }
+    Ok(best)
+}
+
+/// Of all trials that count.
+pub(super) fn of_rows(objective: &'static Metric, finished: Vec<Finished>, most: usize) -> Best {
+    let (candidates, order) = ranks(objective, &finished);
+    let columns = Columns::varying(finished.iter().map(|finished| &finished.row.spec));
+    let ranked = order.iter().take(most).map(|place| finished[place.index].ranked(place.rank, objective));
+    let doubt = order.first().and_then(|first| {
+        let (low, _) = finished[first.index].interval(objective)?;
+        let images = finished[first.index].validation_images()?;
+        let close = candidates.iter().filter(|candidate| candidate.objective >= low).count() as u64;
+        Some(Doubt { close, because: Because::Images(images) })
+    });
+    Best { objective, total: finished.len() as u64, columns, rows: Rows::Trials(ranked.collect()), doubt }
+}

@@ -1,0 +1,12 @@
+//! Why there is no answer.
+
+use frostline_store::StoreError;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum ViewError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the database ranks `{sweep}` by the unknown metric `{metric}`")]
+    UnknownMetric { sweep: String, metric: String },
+}

@@ -1,0 +1,18 @@
+//! Answers: what `best`, `list`, `status`, `show` and `plan` say, as data.
+//!
+//! Owns which numbers belong to a question and the form of `--json`, which is what these types serialize to: a key stays
+//! once it is there. Knows nothing of terminals, of libtorch, or of where files lie; who asks passes in what it found.
+
+pub mod best;
+mod columns;
+mod error;
+pub mod list;
+pub mod need;
+pub mod plan;
+pub mod show;
+pub mod status;
+pub mod stored;
+
+pub use columns::{Columns, shown};
+pub use error::ViewError;
+pub use list::States;

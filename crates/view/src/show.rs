@@ -1,0 +1,86 @@
+//! `show`: everything about one trial.
+
+use crate::ViewError;
+use frostline_store::{AttemptRow, Reader};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, TrialState};
+use frostline_sweep::record::Build;
+use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shown {
+    pub trial: TrialId,
+    pub group: GroupId,
+    /// Names of the sweeps that it is in, oldest first.
+    pub sweeps: Vec<String>,
+    pub state: TrialState,
+    pub parameters: Map<String, Value>,
+    pub spec: TrialSpec,
+    /// Of the accepted attempt, or of the newest one.
+    pub epochs: Vec<EpochMetrics>,
+    pub evaluation: Option<Evaluation>,
+    /// Oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One try at running the trial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attempt {
+    pub attempt: AttemptId,
+    pub outcome: String,
+    pub worker: u32,
+    pub build: Build,
+    /// Seconds since 1970; no end while it runs.
+    pub started_at: f64,
+    pub ended_at: Option<f64>,
+    /// How many were recorded.
+    pub epochs: u32,
+    /// Images at a time, where memory had run out before.
+    pub micro_batch: Option<u32>,
+    pub failure: Option<Failure>,
+}
+
+impl Attempt {
+    /// Whether the trial's result is this attempt's.
+    pub fn is_accepted(&self) -> bool {
+        self.outcome == "complete"
+    }
+}
+
+/// The trial whose id begins with `prefix`.
+///
+/// # Errors
+/// There is none, or there are several, or a failure of the database.
+pub fn show(reader: &Reader, prefix: &str) -> Result<Shown, ViewError> {
+    let detail = reader.find_trial(prefix)?;
+    let attempts: Vec<Attempt> = detail.attempts.into_iter().map(attempt).collect();
+    let shown = attempts.iter().rfind(|attempt| attempt.is_accepted()).or(attempts.last());
+    let epochs = shown.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
+    let row = detail.row;
+    Ok(Shown {
+        trial: row.trial,
+        group: row.group,
+        sweeps: detail.sweeps,
+        state: row.state,
+        parameters: row.spec.named_object(),
+        spec: row.spec,
+        epochs,
+        evaluation: row.evaluation,
+        attempts,
+    })
+}
+
+fn attempt(row: AttemptRow) -> Attempt {
+    Attempt {
+        attempt: row.attempt,
+        outcome: row.outcome.to_string(),
+        worker: row.worker,
+        build: row.build,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        epochs: row.epochs,
+        micro_batch: row.micro_batch,
+        failure: row.failure,
+    }
+}
