@@ -253,11 +253,10 @@ fn objective(reader: &Reader, sweep: &str) -> anyhow::Result<&'static Metric> {
     metric::find(&name).ok_or_else(|| anyhow::anyhow!("the database ranks `{sweep}` by the unknown metric `{name}`"))
 }
 
-/// How many images `val_accuracy` was measured on, where the trial says so.
+/// How many images `val_accuracy` was measured on: as counted, or as the confusion has them where the test images serve.
+/// Rows of older versions say no more than that.
 fn validation_images(finished: &Finished) -> Option<u64> {
-    let data = &finished.row.spec.data;
-    match data.validation {
-        Validation::Test => Some(finished.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum()),
-        Validation::Share(share) => data.train_limit.map(|limit| (f64::from(limit) * share).round() as u64),
-    }
+    let counted = finished.evaluation.validation_images;
+    let tested = || finished.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
+    counted.or_else(|| (finished.row.spec.data.validation == Validation::Test).then(tested))
 }

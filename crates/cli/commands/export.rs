@@ -8,6 +8,7 @@ use anyhow::Context;
 use frostline_protocol::tools::{Export, Exported, Layout};
 use frostline_sweep::backbone;
 use frostline_sweep::metric;
+use frostline_sweep::outcome::AttemptOutcome;
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::{Dataset, Precision, WeightsIdentity};
 use serde_json::{Map, Value, json};
@@ -93,7 +94,7 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
     };
     let parameters: Map<String, Value> =
         named(spec).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete");
+    let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == AttemptOutcome::Complete);
     let weights = match &spec.model.weights {
         WeightsIdentity::Random => "random".to_owned(),
         WeightsIdentity::File(digest) => format!("file with BLAKE3 {digest}"),

@@ -5,7 +5,7 @@ use crate::args::{self, Common};
 use crate::commands::list::print_json;
 use crate::output::{self, BAD, BOLD, DIM, Table, shown};
 use frostline_store::{AttemptRow, Reader, TrialDetail};
-use frostline_sweep::outcome::EpochMetrics;
+use frostline_sweep::outcome::{AttemptOutcome, EpochMetrics};
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
 use serde_json::{Map, Value, json};
@@ -14,8 +14,11 @@ use std::io::Write;
 pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
     let reader = Reader::open(&common.results)?;
     let detail = reader.find_trial(&arguments.trial)?;
-    let shown_attempt =
-        detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete").or(detail.attempts.last());
+    let shown_attempt = detail
+        .attempts
+        .iter()
+        .rfind(|attempt| attempt.outcome == AttemptOutcome::Complete)
+        .or(detail.attempts.last());
     let epochs = shown_attempt.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
     if arguments.json.json {
         return print_json(&as_json(&detail, &epochs));

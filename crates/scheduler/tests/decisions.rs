@@ -162,6 +162,7 @@ fn complete() -> Report {
         confusion: vec![vec![1]],
         trained_parameters: 1,
         seconds: 1.0,
+        validation_images: None,
     })
 }
 

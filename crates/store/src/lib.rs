@@ -19,6 +19,7 @@
 
 mod error;
 mod lock;
+mod lookup;
 mod place;
 mod ranked;
 mod reader;

@@ -5,7 +5,7 @@
 //! `frostline_ranking::order`, which a test holds it to.
 
 use crate::error::Fault;
-use crate::reader::sweep_id;
+use crate::lookup::sweep_id;
 use crate::rows::{TrialRow, select_trials, trial_row};
 use crate::{Reader, StoreError};
 use frostline_sweep::metric::{self, Direction};

@@ -1,28 +1,25 @@
 //! Questions to the database; each is answered from one moment of it.
 
-use crate::error::Fault;
+use crate::error::{Fault, MIN_PREFIX};
+use crate::lookup::sweep_id;
 use crate::rows::{
     ATTEMPTS_OF_TRIAL, Cells, Counts, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
     TrialRow, attempt_row, failure_kind, metrics, select_trials, state, trial_row,
 };
 use crate::{FILE, StoreError, place, schema};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};
-use frostline_sweep::suggest;
 use frostline_sweep::trial::TrialId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long to wait for a lock that another process holds only for moments.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait for a lock that another process holds only for moments. Whoever holds it longer is to be named, and
+/// the caller can say so and try again.
+pub(crate) const BUSY: Duration = Duration::from_secs(1);
 
-/// The fewest hexadecimal digits that name a trial.
-pub(crate) const MIN_PREFIX: usize = 4;
-
-/// How many matches of an ambiguous prefix, and how many near names, are worth showing.
+/// How many matches of an ambiguous prefix are worth showing.
 const SHOWN: usize = 8;
-const NEAR: usize = 3;
 
 /// Reads the results while a writer writes them.
 #[derive(Debug)]
@@ -253,26 +250,6 @@ impl Reader {
         };
         answer().map_err(|fault: Fault| fault.at(&self.path))
     }
-}
-
-/// # Errors
-/// [`StoreError::UnknownSweep`].
-pub(crate) fn sweep_id(connection: &Connection, name: &str) -> Result<i64, Fault> {
-    let mut statement = connection.prepare_cached("SELECT id FROM sweep WHERE name = ?1")?;
-    if let Some(id) = statement.query_row([name], |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    let mut statement = connection.prepare_cached("SELECT name FROM sweep ORDER BY name")?;
-    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut others: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut near = Vec::new();
-    while near.len() < NEAR
-        && let Some(found) = suggest::nearest(name, others.iter().copied())
-    {
-        near.push(found.to_owned());
-        others.retain(|&other| other != found);
-    }
-    Err(StoreError::UnknownSweep { name: name.to_owned(), near }.into())
 }
 
 fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {

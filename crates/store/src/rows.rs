@@ -1,10 +1,14 @@
 //! What is written and read, and how a database row becomes it.
 
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
+use crate::error::Fault;
+use frostline_sweep::outcome::{
+    AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, FailureKind, TrialState,
+};
 use frostline_sweep::record::Build;
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A sweep as it was launched last.
@@ -144,8 +148,7 @@ pub struct AttemptRow {
     pub started_at: f64,
     /// Seconds since 1970; none while it runs.
     pub ended_at: Option<f64>,
-    /// "running", "complete", "failed", "interrupted" or "cancelled".
-    pub outcome: String,
+    pub outcome: AttemptOutcome,
     pub failure: Option<Failure>,
     /// How many were recorded.
     pub epochs: u32,
@@ -190,24 +193,31 @@ impl<'row> Cells<'row> {
 /// A word of the shared vocabulary.
 struct Word<T>(T);
 
-impl FromSql for Word<TrialState> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        TrialState::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
-    }
+macro_rules! words {
+    ($($read:ident: $name:ident,)+) => {
+        $(
+            impl FromSql for Word<$name> {
+                fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                    $name::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
+                }
+            }
+
+            pub(crate) fn $read(cells: &mut Cells) -> rusqlite::Result<$name> {
+                cells.take::<Word<$name>>().map(|word| word.0)
+            }
+        )+
+    };
 }
 
-impl FromSql for Word<FailureKind> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        FailureKind::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
-    }
+words! {
+    state: TrialState,
+    outcome: AttemptOutcome,
+    failure_kind: FailureKind,
 }
 
-pub(crate) fn state(cells: &mut Cells) -> rusqlite::Result<TrialState> {
-    cells.take::<Word<TrialState>>().map(|word| word.0)
-}
-
-pub(crate) fn failure_kind(cells: &mut Cells) -> rusqlite::Result<FailureKind> {
-    cells.take::<Word<FailureKind>>().map(|word| word.0)
+/// What [`Cells::json`] reads.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
 }
 
 /// The columns that [`metrics`] reads, of the table `epoch` or `trial`.
@@ -230,8 +240,9 @@ pub(crate) fn metrics(cells: &mut Cells) -> rusqlite::Result<EpochMetrics> {
 }
 
 /// The columns that [`evaluation`] reads; the first one tells whether there is an evaluation.
-const EVALUATION: &str = "trained_parameters, test_loss, test_accuracy, class_accuracy, confusion, attempt_seconds";
-const EVALUATION_COUNT: usize = 6;
+const EVALUATION: &str = "trained_parameters, test_loss, test_accuracy, class_accuracy, confusion, attempt_seconds, \
+                          validation_images";
+const EVALUATION_COUNT: usize = 7;
 
 fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
     let trained_parameters = cells.take()?;
@@ -245,6 +256,7 @@ fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
         confusion: cells.json()?,
         trained_parameters,
         seconds: cells.real()?,
+        validation_images: cells.take()?,
     })
 }
 
@@ -304,7 +316,7 @@ pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         build: cells.json()?,
         started_at: cells.take()?,
         ended_at: cells.take()?,
-        outcome: cells.take()?,
+        outcome: outcome(cells)?,
         epochs: cells.take()?,
         micro_batch: cells.take()?,
         failure: optional(cells, 3, |cells| {

@@ -132,6 +132,16 @@ const MIGRATIONS: &[&str] = &[
     -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
     ALTER TABLE attempt ADD COLUMN micro_batch INTEGER CHECK (micro_batch > 0);
     ",
+    // 4: counted images, whole times
+    "
+    -- Images that `val_loss` and `val_accuracy` are measured on, NULL where the worker did not say.
+    ALTER TABLE trial ADD COLUMN validation_images INTEGER CHECK (validation_images >= 0);
+    -- Was the last attempt's alone, however many of the epochs an earlier one had computed.
+    UPDATE trial SET attempt_seconds = (
+        SELECT total(epoch.seconds) FROM attempt JOIN epoch ON epoch.attempt = attempt.id
+        WHERE attempt.trial = trial.id AND outcome = 'complete')
+    WHERE state = 'complete';
+    ",
 ];
 
 /// Where a database stands.
@@ -261,15 +271,16 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 3, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 4, .. })));
     }
 
     #[test]
     fn the_words_of_the_schema_are_the_words_of_the_program() {
-        use frostline_sweep::outcome::{FailureKind, TrialState};
+        use frostline_sweep::outcome::{AttemptOutcome, FailureKind, TrialState};
         let schema = MIGRATIONS.concat();
         let quoted = |words: Vec<&str>| format!("IN ('{}')", words.join("', '"));
         assert!(schema.contains(&quoted(TrialState::ALL.iter().map(|state| state.as_str()).collect())));
+        assert!(schema.contains(&quoted(AttemptOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect())));
         assert!(schema.contains(&quoted(FailureKind::ALL.iter().map(|kind| kind.as_str()).collect())));
     }
 }

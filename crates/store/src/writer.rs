@@ -2,16 +2,16 @@
 
 use crate::error::Fault;
 use crate::lock::Lock;
+use crate::lookup::sweep_id;
 use crate::ranked::rank_sweep;
-use crate::reader::{BUSY, sweep_id};
-use crate::rows::{Cells, Put, Sweep, state};
+use crate::reader::BUSY;
+use crate::rows::{Cells, Put, Sweep, json, state};
 use crate::{FILE, Reader, StoreError, place, records, schema};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use serde::Serialize;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -97,7 +97,7 @@ impl Writer {
                 .prepare("INSERT INTO trial (id, group_id, spec) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?;
             for Trial { id, group, spec } in trials {
                 if !wanted.insert(*id) {
-                    return Err(inconsistent(format!("trial {id} is in sweep `{}` twice", sweep.name)));
+                    return Err(Fault::inconsistent(format!("trial {id} is in sweep `{}` twice", sweep.name)));
                 }
                 add.execute((id.0, group.0, json(spec)?))?;
             }
@@ -169,7 +169,7 @@ impl Writer {
             let mut retried = 0;
             for &state in states {
                 if !state.is_final() || state == TrialState::Complete {
-                    return Err(inconsistent(format!("trials that are {state} cannot be retried")));
+                    return Err(Fault::inconsistent(format!("trials that are {state} cannot be retried")));
                 }
                 let mut chosen = Vec::new();
                 let mut rows = members.query((sweep, state.as_str()))?;
@@ -238,14 +238,6 @@ fn put_sweep_row(transaction: &Transaction, sweep: &Sweep) -> Result<i64, Fault>
         now()
     ];
     Ok(transaction.query_row(sql, values, |row| row.get(0))?)
-}
-
-pub(crate) fn inconsistent(what: String) -> Fault {
-    StoreError::Inconsistent(what).into()
-}
-
-pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
 }
 
 /// Seconds since 1970.

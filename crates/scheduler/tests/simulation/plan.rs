@@ -198,6 +198,7 @@ pub(crate) fn evaluation(trial: TrialId) -> Evaluation {
         confusion: vec![vec![1]],
         trained_parameters: 1,
         seconds: 1.0,
+        validation_images: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ranking that is kept with the rows is the one that `frostline-ranking` would compute.
 
-use crate::fixture::{Results, evaluation, metrics, started, sweep, trial};
+use crate::fixture::{Results, epoch, evaluation, metrics, started, sweep, trial};
 use frostline_ranking::{Candidate, order};
 use frostline_store::{Sweep, TrialRow, Writer};
 use frostline_sweep::metric;
@@ -15,10 +15,11 @@ const VALUES: [f64; 5] = [0.5, f64::NAN, 0.75, 0.5, 0.25];
 fn ended(number: usize, trial: TrialId) -> Vec<Record> {
     let attempt = AttemptId(number as u64 + 1);
     let value = |place: usize| VALUES[number / VALUES.len().pow(place as u32) % VALUES.len()];
-    let last = EpochMetrics { val_loss: value(0), val_accuracy: value(1), train_loss: value(1), ..metrics(1) };
+    let last = EpochMetrics { val_loss: value(0), val_accuracy: value(1), train_loss: value(1), ..metrics(2) };
     let evaluation = Evaluation { test_loss: value(1), test_accuracy: value(0), ..evaluation() };
     vec![
         started(attempt.0, trial),
+        epoch(attempt.0, trial, 1),
         Record::Epoch { attempt, trial, metrics: last },
         Record::Completed { attempt, trial, evaluation },
     ]

@@ -5,7 +5,7 @@ use crate::fixture::{
 };
 use frostline_store::{FILE, StoreError};
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, FailureKind, TrialState};
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::trial::TrialId;
 
@@ -55,9 +55,9 @@ fn the_life_of_a_trial() {
     assert_eq!(row.failure, Some((FailureKind::Diverged, failure(FailureKind::Diverged).message)));
 
     let [first, second] = &detail.attempts[..] else { panic!("{:?}", detail.attempts) };
-    assert_eq!((first.outcome.as_str(), first.epochs), ("failed", 1));
+    assert_eq!((first.outcome, first.epochs), (AttemptOutcome::Failed, 1));
     assert_eq!(first.failure, Some(failure(FailureKind::Diverged)));
-    assert_eq!((second.outcome.as_str(), second.epochs), ("complete", 2));
+    assert_eq!((second.outcome, second.epochs), (AttemptOutcome::Complete, 2));
     assert_eq!((&second.build, second.worker, second.attempt), (&build(), 3, AttemptId(2)));
     assert_eq!(second.failure, None);
     assert!(first.started_at > 1.7e9 && first.ended_at.unwrap() >= first.started_at);
@@ -68,15 +68,31 @@ fn the_life_of_a_trial() {
 }
 
 #[test]
+fn the_time_of_a_trial_is_the_sum_over_its_epochs() {
+    let (mut results, trials) = Results::with_trials(1);
+    let id = trials[0].id;
+    // The second attempt found the first epoch in a checkpoint: it took no longer than the rest.
+    let evaluation = Evaluation { seconds: 13.0, ..evaluation() };
+    let completed = Record::Completed { attempt: AttemptId(2), trial: id, evaluation };
+    let interrupted = ended(1, Ending::Interrupted, Some((id, TrialState::Waiting)));
+    let first = [started(1, id), epoch(1, id, 1), interrupted];
+    let second = [started(2, id), epoch(2, id, 1), epoch(2, id, 2), completed];
+    results.writer.apply(&[&first[..], &second[..]].concat()).unwrap();
+    let row = results.writer.reader().trials("demo").unwrap().remove(0);
+    assert_eq!(row.evaluation.unwrap().seconds, 2.0 * metrics(1).seconds);
+}
+
+#[test]
 fn numbers_that_are_none_survive() {
     let (mut results, trials) = Results::with_trials(1);
     let id = trials[0].id;
-    let odd = EpochMetrics { val_loss: f64::NAN, train_loss: f64::INFINITY, ..metrics(1) };
+    let odd = EpochMetrics { val_loss: f64::NAN, train_loss: f64::INFINITY, ..metrics(2) };
     let evaluation = Evaluation { test_loss: f64::NAN, class_accuracy: vec![f64::NAN, 0.5], ..evaluation() };
     results
         .writer
         .apply(&[
             started(1, id),
+            epoch(1, id, 1),
             Record::Epoch { attempt: AttemptId(1), trial: id, metrics: odd },
             Record::Completed { attempt: AttemptId(1), trial: id, evaluation },
         ])
@@ -85,7 +101,7 @@ fn numbers_that_are_none_survive() {
     let (last, evaluation) = (row.last.unwrap(), row.evaluation.unwrap());
     assert!(last.val_loss.is_nan() && evaluation.test_loss.is_nan() && evaluation.class_accuracy[0].is_nan());
     assert_eq!((last.train_loss, evaluation.class_accuracy[1]), (f64::INFINITY, 0.5));
-    assert!(results.writer.reader().epochs(AttemptId(1)).unwrap()[0].val_loss.is_nan());
+    assert!(results.writer.reader().epochs(AttemptId(1)).unwrap()[1].val_loss.is_nan());
 }
 
 #[test]
@@ -153,7 +169,8 @@ fn records_that_contradict_the_rows_are_refused() {
         (vec![started(4, running)], "which is running"),
         (vec![started(4, unknown)], "is not stored"),
         (vec![started(2, waiting)], "attempt 2 is not above every attempt before it"),
-        (vec![started(4, spare), completed(4, spare)], "completes trial"),
+        (vec![started(4, spare), completed(4, spare)], "with 0 of 2 epochs"),
+        (vec![completed(2, running)], "with 1 of 2 epochs"),
         (vec![completed(2, waiting)], "not about trial"),
         (vec![filled(2)], "not about a fill"),
         (vec![completed(3, waiting)], "attempt 3 is about a fill"),
@@ -209,7 +226,7 @@ fn a_cancelled_trial_waits_again_when_told_so() {
     results.writer.apply(&[Record::State { trial: running, state: TrialState::Waiting }]).unwrap();
     assert_eq!(results.state(0), TrialState::Waiting);
     let attempts = results.writer.reader().find_trial(&running.to_string()).unwrap().attempts;
-    assert_eq!((attempts[0].outcome.as_str(), &attempts[0].failure), ("cancelled", &None));
+    assert_eq!((attempts[0].outcome, &attempts[0].failure), (AttemptOutcome::Cancelled, &None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sweeps and their members: launching again, sharing, retrying, finding.
 
-use crate::fixture::{Results, completed, epoch, failed, life, started, sweep, trial};
+use crate::fixture::{Results, failed, life, started, sweep, trial};
 use frostline_store::{Counts, Put, StoreError};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{FailureKind, TrialState};
@@ -132,7 +132,7 @@ fn a_retry_lets_trials_wait_and_forgives_their_failures() {
 
     results.writer.apply(&[started(5, lost), failed(5, lost, out_of_memory, TrialState::Waiting)]).unwrap();
     assert_eq!(failures(&results)[1], [out_of_memory], "new failures count");
-    results.writer.apply(&[started(6, lost), epoch(6, lost, 1), completed(6, lost)]).unwrap();
+    results.writer.apply(&life(6, lost)).unwrap();
     let refused = results.writer.retry("demo", &[TrialState::Complete], None);
     assert!(matches!(refused, Err(StoreError::Inconsistent(_))));
 }
