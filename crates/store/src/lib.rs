@@ -12,6 +12,8 @@
 //! What the rows say:
 //! - A trial is stored once, whichever sweeps ask for it, under the hash of its content. Membership in a sweep is a
 //!   row of its own, so a result is shared and never computed again.
+//! - What a sweep does not want any more (cancelled) is said by its membership: the trial waits on for other sweeps. A
+//!   trial that is complete or failed is so in every sweep.
 //! - A trial has one accepted attempt at most, and one running attempt at most. The schema holds both.
 //! - A trial's row repeats its newest epoch, so that ranking many trials reads no epoch rows; a complete member's row
 //!   has its score, so that the best are found without the others.

@@ -6,7 +6,7 @@
 
 use crate::error::Fault;
 use crate::lookup::sweep_id;
-use crate::rows::{TrialRow, select_trials, trial_row};
+use crate::rows::{TrialRow, select_members, trial_row};
 use crate::{Reader, StoreError};
 use frostline_sweep::metric::{self, Direction};
 use frostline_sweep::trial::{GroupId, TrialId};
@@ -23,7 +23,7 @@ impl Reader {
         self.snapshot(|connection| {
             let join = "JOIN member INDEXED BY member_rank ON member.trial = trial.id";
             let condition = format!("member.sweep = ?1 AND ranked ORDER BY {BEST_FIRST} LIMIT ?2");
-            let sql = select_trials("member.position", join, &condition);
+            let sql = select_members(join, &condition);
             let mut statement = connection.prepare_cached(&sql)?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             let rows = statement.query_map((sweep_id(connection, sweep)?, most), trial_row)?;
@@ -84,7 +84,7 @@ impl Reader {
             // In this order: the trials of a group are few, the complete members many.
             let join = "CROSS JOIN member ON member.trial = trial.id";
             let condition = "group_id = ?2 AND member.sweep = ?1 AND ranked ORDER BY member.position";
-            let sql = select_trials("member.position", join, condition);
+            let sql = select_members(join, condition);
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map((sweep_id(connection, sweep)?, group.0), trial_row)?;
             Ok(rows.collect::<Result<_, _>>()?)

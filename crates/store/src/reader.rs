@@ -3,8 +3,8 @@
 use crate::error::{Fault, MIN_PREFIX};
 use crate::lookup::sweep_id;
 use crate::rows::{
-    ATTEMPTS_OF_TRIAL, Cells, Counts, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
-    TrialRow, attempt_row, failure_kind, metrics, select_trials, state, trial_row,
+    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
+    TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
 };
 use crate::{FILE, StoreError, place, schema};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};
@@ -110,7 +110,7 @@ impl Reader {
     pub fn trials(&self, sweep: &str) -> Result<Vec<TrialRow>, StoreError> {
         self.snapshot(|connection| {
             let join = "JOIN member ON member.trial = trial.id";
-            let sql = select_trials("member.position", join, "member.sweep = ?1 ORDER BY member.position");
+            let sql = select_members(join, "member.sweep = ?1 ORDER BY member.position");
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([sweep_id(connection, sweep)?], trial_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -137,9 +137,11 @@ impl Reader {
     pub fn restore(&self, sweep: &str) -> Result<Vec<RestoreRow>, StoreError> {
         self.snapshot(|connection| {
             let sweep = sweep_id(connection, sweep)?;
-            let sql = "SELECT trial.id, spec, state FROM member JOIN trial ON trial.id = member.trial
-                WHERE member.sweep = ?1 ORDER BY member.position";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT trial.id, spec, {MEMBER_STATE} FROM member JOIN trial ON trial.id = member.trial
+                WHERE member.sweep = ?1 ORDER BY member.position"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
             let members = statement.query_map([sweep], |row| {
                 let cells = &mut Cells::of(row);
                 let (trial, spec, state) = (TrialId(cells.take()?), cells.json()?, state(cells)?);
@@ -253,9 +255,11 @@ impl Reader {
 }
 
 fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
-    let sql = "SELECT state, count(*) FROM member JOIN trial ON trial.id = member.trial
-        WHERE member.sweep = ?1 GROUP BY state";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT {MEMBER_STATE}, count(*) FROM member JOIN trial ON trial.id = member.trial
+        WHERE member.sweep = ?1 GROUP BY 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([sweep])?;
     let mut counts = Counts::default();
     while let Some(row) = rows.next()? {
@@ -268,7 +272,10 @@ fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
 
 fn detail(connection: &Connection, trial: TrialId) -> Result<TrialDetail, Fault> {
     let position = "coalesce((SELECT position FROM member WHERE member.trial = trial.id ORDER BY sweep LIMIT 1), 0)";
-    let sql = select_trials(position, "", "trial.id = ?1");
+    // Not waiting where all of its sweeps have given it up.
+    let state = "iif(state = 'waiting', (SELECT iif(min(wish != 'wanted'), wish, state)
+        FROM member WHERE member.trial = trial.id), state)";
+    let sql = select_trials(position, state, "", "trial.id = ?1");
     let row = connection.prepare_cached(&sql)?.query_row([trial.0], trial_row)?;
     let sql = "SELECT name FROM member JOIN sweep ON sweep.id = member.sweep
         WHERE member.trial = ?1 ORDER BY sweep.id";

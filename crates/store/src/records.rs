@@ -2,14 +2,19 @@
 
 use crate::error::Fault;
 use crate::ranked::rank_trial;
-use crate::rows::{Cells, json, outcome, state};
+use crate::rows::{Cells, WANTED, json, outcome, state};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, TrialState};
 use frostline_sweep::record::{Build, Ending, Record, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-/// Writes one fact and says whose.
-pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Result<Option<TrialId>, Fault> {
+/// Writes one fact of a sweep's run and says whose.
+pub(crate) fn write(
+    transaction: &Transaction,
+    sweep: i64,
+    record: &Record,
+    now: f64,
+) -> Result<Option<TrialId>, Fault> {
     match record {
         Record::Started { attempt, task, worker, build, micro_batch } => {
             let trial = start(transaction, *attempt, task, *worker, build, now)?;
@@ -40,18 +45,22 @@ pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Res
             expect_running(transaction, *attempt, trial.map(|(trial, _)| trial))?;
             end(transaction, *attempt, ending, now)?;
             if let Some((trial, state)) = trial {
-                set_state(transaction, *trial, *state)?;
+                set_state(transaction, sweep, *trial, *state)?;
             }
             Ok(trial.map(|(trial, _)| trial))
         }
         Record::State { trial, state } => {
             let before = trial_state(transaction, *trial)?;
-            if matches!(before, TrialState::Running | TrialState::Complete) {
+            let is_late = before == TrialState::Failed && state.is_unwanted();
+            if is_late || matches!(before, TrialState::Running | TrialState::Complete) {
                 return Err(Fault::inconsistent(format!(
                     "trial {trial} is {before} and cannot become {state} by itself"
                 )));
             }
-            set_state(transaction, *trial, *state)?;
+            set_state(transaction, sweep, *trial, *state)?;
+            if *state == TrialState::Waiting {
+                want(transaction, sweep, *trial, WANTED)?;
+            }
             Ok(Some(*trial))
         }
     }
@@ -194,14 +203,26 @@ fn end(transaction: &Transaction, attempt: AttemptId, ending: &Ending, now: f64)
     Ok(())
 }
 
-/// Sets a state that no attempt is behind.
-fn set_state(transaction: &Transaction, trial: TrialId, state: TrialState) -> Result<(), Fault> {
+/// Sets a state that no attempt is behind. A trial that the sweep does not want waits, for the others.
+fn set_state(transaction: &Transaction, sweep: i64, trial: TrialId, state: TrialState) -> Result<(), Fault> {
     if matches!(state, TrialState::Running | TrialState::Complete) {
         return Err(Fault::inconsistent(format!("trial {trial} cannot become {state} without an attempt")));
     }
+    let (wish, state) = match state.is_unwanted() {
+        true => (Some(state), TrialState::Waiting),
+        false => (None, state),
+    };
     let sql = "UPDATE trial SET state = ?2 WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute((trial.0, state.as_str()))?;
-    Ok(())
+    wish.map_or(Ok(()), |wish| want(transaction, sweep, trial, wish.as_str()))
+}
+
+fn want(transaction: &Transaction, sweep: i64, trial: TrialId, wish: &str) -> Result<(), Fault> {
+    let sql = "UPDATE member SET wish = ?3 WHERE trial = ?1 AND sweep = ?2";
+    match transaction.prepare_cached(sql)?.execute((trial.0, sweep, wish))? {
+        0 => Err(Fault::inconsistent(format!("trial {trial} is in no place of the sweep where it is to be {wish}"))),
+        _ => Ok(()),
+    }
 }
 
 /// The newest recorded epoch of an attempt, 0 before the first.
@@ -216,6 +237,7 @@ fn spec(transaction: &Transaction, trial: TrialId) -> Result<TrialSpec, Fault> {
     found.ok_or_else(|| Fault::inconsistent(format!("trial {trial} is not stored")))
 }
 
+/// The trial's own state, whatever its sweeps want.
 fn trial_state(transaction: &Transaction, trial: TrialId) -> Result<TrialState, Fault> {
     let mut statement = transaction.prepare_cached("SELECT state FROM trial WHERE id = ?1")?;
     let found = statement.query_row([trial.0], |row| state(&mut Cells::of(row))).optional()?;

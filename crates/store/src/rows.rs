@@ -48,7 +48,7 @@ pub struct Put {
     pub dropped: u64,
 }
 
-/// How many trials are in each state.
+/// How many of a sweep's trials are in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub waiting: u64,
@@ -99,6 +99,7 @@ pub struct TrialRow {
     pub spec: TrialSpec,
     /// Order of the sweep's definition; members that the definition no longer has come last.
     pub position: u32,
+    /// In the sweep that was asked about.
     pub state: TrialState,
     /// How many attempts were made.
     pub attempts: u32,
@@ -114,9 +115,11 @@ pub struct TrialRow {
 pub struct RestoreRow {
     pub trial: TrialId,
     pub spec: TrialSpec,
+    /// In the sweep that was asked about.
     pub state: TrialState,
     /// Since the last retry, oldest first.
     pub failures: Vec<FailureKind>,
+    /// Also where the state is final: the attempt is one for another sweep then.
     pub running: Option<RunningRow>,
 }
 
@@ -131,6 +134,7 @@ pub struct RunningRow {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialDetail {
+    /// Its state is the trial's own; where it waits and no sweep wants it any more, that of a sweep that has it.
     /// Its position is the one in the first of `sweeps`, 0 where no sweep has the trial any more.
     pub row: TrialRow,
     /// Names of the sweeps that it is a member of, oldest first.
@@ -273,10 +277,22 @@ fn optional<T>(
     value(cells).map(Some)
 }
 
-/// Selects what [`trial_row`] reads, of the table `trial`; the position is `position`.
-pub(crate) fn select_trials(position: &str, join: &str, condition: &str) -> String {
+/// What a sweep wants of a member that nobody has cancelled.
+pub(crate) const WANTED: &str = "wanted";
+
+/// How the trial of a member stands in its sweep, where `member` and `trial` are joined.
+pub(crate) const MEMBER_STATE: &str =
+    "CASE WHEN wish = 'wanted' OR state IN ('complete', 'failed') THEN state ELSE wish END";
+
+/// Selects what [`trial_row`] reads, of the members that `join` joins to the table `trial`.
+pub(crate) fn select_members(join: &str, condition: &str) -> String {
+    select_trials("member.position", MEMBER_STATE, join, condition)
+}
+
+/// Selects what [`trial_row`] reads, of the table `trial`, with these expressions for its position and state.
+pub(crate) fn select_trials(position: &str, state: &str, join: &str, condition: &str) -> String {
     format!(
-        "SELECT {position}, trial.id, group_id, spec, state, {METRICS}, {EVALUATION},
+        "SELECT {position}, trial.id, group_id, spec, {state}, {METRICS}, {EVALUATION},
             (SELECT count(*) FROM attempt WHERE attempt.trial = trial.id),
             failed.failure_kind, failed.failure_message
         FROM trial {join}

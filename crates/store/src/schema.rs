@@ -132,8 +132,15 @@ const MIGRATIONS: &[&str] = &[
     -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
     ALTER TABLE attempt ADD COLUMN micro_batch INTEGER CHECK (micro_batch > 0);
     ",
-    // 4: counted images, whole times
+    // 4: a sweep's own wishes, counted images, whole times
     "
+    -- What the sweep wants of the trial. Cancelled was said of the trial before, and so of every sweep that has it: it stays
+    -- so for all of them. From here on a trial is 'waiting', 'running', 'complete' or 'failed'. Nothing writes 'paused' yet.
+    ALTER TABLE member ADD COLUMN wish TEXT NOT NULL DEFAULT 'wanted'
+        CHECK (wish IN ('wanted', 'paused', 'pruned', 'cancelled'));
+    UPDATE member SET wish = (SELECT state FROM trial WHERE trial.id = member.trial)
+    WHERE (SELECT state FROM trial WHERE trial.id = member.trial) IN ('pruned', 'cancelled');
+    UPDATE trial SET state = 'waiting' WHERE state IN ('pruned', 'cancelled');
     -- Images that `val_loss` and `val_accuracy` are measured on, NULL where the worker did not say.
     ALTER TABLE trial ADD COLUMN validation_images INTEGER CHECK (validation_images >= 0);
     -- Was the last attempt's alone, however many of the epochs an earlier one had computed.
@@ -280,6 +287,8 @@ mod tests {
         let schema = MIGRATIONS.concat();
         let quoted = |words: Vec<&str>| format!("IN ('{}')", words.join("', '"));
         assert!(schema.contains(&quoted(TrialState::ALL.iter().map(|state| state.as_str()).collect())));
+        let unwanted = TrialState::ALL.iter().filter(|state| state.is_unwanted()).map(|state| state.as_str());
+        assert!(schema.contains(&quoted(["wanted", "paused"].into_iter().chain(unwanted).collect())));
         assert!(schema.contains(&quoted(AttemptOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect())));
         assert!(schema.contains(&quoted(FailureKind::ALL.iter().map(|kind| kind.as_str()).collect())));
     }

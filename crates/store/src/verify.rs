@@ -63,6 +63,9 @@ impl Reader {
                 if spec.id() != id || spec.group() != group {
                     audit.found(id, "its identity is not the hash of its specification");
                 }
+                if state.is_unwanted() {
+                    audit.found(id, format!("it is {state} by itself, which only a sweep can say of it"));
+                }
                 check_attempts(connection, &mut audit, id, &spec, state, last)?;
             }
             Ok(audit)

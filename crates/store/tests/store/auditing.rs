@@ -9,9 +9,9 @@ fn finished() -> Results {
     let id = trials[0].id;
     results
         .writer
-        .apply(&[started(1, id), epoch(1, id, 1), epoch(1, id, 2), completed(1, id)])
+        .apply("demo", &[started(1, id), epoch(1, id, 1), epoch(1, id, 2), completed(1, id)])
         .expect("a database to tamper with");
-    results.writer.apply(&[started(2, trials[1].id), epoch(2, trials[1].id, 1)]).expect("a database to tamper with");
+    results.writer.apply("demo", &[started(2, trials[1].id), epoch(2, trials[1].id, 1)]).expect("a database to tamper with");
     results
 }
 

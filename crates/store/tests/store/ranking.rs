@@ -51,7 +51,7 @@ fn the_best_are_those_of_the_ranking_by_every_metric() {
     let (mut results, trials) = Results::with_trials(30);
     // Not in the order of the positions, and five that are not finished.
     for (number, trial) in trials.iter().rev().take(25).enumerate() {
-        results.writer.apply(&ended(number, trial.id)).unwrap();
+        results.writer.apply("demo", &ended(number, trial.id)).unwrap();
     }
     for objective in metric::names() {
         results.writer.put_sweep(&by(objective), &trials, false).unwrap();
@@ -69,8 +69,8 @@ fn a_trial_is_ranked_in_every_sweep_that_has_it_by_that_sweeps_objective() {
     let (mut results, trials) = Results::with_trials(2);
     let other = Sweep { name: "other".into(), ..by("test_accuracy") };
     results.writer.put_sweep(&other, &trials[..1], false).unwrap();
-    results.writer.apply(&ended(2, trials[0].id)).unwrap();
-    results.writer.apply(&ended(5, trials[1].id)).unwrap();
+    results.writer.apply("demo", &ended(2, trials[0].id)).unwrap();
+    results.writer.apply("demo", &ended(5, trials[1].id)).unwrap();
     let reader = results.writer.reader();
     assert_eq!(ids(&reader.best("demo", 9).unwrap()), [trials[0].id, trials[1].id]);
     assert_eq!(ids(&reader.best("other", 9).unwrap()), [trials[0].id]);
@@ -98,7 +98,7 @@ fn replicates_are_the_finished_trials_of_the_group() {
     seeded.push(trial(8));
     results.writer.put_sweep(&sweep("demo"), &seeded, false).unwrap();
     for number in [0, 2, 3] {
-        results.writer.apply(&ended(number, seeded[number].id)).unwrap();
+        results.writer.apply("demo", &ended(number, seeded[number].id)).unwrap();
     }
     let replicates = results.writer.reader().replicates("demo", seeded[0].group).unwrap();
     assert_eq!(ids(&replicates), [seeded[0].id, seeded[2].id]);
