@@ -48,6 +48,7 @@ fn each_kind_of_tampering_is_found() {
     one("UPDATE trial SET state = 'waiting' WHERE state = 'complete'", "waiting and has 1 accepted");
     one("UPDATE attempt SET outcome = 'interrupted', ended_at = 1 WHERE id = 2", "running and has 0 running");
     one("UPDATE trial SET spec = replace(spec, 'shapes', 'cifar10')", "not the hash");
+    one("UPDATE trial SET state = 'cancelled' WHERE state = 'waiting'", "cancelled by itself");
     one("UPDATE trial SET spec = '{'", "cannot be read");
     one("DELETE FROM trial WHERE state = 'waiting'", "refers to one that is not there");
 }
