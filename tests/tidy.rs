@@ -14,7 +14,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
     ("frostline-scheduler", &["frostline-sweep", "frostline-ranking", "frostline-protocol"]),
-    ("frostline-store", &["frostline-sweep"]),
+    ("frostline-store", &["frostline-sweep", "frostline-ranking"]),
     ("frostline-assets", &["frostline-sweep"]),
     ("frostline-link", &["frostline-sweep", "frostline-protocol"]),
     (

@@ -84,7 +84,16 @@ impl Scheduler {
     pub fn restore(settings: Settings, restored: Restored, now: Time, effects: &mut Vec<Effect>) -> Scheduler {
         let worker = |id| {
             let phase = Phase::Off;
-            (id, Worker { phase, running: None, build: None, failed_starts: 0, adopted: restored.survivors.contains(&id) })
+            (
+                id,
+                Worker {
+                    phase,
+                    running: None,
+                    build: None,
+                    failed_starts: 0,
+                    adopted: restored.survivors.contains(&id),
+                },
+            )
         };
         let mut scheduler = Scheduler {
             settings,

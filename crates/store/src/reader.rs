@@ -3,8 +3,8 @@
 use crate::error::{Fault, MIN_PREFIX};
 use crate::lookup::sweep_id;
 use crate::rows::{
-    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
-    TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
+    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary,
+    TrialDetail, TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
 };
 use crate::{FILE, StoreError, place, schema};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};

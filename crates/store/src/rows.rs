@@ -1,6 +1,7 @@
 //! What is written and read, and how a database row becomes it.
 
 use crate::error::Fault;
+use frostline_ranking::Replicates;
 use frostline_sweep::outcome::{
     AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, FailureKind, TrialState,
 };
@@ -108,6 +109,28 @@ pub struct TrialRow {
     pub evaluation: Option<Evaluation>,
     /// Of the last attempt that failed, whatever came after it.
     pub failure: Option<(FailureKind, String)>,
+}
+
+/// A configuration: trials that differ in their seed only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupRow {
+    pub group: GroupId,
+    /// From 1; groups that nothing tells apart share the lower number.
+    pub rank: u32,
+    /// How many trials of it the sweep has.
+    pub seeds: u32,
+    /// Of the objective, over the complete trials.
+    pub replicates: Replicates,
+    /// The complete ones, best first; never empty.
+    pub trials: Vec<TrialRow>,
+}
+
+impl GroupRow {
+    /// Whether all seeds have a result. A group without some of them (they wait, run, failed or were cancelled) ranks by
+    /// the mean of what it has, which luck moves further than that of others.
+    pub fn is_whole(&self) -> bool {
+        self.replicates.count == self.seeds
+    }
 }
 
 /// What the scheduler has to know of a trial.

@@ -132,7 +132,7 @@ const MIGRATIONS: &[&str] = &[
     -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
     ALTER TABLE attempt ADD COLUMN micro_batch INTEGER CHECK (micro_batch > 0);
     ",
-    // 4: a sweep's own wishes, counted images, whole times
+    // 4: a sweep's own wishes, counted images, whole times, groups ranked by their mean
     "
     -- What the sweep wants of the trial. Cancelled was said of the trial before, and so of every sweep that has it: it stays
     -- so for all of them. From here on a trial is 'waiting', 'running', 'complete' or 'failed'. Nothing writes 'paused' yet.
@@ -148,6 +148,22 @@ const MIGRATIONS: &[&str] = &[
         SELECT total(epoch.seconds) FROM attempt JOIN epoch ON epoch.attempt = attempt.id
         WHERE attempt.trial = trial.id AND outcome = 'complete')
     WHERE state = 'complete';
+
+    -- The configurations that have a complete member in a sweep. `score` and `tie` are means over these members, ranked as
+    -- a member's are; NULL where one of them is NULL. `position` is the lowest of theirs.
+    CREATE TABLE group_rank (
+        sweep INTEGER NOT NULL REFERENCES sweep (id),
+        group_id BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        score REAL,
+        tie REAL,
+        PRIMARY KEY (sweep, group_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX best_group ON group_rank (sweep, score DESC, tie DESC, position);
+    INSERT INTO group_rank (sweep, group_id, position, score, tie)
+        SELECT sweep, group_id, min(position),
+            iif(count(score) = count(*), avg(score), NULL), iif(count(tie) = count(*), avg(tie), NULL)
+        FROM member JOIN trial ON trial.id = member.trial WHERE ranked GROUP BY sweep, group_id;
     ",
 ];
 

@@ -11,7 +11,10 @@ fn finished() -> Results {
         .writer
         .apply("demo", &[started(1, id), epoch(1, id, 1), epoch(1, id, 2), completed(1, id)])
         .expect("a database to tamper with");
-    results.writer.apply("demo", &[started(2, trials[1].id), epoch(2, trials[1].id, 1)]).expect("a database to tamper with");
+    results
+        .writer
+        .apply("demo", &[started(2, trials[1].id), epoch(2, trials[1].id, 1)])
+        .expect("a database to tamper with");
     results
 }
 

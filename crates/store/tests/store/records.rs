@@ -90,12 +90,15 @@ fn numbers_that_are_none_survive() {
     let evaluation = Evaluation { test_loss: f64::NAN, class_accuracy: vec![f64::NAN, 0.5], ..evaluation() };
     results
         .writer
-        .apply("demo", &[
-            started(1, id),
-            epoch(1, id, 1),
-            Record::Epoch { attempt: AttemptId(1), trial: id, metrics: odd },
-            Record::Completed { attempt: AttemptId(1), trial: id, evaluation },
-        ])
+        .apply(
+            "demo",
+            &[
+                started(1, id),
+                epoch(1, id, 1),
+                Record::Epoch { attempt: AttemptId(1), trial: id, metrics: odd },
+                Record::Completed { attempt: AttemptId(1), trial: id, evaluation },
+            ],
+        )
         .unwrap();
     let row = results.writer.reader().trials("demo").unwrap().remove(0);
     let (last, evaluation) = (row.last.unwrap(), row.evaluation.unwrap());
@@ -217,10 +220,13 @@ fn a_cancelled_trial_waits_again_when_told_so() {
     results.writer.apply("demo", &[started(1, running)]).unwrap();
     results
         .writer
-        .apply("demo", &[
-            ended(1, Ending::Cancelled, Some((running, TrialState::Cancelled))),
-            Record::State { trial: waiting, state: TrialState::Pruned },
-        ])
+        .apply(
+            "demo",
+            &[
+                ended(1, Ending::Cancelled, Some((running, TrialState::Cancelled))),
+                Record::State { trial: waiting, state: TrialState::Pruned },
+            ],
+        )
         .unwrap();
     assert_eq!((results.state(0), results.state(1)), (TrialState::Cancelled, TrialState::Pruned));
     results.writer.apply("demo", &[Record::State { trial: running, state: TrialState::Waiting }]).unwrap();

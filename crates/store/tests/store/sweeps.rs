@@ -104,17 +104,20 @@ fn a_retry_lets_trials_wait_and_forgives_their_failures() {
     let (out_of_memory, worker_lost) = (FailureKind::OutOfMemory, FailureKind::WorkerLost);
     results
         .writer
-        .apply("demo", &[
-            started(1, memory),
-            failed(1, memory, worker_lost, TrialState::Waiting),
-            started(2, memory),
-            failed(2, memory, out_of_memory, TrialState::Failed),
-            started(3, lost),
-            failed(3, lost, worker_lost, TrialState::Failed),
-            Record::State { trial: cancelled, state: TrialState::Cancelled },
-            started(4, fine),
-            failed(4, fine, worker_lost, TrialState::Waiting),
-        ])
+        .apply(
+            "demo",
+            &[
+                started(1, memory),
+                failed(1, memory, worker_lost, TrialState::Waiting),
+                started(2, memory),
+                failed(2, memory, out_of_memory, TrialState::Failed),
+                started(3, lost),
+                failed(3, lost, worker_lost, TrialState::Failed),
+                Record::State { trial: cancelled, state: TrialState::Cancelled },
+                started(4, fine),
+                failed(4, fine, worker_lost, TrialState::Waiting),
+            ],
+        )
         .unwrap();
     let failures = |results: &Results| {
         results.writer.reader().restore("demo").unwrap().into_iter().map(|row| row.failures).collect::<Vec<_>>()
