@@ -8,7 +8,8 @@ use std::path::Path;
 /// Says whose the file is ("frst"), to programs such as `file` and to this one.
 const APPLICATION: i32 = 0x6672_7374;
 
-/// Each batch takes a database from the version that is its index to the next one. Released batches never change.
+/// Each batch takes a database from the version that is its index to the next one. Released batches never change: a new
+/// one comes with a database of the version before in `tests/schemas`, and with a digest below when it is released.
 const MIGRATIONS: &[&str] = &[
     // 1: the first
     "
@@ -295,6 +296,19 @@ mod tests {
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
         assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 4, .. })));
+    }
+
+    /// A batch that has been released has its digest here. There are databases that have seen it, and `tests/schemas` has
+    /// one of each version.
+    #[test]
+    fn released_batches_never_change() {
+        let released = [
+            "dca4aba2de362b74aa9deb40fede0cb234ed4567eb8060e36e6fc6c789addbac",
+            "41d7efcdca3058cd4e5d3c583f13f4e4386b21a324e3f711ea8ca3a984c83abd",
+            "2761a33956d20dc2b37e706facdb3ed179cdaf718c1f2d0b0e72daaa3c8ac69f",
+        ];
+        let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
+        assert_eq!(digests.take(released.len()).collect::<Vec<_>>(), released);
     }
 
     #[test]
