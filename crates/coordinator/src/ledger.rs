@@ -16,6 +16,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Ledger {
     pub(crate) writer: Writer,
+    /// Whose records they are.
+    pub(crate) sweep: String,
     pub(crate) hub: Arc<Hub>,
     pub(crate) interrupts: Interrupts,
 }
@@ -27,7 +29,7 @@ impl Journal for Ledger {
         let start = Instant::now();
         let mut is_told = false;
         loop {
-            match self.writer.apply(records) {
+            match self.writer.apply(&self.sweep, records) {
                 Err(error @ StoreError::Held { .. }) => {
                     let since = start.elapsed();
                     // Interrupted twice, nobody wants to wait.

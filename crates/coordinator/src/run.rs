@@ -63,13 +63,14 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
     let settings = Settings { lease: (1000.0 * job.lease) as u64, ..Settings::default() };
+    let ledger =
+        Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts() };
     let terms = Terms {
         sweep: job.sweep,
         places: job.places,
         heartbeat: HEARTBEAT.min(job.lease / 5.0),
         reconnect_grace: job.reconnect_grace,
     };
-    let ledger = Ledger { writer, hub: Arc::clone(&hub), interrupts: inbox.interrupts() };
     let clock = Clock::start();
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;
     let socket_failed = |source| CoordinatorError::Socket { path: socket.clone(), source };

@@ -14,8 +14,9 @@ pub trait Observer {
 }
 
 /// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stop {
+    #[default]
     No,
     /// Before the next epoch; what the running one measures is still reported.
     AfterEpoch,

@@ -186,6 +186,7 @@ mod tests {
                 confusion: Vec::new(),
                 trained_parameters: 1,
                 seconds: 1.0,
+                validation_images: None,
             };
             models.note(&Fact { record: Record::Completed { attempt, trial, evaluation }, last: Some(metrics) });
             let mut left: Vec<u8> = (0..9).filter(|&n| models.path(TrialId([n; 16])).exists()).collect();

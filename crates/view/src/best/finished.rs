@@ -66,13 +66,12 @@ impl Finished {
         }
     }
 
-    /// How many images `val_accuracy` was measured on, where the trial says so.
+    /// How many images `val_accuracy` was measured on: as counted, or as the confusion has them where the test images
+    /// serve. Rows of older versions say no more than that.
     pub(super) fn validation_images(&self) -> Option<u64> {
-        let data = &self.row.spec.data;
-        match data.validation {
-            Validation::Test => Some(self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum()),
-            Validation::Share(share) => data.train_limit.map(|limit| (f64::from(limit) * share).round() as u64),
-        }
+        let tested = || self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
+        let by_test = self.row.spec.data.validation == Validation::Test;
+        self.evaluation.validation_images.or_else(|| by_test.then(tested))
     }
 
     /// 95 % interval of the objective where it is an accuracy on a known number of images.
