@@ -12,8 +12,8 @@ mod trained;
 use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
-    best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, show, verify,
-    weights,
+    best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, schema, show,
+    verify, weights,
 };
 use std::process::ExitCode;
 
@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         Command::ExportModel(arguments) => export::run(&common, &arguments),
         Command::Predict(arguments) => predict::run(&common, &arguments),
         Command::Doctor(json) => doctor::run(&common, json),
+        Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use frostline_assets::{checkpoint, cifar10, layout, shapes};
 use frostline_protocol::Places;
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
-use frostline_sweep::definition::{Definition, KeepModels};
+use frostline_sweep::definition::{Definition, KeepModels, toml_string};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::suggest;
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
@@ -69,9 +69,8 @@ pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
     Definition::parse(&name, &text, &overrides).map_err(wrong_input)
 }
 
-/// As a TOML string.
 fn quoted(path: &Path) -> String {
-    format!("{:?}", path.display().to_string())
+    toml_string(&path.display().to_string())
 }
 
 fn weights_entry(definition: &Definition) -> Option<&'static Entry> {

@@ -12,6 +12,7 @@ pub(crate) mod layers;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod verify;
 pub(crate) mod weights;

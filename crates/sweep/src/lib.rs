@@ -7,6 +7,7 @@ pub mod definition;
 pub mod difference;
 pub mod expand;
 pub mod features;
+pub mod keys;
 pub mod layers;
 pub mod metric;
 pub mod outcome;
