@@ -1,12 +1,9 @@
-//! What holds for the repository as a whole: who may depend on whom, sizes of files, the sweeps and their documentation.
+//! What holds for the repository as a whole: who may depend on whom, sizes of files.
 
-use frostline_sweep::definition::{Cache, Data, Definition, Keep, Workers};
-use frostline_sweep::parameters;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use toml_edit::{DocumentMut, TableLike};
+use toml::{Table, Value};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
 const EDGES: [(&str, &[&str]); 14] = [
@@ -86,12 +83,11 @@ fn with_extension(paths: Vec<PathBuf>, extension: &str) -> Vec<PathBuf> {
 }
 
 /// The manifests of the workspace by the names of their packages.
-fn manifests() -> BTreeMap<String, DocumentMut> {
+fn manifests() -> BTreeMap<String, Table> {
     let crates = entries(&root().join("crates")).into_iter().map(|folder| folder.join("Cargo.toml"));
     let paths = crates.filter(|path| path.exists()).chain([root().join("Cargo.toml")]);
     let manifest = |path: PathBuf| {
-        let manifest: DocumentMut =
-            read(&path).parse().unwrap_or_else(|error| panic!("{}: {error}", relative(&path)));
+        let manifest: Table = read(&path).parse().unwrap_or_else(|error| panic!("{}: {error}", relative(&path)));
         let name = manifest["package"]["name"].as_str().expect("a package has a name").to_owned();
         (name, manifest)
     };
@@ -99,16 +95,14 @@ fn manifests() -> BTreeMap<String, DocumentMut> {
 }
 
 /// Names of the packages in these tables of a manifest, and in the same tables of its `[target]`s.
-fn dependencies(manifest: &DocumentMut, tables: &[&str]) -> BTreeSet<String> {
-    let targets = manifest.get("target").and_then(|target| target.as_table_like());
-    let of_targets =
-        targets.into_iter().flat_map(|targets| targets.iter()).filter_map(|(_, one)| one.as_table_like());
-    let places: Vec<&dyn TableLike> = of_targets.chain([manifest.as_table() as &dyn TableLike]).collect();
+fn dependencies(manifest: &Table, tables: &[&str]) -> BTreeSet<String> {
+    let targets = manifest.get("target").and_then(Value::as_table);
+    let of_targets = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
     let mut names = BTreeSet::new();
-    for place in places {
-        for table in tables.iter().filter_map(|&table| place.get(table)?.as_table_like()) {
-            for (name, item) in table.iter() {
-                let renamed = item.as_table_like().and_then(|item| item.get("package")?.as_str());
+    for place in of_targets.chain([manifest]) {
+        for table in tables.iter().filter_map(|&table| place.get(table)?.as_table()) {
+            for (name, item) in table {
+                let renamed = item.get("package").and_then(Value::as_str);
                 names.insert(renamed.unwrap_or(name).to_owned());
             }
         }
@@ -144,100 +138,6 @@ fn libtorch_is_needed_by_training_and_worker_alone() {
         assert!(is_linked(&package) || linked.is_none(), "{package} would need libtorch: it depends on {linked:?}");
     }
     assert_eq!(users, LINKED_TO_LIBTORCH.map(str::to_owned).into());
-}
-
-#[test]
-fn every_sweep_is_sound_and_called_as_its_file() {
-    let paths = with_extension(entries(&root().join("sweeps")), "toml");
-    assert!(!paths.is_empty());
-    for path in paths {
-        let definition =
-            Definition::parse(&relative(&path), &read(&path), &[]).unwrap_or_else(|errors| panic!("{errors}"));
-        assert_eq!(Some(definition.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
-    }
-}
-
-/// Field names of a struct; a field that is missing from the list does not compile.
-macro_rules! fields {
-    ($type:ident { $($field:ident),* }) => {{
-        let _all = |$type { $($field: _),* }: $type| ();
-        [$(stringify!($field)),*]
-    }};
-}
-
-/// The keys that the parser knows, by their section.
-fn known_keys() -> BTreeSet<(&'static str, &'static str)> {
-    let sections: [(&str, Vec<&str>); 7] = [
-        ("sweep", vec!["name", "objective", "seeds"]),
-        ("data", fields!(Data { dataset, path, validation, image_size, augment, train_limit, test_limit }).to_vec()),
-        ("model", vec!["backbone", "weights"]),
-        ("train", parameters::keys().map(|key| key.name).collect()),
-        ("workers", fields!(Workers { count, threads, device, lease, reconnect_grace }).to_vec()),
-        ("cache", fields!(Cache { features, max_bytes }).to_vec()),
-        ("keep", fields!(Keep { models, count, max_bytes }).to_vec()),
-    ];
-    sections.into_iter().flat_map(|(section, keys)| keys.into_iter().map(move |key| (section, key))).collect()
-}
-
-/// One row of a table in docs/sweep-format.md.
-struct Row {
-    section: String,
-    key: String,
-    default: String,
-    example: String,
-}
-
-/// Rows whose first cell is a key, with the last section that the heading above them names.
-fn documented_rows() -> Vec<Row> {
-    let text = read(&root().join("docs/sweep-format.md"));
-    let mut section = String::new();
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        if line.starts_with("## ") {
-            let start = line.rfind("`[").map_or(line.len(), |start| start + 2);
-            section = line[start..].trim_end_matches(['`', ']']).to_owned();
-        } else if line.starts_with("| `") {
-            let cells: Vec<&str> =
-                line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
-            let [key, _, default, _, example] = cells[..] else { panic!("not five cells: {line}") };
-            let [key, default, example] = [key, default, example].map(str::to_owned);
-            rows.push(Row { section: section.clone(), key, default, example });
-        }
-    }
-    rows
-}
-
-#[test]
-fn the_documented_keys_are_those_of_the_parser() {
-    let rows = documented_rows();
-    let documented: BTreeSet<_> = rows.iter().map(|row| (row.section.as_str(), row.key.as_str())).collect();
-    assert_eq!(documented.len(), rows.len(), "a key is documented twice");
-    assert_eq!(documented, known_keys(), "docs/sweep-format.md (left), the parser (right)");
-}
-
-#[test]
-fn the_documented_examples_are_accepted() {
-    let base = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"cifar10\"\n\
-                [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n\
-                [train]\nfrozen_layers = 0\nhead_units = [4, 4]\n";
-    for Row { section, key, example, .. } in documented_rows() {
-        let overrides = [(format!("{section}.{key}"), example)];
-        if let Err(errors) = Definition::parse("docs/sweep-format.md", base, &overrides) {
-            panic!("{errors}");
-        }
-    }
-}
-
-#[test]
-fn the_documented_defaults_of_hyperparameters_are_true() {
-    for Row { section, key, default, .. } in documented_rows() {
-        let Some(value) = parameters::find(&key).filter(|_| section == "train").and_then(|key| key.default()) else {
-            continue;
-        };
-        // A default that follows from other keys is null to the program, and words in the documentation.
-        let documented: Value = serde_json::from_str(&default).unwrap_or(Value::Null);
-        assert_eq!(documented, value, "{key}");
-    }
 }
 
 #[test]

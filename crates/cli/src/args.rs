@@ -106,6 +106,10 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Say what this machine has: libtorch, devices, space, database
     Doctor(Json),
+    /// Write the JSON Schema of sweep definitions, by which editors complete and check them
+    #[command(after_help = "A definition names it in its first line: #:schema ./sweep.schema.json\n\nExample:\n  \
+            frostline schema > sweep.schema.json")]
+    Schema,
     /// Write completions for a shell
     #[command(
         after_help = "Example:\n  frostline completions bash > ~/.local/share/bash-completion/completions/frostline"

@@ -17,7 +17,7 @@ use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
     backup, best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, retry,
-    show, status, verify, weights,
+    schema, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -44,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::ExportModel(arguments) => export::run(&common, &arguments),
         Command::Predict(arguments) => predict::run(&common, &arguments),
         Command::Doctor(json) => doctor::run(&common, json),
+        Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use frostline_assets::catalogue::{self, Entry};
 use frostline_protocol::Places;
 use frostline_results::Folder;
 use frostline_sweep::costs::Images;
-use frostline_sweep::definition::{Definition, KeepModels};
+use frostline_sweep::definition::{Definition, KeepModels, toml_string};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
 
 /// As a TOML string.
 fn quoted(path: &Path) -> String {
-    format!("{:?}", path.display().to_string())
+    toml_string(&path.display().to_string())
 }
 
 /// Finds what the definition names, checks it, and expands the trials.

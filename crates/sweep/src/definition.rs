@@ -1,130 +1,20 @@
-//! A sweep definition: what its TOML may say, checked.
+//! A sweep definition: what its TOML says, checked.
 
+mod document;
+mod grid;
+mod overrides;
 mod problems;
 mod reader;
 mod sections;
+mod types;
 
-pub use problems::{DefinitionErrors, Problem};
-
-use crate::backbone::Architecture;
-use crate::metric::Metric;
-use crate::trial::{Augment, Dataset, Validation};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// One TOML file, checked: everything in it is possible, though files that it names may not be there.
-#[derive(Debug, Clone)]
-pub struct Definition {
-    pub name: String,
-    pub objective: &'static Metric,
-    pub seeds: Vec<u64>,
-    pub data: Data,
-    pub model: Model,
-    /// In the order of the file; the cross product is the sweep.
-    pub axes: Vec<Axis>,
-    /// Values of the keys that are no axis, defaults included.
-    pub fixed: BTreeMap<&'static str, Value>,
-    pub exclude: Vec<Exclusion>,
-    pub workers: Workers,
-    pub cache: Cache,
-    pub keep: Keep,
-    /// What was parsed, overrides included: parsing it again gives the same definition.
-    pub text: String,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Data {
-    pub dataset: Dataset,
-    /// None where the catalogue's place is meant.
-    pub path: Option<PathBuf>,
-    pub validation: Validation,
-    pub image_size: u32,
-    pub augment: Augment,
-    pub train_limit: Option<u32>,
-    pub test_limit: Option<u32>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Model {
-    pub architecture: &'static Architecture,
-    /// "random", a catalogue name, or a file.
-    pub weights: String,
-}
-
-/// One key of `[grid]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Axis {
-    pub name: &'static str,
-    /// As written, and in canonical form.
-    pub values: Vec<(Value, Value)>,
-}
-
-/// Cells in which each of these keys has one of these canonical values do not run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exclusion {
-    pub conditions: Vec<(&'static str, Vec<Value>)>,
-}
-
-/// How the sweep is run; never part of a trial's identity.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Workers {
-    /// None chooses by the machine.
-    pub count: Option<u32>,
-    /// libtorch threads of each worker; none chooses by the machine.
-    pub threads: Option<u32>,
-    pub device: DeviceChoice,
-    /// Seconds of silence after which a worker is given up.
-    pub lease: f64,
-    /// Seconds that a worker without its coordinator tries to come back.
-    pub reconnect_grace: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    Auto,
-    Cpu,
-    Cuda,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cache {
-    /// Whether frozen output is computed once and kept.
-    pub features: bool,
-    pub max_bytes: u64,
-}
-
-/// Which trained models stay on disk after their trials; never part of a trial's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    pub models: KeepModels,
-    /// With [`KeepModels::Best`]: how many of the sweep's best, by its objective.
-    pub count: u32,
-    /// Space for all kept models of the sweep together; the better ones come first.
-    pub max_bytes: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeepModels {
-    Best,
-    All,
-    None,
-}
-
-impl KeepModels {
-    /// As it is written in a definition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            KeepModels::Best => "best",
-            KeepModels::All => "all",
-            KeepModels::None => "none",
-        }
-    }
-}
+pub use overrides::toml_string;
+pub use problems::{DefinitionErrors, Place, Problem};
+pub use types::{Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, Model, Workers};
 
 impl Definition {
-    /// Checks a definition. `overrides` are `key = value` pairs such as `train.epochs`, `2`, applied first; a value
-    /// that is no TOML is taken for a string.
+    /// Checks a definition. `overrides` are `key = value` pairs such as `train.epochs`, `2`, which stand for what the text
+    /// says; a value that is no TOML is taken for text.
     ///
     /// # Errors
     /// Everything that is wrong, each with its place, not only the first.

@@ -8,6 +8,7 @@ pub mod device;
 pub mod difference;
 pub mod expand;
 pub mod features;
+pub mod keys;
 pub mod layers;
 pub mod metric;
 pub mod outcome;

@@ -1,143 +1,41 @@
-//! The hyperparameters by name: what each accepts, and its value in a trial.
+//! The hyperparameters by name: their values in a trial, and conditions on them.
 
 use crate::backbone::Architecture;
+use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
 use crate::suggest;
 use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// A key that may stand in `[train]` with one value, or in `[grid]` with a list of them.
-pub struct Key {
-    pub name: &'static str,
-    /// The value in its canonical form, or what is wrong with it.
-    check: fn(&Value, &Architecture) -> Result<Value, String>,
-    /// What holds where a definition does not say; none where it has to.
-    default: fn() -> Option<Value>,
-}
-
 /// Keras' default of AdamW.
 const KERAS_ADAMW_DECAY: f64 = 0.004;
 
-static KEYS: [Key; 17] = [
-    Key { name: "frozen_layers", check: frozen_layers, default: || None },
-    Key { name: "head_depth", check: |value, _| count(value, 0, 16), default: || None },
-    Key {
-        name: "head_units",
-        check: |value, _| list(value, |unit| count(unit, 1, 65_536)),
-        default: || Some(json!([])),
-    },
-    Key { name: "head_dropout", check: |value, _| list(value, rate), default: || Some(json!([])) },
-    Key {
-        name: "optimizer",
-        check: |value, _| word(value, &["adam", "rmsprop", "sgd", "adamw"]),
-        default: || Some(json!("adam")),
-    },
-    Key { name: "momentum", check: |value, _| rate(value), default: || Some(json!(0.9)) },
-    // None: what holds depends on the optimizer.
-    Key { name: "weight_decay", check: |value, _| rate(value), default: || Some(Value::Null) },
-    Key { name: "learning_rate", check: |value, _| positive(value), default: || Some(json!(1e-3)) },
-    Key {
-        name: "schedule",
-        check: |value, _| word(value, &["constant", "cosine", "step"]),
-        default: || Some(json!("constant")),
-    },
-    Key { name: "warmup_epochs", check: |value, _| count(value, 0, 100_000), default: || Some(json!(0)) },
-    Key { name: "step_epochs", check: |value, _| count(value, 1, 100_000), default: || Some(json!(3)) },
-    Key { name: "step_factor", check: |value, _| positive(value), default: || Some(json!(0.1)) },
-    Key { name: "label_smoothing", check: |value, _| rate(value), default: || Some(json!(0.0)) },
-    Key { name: "clip_norm", check: |value, _| not_negative(value), default: || Some(json!(0.0)) },
-    Key { name: "epochs", check: |value, _| count(value, 1, 100_000), default: || Some(json!(10)) },
-    Key { name: "batch_size", check: |value, _| count(value, 1, 65_536), default: || Some(json!(64)) },
-    Key {
-        name: "precision",
-        check: |value, _| word(value, &["float32", "bfloat16"]),
-        default: || Some(json!("float32")),
-    },
-];
-
-/// The key called `name`.
-pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
-}
-
-pub fn keys() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter()
-}
-
-impl Key {
-    pub fn check(&self, value: &Value, architecture: &Architecture) -> Result<Value, String> {
-        (self.check)(value, architecture)
-    }
-
-    pub fn default(&self) -> Option<Value> {
-        (self.default)()
+/// A hyperparameter's value in canonical form, in which layers are counted. Where the network is not known, they stay as
+/// they are written.
+///
+/// # Errors
+/// What it must be and is not, in words that follow "must be".
+pub fn canonical(key: &Key, value: &Value, architecture: Option<&Architecture>) -> Result<Value, String> {
+    let value = key.kind.check(value)?;
+    match (&key.kind, architecture) {
+        (Kind::Layers, Some(architecture)) => layers(&value, architecture),
+        _ => Ok(value),
     }
 }
 
-/// A count, a share of all layers, or "all"; canonical is the count. A share is rounded down.
-fn frozen_layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
+/// The count that a count, a share of all layers, or "all" is; a share is rounded down.
+fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
     let all = architecture.layer_count();
     match value {
-        Value::String(word) if word == "all" => Ok(json!(all)),
         Value::Number(number) if number.is_f64() => {
-            let share = number.as_f64().unwrap_or(f64::NAN);
-            if (0.0..=1.0).contains(&share) {
-                Ok(json!((share * f64::from(all)).floor() as u32))
-            } else {
-                Err(format!("a share from 0.0 to 1.0, a count or \"all\", not {share}"))
-            }
+            let share = number.as_f64().unwrap_or_default();
+            Ok(json!((share * f64::from(all)).floor() as u32))
         }
-        Value::Number(_) => match count(value, 0, all) {
-            Ok(count) => Ok(count),
-            Err(_) => {
-                Err(format!("0 to {all} or \"all\", since {} has {all} layers, not {value}", architecture.name))
-            }
-        },
-        _ => Err(format!("a count (256), a share (0.5) or \"all\", not {value}")),
-    }
-}
-
-fn count(value: &Value, least: u32, most: u32) -> Result<Value, String> {
-    match value.as_u64().and_then(|count| u32::try_from(count).ok()) {
-        Some(count) if (least..=most).contains(&count) => Ok(json!(count)),
-        _ => Err(format!("a whole number from {least} to {most}, not {value}")),
-    }
-}
-
-fn positive(value: &Value) -> Result<Value, String> {
-    match value.as_f64() {
-        Some(number) if number > 0.0 && number.is_finite() => Ok(json!(number)),
-        _ => Err(format!("a number above 0, not {value}")),
-    }
-}
-
-fn not_negative(value: &Value) -> Result<Value, String> {
-    match value.as_f64() {
-        Some(number) if number >= 0.0 && number.is_finite() => Ok(json!(number)),
-        _ => Err(format!("a number of at least 0, not {value}")),
-    }
-}
-
-fn rate(value: &Value) -> Result<Value, String> {
-    match value.as_f64() {
-        Some(rate) if (0.0..1.0).contains(&rate) => Ok(json!(rate)),
-        _ => Err(format!("a rate from 0.0 to below 1.0, not {value}")),
-    }
-}
-
-fn list(value: &Value, check: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
-    let Value::Array(items) = value else { return Err(format!("a list, not {value}")) };
-    items.iter().map(check).collect::<Result<Vec<_>, _>>().map(Value::Array)
-}
-
-fn word(value: &Value, words: &[&str]) -> Result<Value, String> {
-    match value.as_str() {
-        Some(word) if words.contains(&word) => Ok(json!(word)),
-        Some(word) => {
-            let hint = suggest::hint(word, words.iter().copied());
-            Err(format!("one of \"{}\", not {value}{hint}", words.join("\", \"")))
+        Value::Number(count) if count.as_u64().is_some_and(|count| count <= u64::from(all)) => Ok(value.clone()),
+        Value::Number(_) => {
+            Err(format!("0 to {all} or \"all\", since {} has {all} layers, not {value}", architecture.name))
         }
-        None => Err(format!("one of \"{}\", not {value}", words.join("\", \""))),
+        _ => Ok(json!(all)),
     }
 }
 
@@ -276,7 +174,7 @@ impl Filter {
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or_else(|| format!("`{text}` is no condition: `!` stands before `=` only"))?;
-        let names = || KEYS.iter().map(|key| key.name).chain(["seed"]);
+        let names = || keys::of(HYPERPARAMETERS).map(|key| key.name).chain(["seed"]);
         let known = names().find(|known| *known == name);
         let name =
             known.ok_or_else(|| format!("no hyperparameter is called `{name}`{}", suggest::hint(name, names())))?;
@@ -287,7 +185,8 @@ impl Filter {
     pub fn matches(&self, spec: &TrialSpec, architecture: &Architecture) -> bool {
         let Some((_, actual)) = named(spec).into_iter().find(|(name, _)| *name == self.name) else { return false };
         let wanted = serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone()));
-        let wanted = find(self.name).and_then(|key| key.check(&wanted, architecture).ok()).unwrap_or(wanted);
+        let canonical = |key: &Key| canonical(key, &wanted, Some(architecture)).ok();
+        let wanted = keys::hyperparameter(self.name).and_then(canonical).unwrap_or(wanted);
         let order = match (actual.as_f64(), wanted.as_f64()) {
             (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
             _ => (actual == wanted).then_some(std::cmp::Ordering::Equal),

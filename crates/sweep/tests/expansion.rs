@@ -1,6 +1,6 @@
 //! From text to trials: order, exclusion, and identities that only what matters can change.
 
-use frostline_sweep::definition::Definition;
+use frostline_sweep::definition::{Definition, toml_string};
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::parameters::{Filter, named};
@@ -82,10 +82,101 @@ fn what_does_not_change_an_outcome_does_not_change_an_identity() {
 }
 
 #[test]
+fn two_zeros_are_one_value() {
+    let ids = |overrides: &[(&str, &str)]| -> Vec<_> {
+        trials(&parse(TEXT, overrides)).iter().map(|trial| trial.id).collect()
+    };
+    for key in ["train.weight_decay", "train.label_smoothing", "train.clip_norm", "train.momentum"] {
+        let of = |zero| ids(&[(key, zero), ("train.optimizer", "sgd")]);
+        assert_eq!(of("-0.0"), of("0.0"), "{key}");
+        assert_eq!(of("-0"), of("0.0"), "{key}");
+    }
+    let dropout = |rates| ids(&[("train.head_dropout", rates)]);
+    assert_eq!(dropout("[-0.0]"), dropout("[0.0]"));
+    let layers = |share| ids(&[("grid.frozen_layers", share)]);
+    assert_eq!(layers("[-0.0, 'all']"), layers("[0, 'all']"));
+}
+
+/// As one may write a definition: comments behind values, tables in braces, keys with points, an empty section.
+const ODD_TEXT: &str = "\
+sweep.name = \"demo\" # with a point\r
+data = { dataset = \"shapes\", image_size = 64 }\r
+model = { backbone = 'efficientnet_v2_s', weights = \"random\" }\r
+workers = {}\r
+\r
+[grid] # axes\r
+frozen_layers = [\r
+    0.25, # a quarter\r
+    \"all\"\r
+]   # that was it\r
+[train]\r
+[cache] # nothing yet";
+
+#[test]
 fn the_effective_text_gives_the_same_definition_again() {
-    let once = parse(TEXT, &[("train.epochs", "7"), ("data.train_limit", "100"), ("workers.device", "cpu")]);
-    let again = parse(&once.text, &[]);
-    assert_eq!(format!("{again:?}"), format!("{once:?}"));
+    let overrides = [
+        ("train.epochs", "7"),
+        ("data.train_limit", "100"),
+        ("data.image_size", "96"),
+        ("workers.device", "cpu"),
+        ("workers.count", "3"),
+        ("cache.features", "off"),
+        ("keep.count", "3"),
+        ("sweep.seeds", "[1, 2]"),
+        ("grid.frozen_layers", "[0.5, 0]"),
+        ("grid.learning_rate", "[1e-3, 1e-2]"),
+        ("sweep.name", "other"),
+        ("train.epochs", "8"),
+    ];
+    let text = TEXT.replace("[[exclude]]\nfrozen_layers = \"all\"\nhead_depth = [2]\n", "");
+    for text in [&text, ODD_TEXT] {
+        for count in 0..=overrides.len() {
+            let once = parse(text, &overrides[..count]);
+            let again = parse(&once.text, &[]);
+            assert_eq!(format!("{again:?}"), format!("{once:?}"));
+        }
+        let last = parse(text, &overrides).axes.pop().unwrap();
+        assert_eq!(last.name, "learning_rate", "a new axis comes after those of the file");
+    }
+    assert_eq!(parse(TEXT, &[]).text, TEXT);
+}
+
+#[test]
+fn a_text_that_an_earlier_release_stored_is_read_as_before() {
+    let overrides = [("train.epochs", "2"), ("data.train_limit", "100"), ("keep.count", "2")];
+    // What version 0.1.0 kept of these overrides.
+    let stored = TEXT.replace("image_size = 64\n", "image_size = 64\ntrain_limit = 100\n")
+        + "epochs = 2\n\n[keep]\ncount = 2\n";
+    let (stored, now) = (Definition::stored("demo", &stored).unwrap(), parse(TEXT, &overrides));
+    assert_eq!(now.text, stored.text);
+    assert_eq!(format!("{now:?}"), format!("{stored:?}"));
+}
+
+#[test]
+fn text_of_any_letters_is_written_as_toml_writes_it() {
+    let odd = [
+        "re\u{301}sume\u{301}",
+        "a\"b'c",
+        "back\\slash",
+        "line\nbreak\ttab",
+        "\u{1}\u{7f}\u{feff}",
+        "'''\"\"\"",
+        "x = 1",
+    ];
+    for name in odd {
+        let weights = format!("/weights/{name}");
+        let definition = parse(TEXT, &[("model.weights", &toml_string(&weights))]);
+        assert_eq!(definition.model.weights, weights);
+        assert_eq!(parse(&definition.text, &[]).model.weights, weights);
+    }
+}
+
+#[test]
+fn a_depth_that_says_what_holds_anyway_is_no_change() {
+    let text = TEXT.replace("head_depth = [1, 2]\n", "").replace("head_depth = [2]\n", "");
+    let with = |depth: &[(&str, &str)]| parse(&text, depth);
+    assert_eq!(changes(&with(&[]), &with(&[("train.head_depth", "2")])), []);
+    assert_eq!(changes(&with(&[]), &with(&[("train.head_depth", "1")])).len(), 1);
 }
 
 #[test]

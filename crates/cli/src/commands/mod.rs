@@ -14,6 +14,7 @@ pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -1,0 +1,119 @@
+//! `--set train.epochs=2`: values that stand for those of the file, in what is read and in the text that is kept.
+
+use super::document::{self, Content, Entry, Node, find};
+use super::problems::{Place, Problem};
+use std::ops::Range;
+
+/// One override, as it is to be applied.
+pub(super) struct Override<'a> {
+    section: &'a str,
+    name: &'a str,
+    /// As TOML.
+    value: String,
+    node: Node,
+}
+
+/// Text as TOML writes it, between quotes.
+pub fn toml_string(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+impl<'a> Override<'a> {
+    /// # Errors
+    /// The key is not of the form `section.name`.
+    pub(super) fn parse((key, value): &'a (String, String)) -> Result<Override<'a>, Problem> {
+        let place = Place::Override(format!("{key}={value}"));
+        let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
+            let message = "a key is written section.name, such as train.epochs".to_owned();
+            return Err(Problem { place, message });
+        };
+        // Text where it is no TOML, so that `data.path=images/cifar` needs no quotes.
+        let (value, node) = match document::value(value, &place) {
+            Some(node) => (value.clone(), node),
+            None => {
+                let content = Content::Plain(value.as_str().into());
+                (toml_string(value), Node { place, content })
+            }
+        };
+        Ok(Override { section, name, value, node })
+    }
+
+    fn problem(&self, message: String) -> Problem {
+        Problem { place: self.node.place.clone(), message }
+    }
+
+    /// Puts the value into its section, which begins where the document has none.
+    ///
+    /// # Errors
+    /// What has the section's name is something else.
+    pub(super) fn apply(&self, document: &mut Vec<Entry>) -> Result<(), Problem> {
+        let entry = |key: &str, node: Node| Entry { key: key.to_owned(), key_place: node.place.clone(), node };
+        let added = entry(self.name, self.node.clone());
+        match document.iter_mut().find(|entry| entry.key == self.section).map(|entry| &mut entry.node.content) {
+            None => {
+                let content = Content::Table(vec![added]);
+                document.push(entry(self.section, Node { place: self.node.place.clone(), content }));
+            }
+            Some(Content::Table(entries)) => match entries.iter_mut().find(|entry| entry.key == self.name) {
+                Some(earlier) => *earlier = added,
+                None => entries.push(added),
+            },
+            Some(_) => return Err(self.problem(format!("`{}` is no section", self.section))),
+        }
+        Ok(())
+    }
+
+    /// The text with the value in it. Of the ways to write it, the first that reads as what was asked for, and leaves
+    /// everything else as it is, is taken.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn write(&self, text: &str) -> Result<String, Problem> {
+        let before = document::parse(text)?;
+        let mut wanted = before.clone();
+        self.apply(&mut wanted)?;
+        let mut ways = self.ways(text, &before).into_iter();
+        let reads_well = |written: &String| document::parse(written).is_ok_and(|document| document == wanted);
+        ways.find(reads_well).ok_or_else(|| {
+            let message = "there is no place for it in the way that the file is written: change the file".to_owned();
+            self.problem(message)
+        })
+    }
+
+    fn ways(&self, text: &str, document: &[Entry]) -> Vec<String> {
+        let Override { section, name, value, .. } = self;
+        let put = |place: Range<usize>, with: String| {
+            let (before, after) = (text.get(..place.start)?, text.get(place.end..)?);
+            Some(format!("{before}{with}{after}"))
+        };
+        let new_section = put(text.len()..text.len(), format!("\n[{section}]\n{name} = {value}\n"));
+        let Some(table) = find(document, section) else { return new_section.into_iter().collect() };
+        if let Some(Place::Text(span)) =
+            find(table.node.table().unwrap_or_default(), name).map(|entry| &entry.node.place)
+        {
+            return put(span.clone(), value.clone()).into_iter().collect();
+        }
+        let end = end(&table.node);
+        let rest = text.get(end..).unwrap_or_default();
+        let line = end + rest.find(['\r', '\n']).unwrap_or(rest.len());
+        let ways = [
+            put(line..line, format!("\n{name} = {value}")),
+            put(line..line, format!("\n{section}.{name} = {value}")),
+            // Between braces, after another entry or alone.
+            put(end..end, format!(", {name} = {value}")),
+            put(end.saturating_sub(1)..end, format!("{name} = {value}}}")),
+            new_section,
+        ];
+        ways.into_iter().flatten().collect()
+    }
+}
+
+/// Where a table's last entry ends, or its header where it has none.
+fn end(node: &Node) -> usize {
+    let own = match &node.place {
+        Place::Text(span) => span.end,
+        _ => 0,
+    };
+    let entries = node.table().unwrap_or_default();
+    entries.iter().map(|entry| end(&entry.node)).max().unwrap_or(own)
+}

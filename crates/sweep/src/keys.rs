@@ -1,0 +1,11 @@
+//! What may stand in a definition. Reader, messages, documentation and JSON Schema all follow one table.
+
+mod key;
+mod kind;
+mod schema;
+mod table;
+
+pub use key::{Fallback, Key, Section};
+pub use kind::Kind;
+pub use schema::schema;
+pub use table::{HYPERPARAMETERS, SECTIONS, find, hyperparameter, of};
