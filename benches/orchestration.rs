@@ -84,7 +84,7 @@ fn disk() -> anyhow::Result<(f64, f64)> {
     let trials = parsed(TRIALS)?.expand(&common::sources());
     let start = Instant::now();
     for (attempt, trial) in (1..).zip(&trials) {
-        writer.apply(&common::life(attempt, trial))?;
+        writer.apply(SWEEP, &common::life(attempt, trial))?;
     }
     let commit = start.elapsed().as_secs_f64();
     let mut file = std::fs::File::create(folder.path().join("sync"))?;

@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("frostline-protocol", &["frostline-sweep"]),
     ("frostline-results", &["frostline-sweep"]),
     ("frostline-scheduler", &["frostline-sweep", "frostline-ranking", "frostline-protocol"]),
-    ("frostline-store", &["frostline-sweep"]),
+    ("frostline-store", &["frostline-sweep", "frostline-ranking"]),
     ("frostline-assets", &["frostline-sweep"]),
     ("frostline-link", &["frostline-sweep", "frostline-protocol"]),
     (

@@ -1,7 +1,7 @@
 //! The database's writes. Every commit is on the disk when it returns.
 
 use crate::SIZES;
-use crate::common::{EPOCHS, life, parsed, sources, sweep};
+use crate::common::{EPOCHS, SWEEP, life, parsed, sources, sweep};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use frostline_store::Writer;
 use frostline_sweep::record::Record;
@@ -43,7 +43,7 @@ pub fn bench(criterion: &mut Criterion) {
                 (folder, writer)
             };
             let apply = |(folder, mut writer): (TempDir, Writer)| {
-                records.chunks(batch * a_trial).for_each(|chunk| writer.apply(chunk).expect("sound records"));
+                records.chunks(batch * a_trial).for_each(|chunk| writer.apply(SWEEP, chunk).expect("sound records"));
                 (folder, writer)
             };
             bencher.iter_batched(prepared, apply, BatchSize::PerIteration);

@@ -98,7 +98,7 @@ pub fn fill(results: &Path, trials: usize, finished: usize) -> anyhow::Result<()
     let numbered: Vec<(u64, &Trial)> = (1..).zip(trials.iter().take(finished)).collect();
     for batch in numbered.chunks(BATCH) {
         let records: Vec<Record> = batch.iter().flat_map(|(attempt, trial)| life(*attempt, trial)).collect();
-        writer.apply(&records)?;
+        writer.apply(SWEEP, &records)?;
     }
     Ok(())
 }

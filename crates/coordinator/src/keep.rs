@@ -198,6 +198,7 @@ mod tests {
                 confusion: Vec::new(),
                 trained_parameters: 1,
                 seconds: 1.0,
+                validation_images: None,
             };
             models.note(&Record::Epoch { attempt, trial, metrics });
             models.note(&Record::Completed { attempt, trial, evaluation });

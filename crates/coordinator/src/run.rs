@@ -369,7 +369,7 @@ impl Coordinator {
             .collect();
         records.iter_mut().for_each(|record| self.add_log(record));
         if !records.is_empty() {
-            self.writer.apply(&records)?;
+            self.writer.apply(&self.job.sweep, &records)?;
         }
         for record in &records {
             self.note(record);

@@ -64,6 +64,7 @@ pub fn evaluation(trial: TrialId) -> Evaluation {
         confusion: vec![vec![1, 0], vec![0, 1]],
         trained_parameters: 1,
         seconds: 0.0,
+        validation_images: None,
     }
 }
 

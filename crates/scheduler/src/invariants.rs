@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 impl Scheduler {
     /// What must hold after every event; an error says what does not.
     pub fn check_invariants(&self) -> Result<(), String> {
+        let wanted = self.queue.wanted();
         for (id, attempt) in &self.attempts {
             if *id >= self.next_attempt {
                 return Err(format!("attempt {id} was never given out"));
@@ -20,6 +21,11 @@ impl Scheduler {
                 && !self.queue.is_running(key)
             {
                 return Err(format!("attempt {id} fills {key}, which is not said to run"));
+            }
+            if let TaskKey::Fill(key) = &attempt.task
+                && !wanted.contains(key)
+            {
+                return Err(format!("attempt {id} fills {key}, which nobody waits for"));
             }
         }
         for (id, worker) in &self.workers {

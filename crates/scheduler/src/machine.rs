@@ -57,7 +57,7 @@ pub(crate) struct Worker {
     pub(crate) running: Option<AttemptId>,
     build: Option<Build>,
     /// Processes in a row that ended without a result.
-    barren: u32,
+    failed_starts: u32,
     /// Its process is an earlier coordinator's, which may have told it to leave: its end is nobody's fault.
     adopted: bool,
 }
@@ -84,7 +84,16 @@ impl Scheduler {
     pub fn restore(settings: Settings, restored: Restored, now: Time, effects: &mut Vec<Effect>) -> Scheduler {
         let worker = |id| {
             let phase = Phase::Off;
-            (id, Worker { phase, running: None, build: None, barren: 0, adopted: restored.survivors.contains(&id) })
+            (
+                id,
+                Worker {
+                    phase,
+                    running: None,
+                    build: None,
+                    failed_starts: 0,
+                    adopted: restored.survivors.contains(&id),
+                },
+            )
         };
         let mut scheduler = Scheduler {
             settings,
@@ -102,16 +111,20 @@ impl Scheduler {
         for (position, row) in (0u32..).zip(restored.trials) {
             let TrialRow { trial, mut state, epochs, features, divisible, failures, running } = row;
             if let Some((attempt, worker, reported)) = running {
+                // One that is not wanted here was begun for another sweep, and waits for it.
+                let is_ours = state == TrialState::Running && restored.survivors.contains(&worker);
                 match scheduler.workers.get_mut(&worker) {
-                    Some(slot) if restored.survivors.contains(&worker) && slot.running.is_none() => {
+                    Some(slot) if is_ours && slot.running.is_none() => {
                         slot.running = Some(attempt);
                         let task = TaskKey::Trial(trial);
                         scheduler.attempts.insert(attempt, Attempt { task, worker, reported });
                     }
                     _ => {
-                        state = TrialState::Waiting;
-                        let trial = Some((trial, state));
+                        let trial = Some((trial, TrialState::Waiting));
                         effects.push(Effect::Record(Record::Ended { attempt, ending: Ending::Interrupted, trial }));
+                        if state == TrialState::Running {
+                            state = TrialState::Waiting;
+                        }
                     }
                 }
             }
@@ -145,7 +158,10 @@ impl Scheduler {
                 }
             }
             Event::Exited { worker, description, log } => self.exited(worker, description, log, effects),
-            Event::Cancel { trials } => trials.into_iter().for_each(|trial| self.cancel(trial, effects)),
+            Event::Cancel { trials } => {
+                trials.into_iter().for_each(|trial| self.cancel(trial, effects));
+                self.stop_unwanted_fills(effects);
+            }
             Event::Drain => self.drain(now, effects),
             Event::Tick => {}
         }
@@ -194,7 +210,7 @@ impl Scheduler {
                 self.end(attempt, Ending::Interrupted, effects);
             }
             if let Some(Claim { attempt, .. }) = running {
-                self.fenced(worker, attempt, effects);
+                self.turn_down(worker, attempt, effects);
             }
         }
         if self.draining.is_some() {
@@ -202,7 +218,8 @@ impl Scheduler {
         }
     }
 
-    fn fenced(&mut self, worker: WorkerId, attempt: AttemptId, effects: &mut Vec<Effect>) {
+    /// Answers a worker about an attempt that is not current: counted, told to stop, and of no effect.
+    fn turn_down(&mut self, worker: WorkerId, attempt: AttemptId, effects: &mut Vec<Effect>) {
         self.stale += 1;
         effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt } });
     }
@@ -210,7 +227,7 @@ impl Scheduler {
     fn reported(&mut self, worker: WorkerId, claim: Claim, number: u32, report: Report, effects: &mut Vec<Effect>) {
         let id = claim.attempt;
         let current = self.attempts.get_mut(&id).filter(|it| it.worker == worker);
-        let Some(attempt) = current else { return self.fenced(worker, id, effects) };
+        let Some(attempt) = current else { return self.turn_down(worker, id, effects) };
         if attempt.task != claim.task {
             let what = format!("a report about {:?} in attempt {id}, which is about {:?}", claim.task, attempt.task);
             return self.breach(worker, id, &what, effects);
@@ -236,19 +253,19 @@ impl Scheduler {
                 self.release(id);
                 self.set_state(*trial, TrialState::Complete);
                 effects.push(Effect::Record(Record::Completed { attempt: id, trial: *trial, evaluation }));
-                self.fruitful(worker);
+                self.made_progress(worker);
             }
             (TaskKey::Fill(key), Report::Filled(filled)) if number == expected => {
                 self.release(id);
                 self.queue.filled(key);
                 let (bytes, seconds, computed) = (filled.bytes, filled.seconds, filled.computed);
                 effects.push(Effect::Record(Record::Filled { attempt: id, bytes, seconds, computed }));
-                self.fruitful(worker);
+                self.made_progress(worker);
             }
             (_, Report::Failed(failure)) if number == expected => {
                 let is_full = failure.kind == FailureKind::OutOfMemory;
                 self.end(id, Ending::Failed(failure), effects);
-                self.fruitful(worker);
+                self.made_progress(worker);
                 if is_full {
                     effects.push(acknowledge);
                     return self.renew(worker, effects);
@@ -271,7 +288,7 @@ impl Scheduler {
     fn breach(&mut self, worker: WorkerId, id: AttemptId, what: &str, effects: &mut Vec<Effect>) {
         let message = format!("worker {} broke the protocol: {what}", worker.0);
         self.end(id, Ending::Failed(Failure { kind: FailureKind::Internal, message, log: Vec::new() }), effects);
-        self.fenced(worker, id, effects);
+        self.turn_down(worker, id, effects);
         self.breaches += 1;
         effects.push(Effect::Disconnect(worker));
     }
@@ -285,9 +302,9 @@ impl Scheduler {
     }
 
     /// A worker that brings results may be started again as often as it takes.
-    fn fruitful(&mut self, worker: WorkerId) {
+    fn made_progress(&mut self, worker: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.barren = 0;
+            worker.failed_starts = 0;
         }
     }
 
@@ -296,8 +313,8 @@ impl Scheduler {
         let held = slot.running;
         slot.phase = Phase::Off;
         if self.draining.is_none() && !slot.adopted {
-            slot.barren += 1;
-            if slot.barren >= self.settings.barren_starts {
+            slot.failed_starts += 1;
+            if slot.failed_starts >= self.settings.failed_starts {
                 slot.phase = Phase::Broken;
             }
             let last = log.iter().rfind(|line| !line.trim().is_empty());

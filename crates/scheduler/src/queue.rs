@@ -124,6 +124,20 @@ impl Queue {
         }
     }
 
+    /// The fills that trials wait for, and those that these start from.
+    pub(crate) fn wanted(&self) -> BTreeSet<FeatureKey> {
+        let mut wanted = BTreeSet::new();
+        for (key, _) in self.fills.iter().filter(|(_, fill)| !fill.blocked.is_empty()) {
+            let mut next = Some(key);
+            while let Some(key) = next
+                && wanted.insert(key.clone())
+            {
+                next = self.fills.get(key).and_then(|fill| fill.from.as_ref());
+            }
+        }
+        wanted
+    }
+
     /// A fill has ended well: its trials may start.
     pub(crate) fn filled(&mut self, key: &FeatureKey) {
         self.settle(key, Status::Ready);

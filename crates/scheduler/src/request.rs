@@ -31,6 +31,17 @@ impl Scheduler {
         }
     }
 
+    /// Ends fills whose trials are all cancelled: nobody waits for them, nor for a fill that starts from them.
+    pub(crate) fn stop_unwanted_fills(&mut self, effects: &mut Vec<Effect>) {
+        let wanted = self.queue.wanted();
+        let is_unwanted = |task: &TaskKey| matches!(task, TaskKey::Fill(key) if !wanted.contains(key));
+        let unwanted = self.attempts.iter().filter(|(_, it)| is_unwanted(&it.task));
+        for (id, worker) in unwanted.map(|(id, it)| (*id, it.worker)).collect::<Vec<_>>() {
+            self.end(id, Ending::Cancelled, effects);
+            effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt: id } });
+        }
+    }
+
     pub(crate) fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
         if self.draining.is_some() {
             return;

@@ -18,12 +18,12 @@ pub struct Settings {
     pub drain: u64,
     /// A worker whose process ends this often in a row without a result is not started again. More often than one trial
     /// may lose its worker: a trial that kills every worker fails by itself and leaves the worker to the others.
-    pub barren_starts: u32,
+    pub failed_starts: u32,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { lease: 20_000, start: 120_000, drain: 8_000, barren_starts: 5 }
+        Settings { lease: 20_000, start: 120_000, drain: 8_000, failed_starts: 5 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Time;
 use crate::machine::{Phase, Scheduler};
-use frostline_protocol::WorkerId;
+use frostline_protocol::{Claim, WorkerId};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::TaskKey;
 use frostline_sweep::trial::TrialId;
@@ -50,6 +50,11 @@ impl Scheduler {
 
     pub fn state(&self, trial: TrialId) -> Option<TrialState> {
         self.positions.get(&trial).map(|position| self.trials[*position as usize].state)
+    }
+
+    /// Whether this is what the worker is to do now: of another claim nothing is to be believed, its progress included.
+    pub fn is_current(&self, worker: WorkerId, claim: &Claim) -> bool {
+        self.attempts.get(&claim.attempt).is_some_and(|it| it.worker == worker && it.task == claim.task)
     }
 
     /// What runs now: worker, task, and reports recorded so far.

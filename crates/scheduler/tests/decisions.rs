@@ -162,6 +162,7 @@ fn complete() -> Report {
         confusion: vec![vec![1]],
         trained_parameters: 1,
         seconds: 1.0,
+        validation_images: None,
     })
 }
 
@@ -322,7 +323,7 @@ fn a_trial_that_diverges_is_not_tried_again() {
 #[test]
 fn workers_that_bring_nothing_are_given_up() {
     let mut bench = Bench::new(restored(vec![row(1, None)], 1));
-    for _ in 0..Settings::default().barren_starts {
+    for _ in 0..Settings::default().failed_starts {
         assert_eq!(bench.launched(), [1]);
         assert!(!bench.scheduler.is_stuck());
         bench.look_away();
@@ -392,6 +393,75 @@ fn a_running_trial_that_is_cancelled_is_fenced_and_its_worker_free() {
     assert_eq!(bench.given(1).1, train(2, None));
     bench.reports(1, &given, 1, epoch(1));
     assert_eq!((bench.state(1), bench.scheduler.stale()), (TrialState::Cancelled, 1));
+}
+
+#[test]
+fn a_fill_stops_when_the_last_trial_that_waits_for_it_is_cancelled() {
+    let mut bench = Bench::new(Restored {
+        fills: vec![fill("a", None)],
+        ..restored(vec![row(1, Some("a")), row(2, Some("a"))], 1)
+    });
+    bench.joins(1, None);
+    let given = bench.given(1);
+    assert_eq!(given.1, filling("a", None, 1));
+    bench.look_away();
+    let stop = || ToWorker::Stop { attempt: AttemptId(given.0) };
+    bench.does(Event::Cancel { trials: vec![trial(1)] });
+    assert!(!bench.told(1, stop()), "the second one waits for it still");
+    bench.does(Event::Cancel { trials: vec![trial(2)] });
+    assert!(bench.told(1, stop()));
+    assert_eq!(bench.endings(), [(given.0, None, None)]);
+    assert!(bench.scheduler.is_finished(), "nobody waits for anything");
+    bench.reports(1, &given, 1, filled());
+    assert_eq!(bench.scheduler.stale(), 1, "what comes of it is late");
+}
+
+#[test]
+fn a_fill_goes_on_for_trials_that_wait_for_one_that_starts_from_it() {
+    let chain = vec![fill("a", None), fill("b", Some("a")), fill("c", None)];
+    let trials = vec![row(1, Some("a")), row(2, Some("b")), row(3, Some("c")), row(4, None)];
+    let mut bench = Bench::new(Restored { fills: chain, ..restored(trials, 2) });
+    bench.joins(1, None);
+    bench.joins(2, None);
+    let (first, other) = (bench.given(1), bench.given(2));
+    assert_eq!((first.1.clone(), other.1.clone()), (filling("a", None, 1), filling("c", None, 1)));
+    bench.look_away();
+    bench.does(Event::Cancel { trials: vec![trial(1), trial(3)] });
+    assert_eq!(bench.endings(), [(other.0, None, None)]);
+    assert!(bench.told(2, ToWorker::Stop { attempt: AttemptId(other.0) }));
+    assert_eq!(bench.given(2).1, train(4, None), "its worker is free");
+    bench.reports(1, &first, 1, filled());
+    assert_eq!(bench.given(1).1, filling("b", Some("a"), 1));
+}
+
+#[test]
+fn only_what_a_worker_was_given_last_is_current() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 2));
+    bench.joins(1, None);
+    bench.joins(2, None);
+    let (first, second) = (bench.given(1), bench.given(2));
+    let claim = |given: &(u64, Task)| Claim { task: given.1.key(), attempt: AttemptId(given.0) };
+    let current = |bench: &Bench, worker: u32, claim: &Claim| bench.scheduler.is_current(WorkerId(worker), claim);
+    assert!(current(&bench, 1, &claim(&first)) && current(&bench, 2, &claim(&second)));
+    assert!(!current(&bench, 2, &claim(&first)), "another worker's");
+    assert!(!current(&bench, 1, &Claim { task: second.1.key(), attempt: AttemptId(first.0) }), "of another trial");
+    bench.does(Event::Cancel { trials: vec![trial(1)] });
+    assert!(!current(&bench, 1, &claim(&first)), "given up");
+}
+
+#[test]
+fn an_attempt_for_another_sweep_ends_where_the_trial_is_cancelled() {
+    let mut cancelled = row(1, None);
+    cancelled.state = TrialState::Cancelled;
+    cancelled.running = Some((AttemptId(5), WorkerId(1), 1));
+    let survivors = [WorkerId(1)].into();
+    let mut bench = Bench::new(Restored { survivors, ..restored(vec![cancelled, row(2, None)], 1) });
+    assert_eq!(bench.endings(), [(5, None, Some(TrialState::Waiting))], "it waits, for the other sweep");
+    assert_eq!(bench.state(1), TrialState::Cancelled);
+    let claim = Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(5) };
+    bench.joins(1, Some(claim));
+    assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(5) }));
+    assert_eq!(bench.given(1).1, train(2, None));
 }
 
 #[test]

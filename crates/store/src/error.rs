@@ -3,6 +3,9 @@
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
+/// The fewest hexadecimal digits that name a trial.
+pub(crate) const MIN_PREFIX: usize = 4;
+
 #[derive(thiserror::Error, Debug)]
 pub enum StoreError {
     #[error(
@@ -31,12 +34,15 @@ pub enum StoreError {
          folder on a local disk with --results, and copy what is worth it with `frostline backup`", .path.display()
     )]
     Network { path: PathBuf, file_system: &'static str },
+    /// Nothing is wrong with the disk or the rows: the same call may well succeed a moment later.
+    #[error(
+        "another program holds `{}` (a database browser with changes that are not committed, a backup): let it commit or \
+         close it; nothing that is committed is lost", .path.display()
+    )]
+    Held { path: PathBuf },
     #[error("there is no sweep `{name}`{}", unknown(.near))]
     UnknownSweep { name: String, near: Vec<String> },
-    #[error(
-        "no trial begins with `{prefix}`: give at least {} of the hexadecimal digits of its id",
-        crate::reader::MIN_PREFIX
-    )]
+    #[error("no trial begins with `{prefix}`: give at least {MIN_PREFIX} of the hexadecimal digits of its id")]
     UnknownTrial { prefix: String },
     #[error("`{prefix}` is the beginning of several trials ({}): give more digits", .matches.join(", "))]
     AmbiguousTrial { prefix: String, matches: Vec<String> },
@@ -81,6 +87,7 @@ impl StoreError {
     pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Held { path },
             Some(ErrorCode::DiskFull) => StoreError::Full { path },
             Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
             Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
@@ -104,6 +111,10 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    pub(crate) fn inconsistent(what: String) -> Fault {
+        StoreError::Inconsistent(what).into()
+    }
+
     pub(crate) fn at(self, path: &Path) -> StoreError {
         match self {
             Fault::Sql(source) => StoreError::sqlite(path, source),

@@ -12,13 +12,16 @@
 //! What the rows say:
 //! - A trial is stored once, whichever sweeps ask for it, under the hash of its content. Membership in a sweep is a
 //!   row of its own, so a result is shared and never computed again.
+//! - What a sweep does not want any more (cancelled) is said by its membership: the trial waits on for other sweeps. A
+//!   trial that is complete or failed is so in every sweep.
 //! - A trial has one accepted attempt at most, and one running attempt at most. The schema holds both.
 //! - A trial's row repeats its newest epoch, so that ranking many trials reads no epoch rows; a complete member's row
-//!   has its score, so that the best are found without the others.
+//!   has its score, and a configuration the mean of its members' scores, so that the best are found without the others.
 //! - Not-a-number is stored as NULL, because SQLite has no such number; it reads back as not-a-number.
 
 mod error;
 mod lock;
+mod lookup;
 mod place;
 mod ranked;
 mod reader;
@@ -31,7 +34,7 @@ mod writer;
 pub use error::StoreError;
 pub use reader::Reader;
 pub use rows::{
-    AttemptRow, Counts, Provenance, Put, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail, TrialRow,
+    AttemptRow, Counts, GroupRow, Provenance, Put, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
 pub use writer::Writer;

@@ -1,28 +1,25 @@
 //! Questions to the database; each is answered from one moment of it.
 
-use crate::error::Fault;
+use crate::error::{Fault, MIN_PREFIX};
+use crate::lookup::sweep_id;
 use crate::rows::{
-    ATTEMPTS_OF_TRIAL, Cells, Counts, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail,
-    TrialRow, attempt_row, failure_kind, metrics, select_trials, state, trial_row,
+    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary,
+    TrialDetail, TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
 };
 use crate::{FILE, StoreError, place, schema};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};
-use frostline_sweep::suggest;
 use frostline_sweep::trial::TrialId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long to wait for a lock that another process holds only for moments.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait for a lock that another process holds only for moments. Whoever holds it longer is to be named, and
+/// the caller can say so and try again.
+pub(crate) const BUSY: Duration = Duration::from_secs(1);
 
-/// The fewest hexadecimal digits that name a trial.
-pub(crate) const MIN_PREFIX: usize = 4;
-
-/// How many matches of an ambiguous prefix, and how many near names, are worth showing.
+/// How many matches of an ambiguous prefix are worth showing.
 const SHOWN: usize = 8;
-const NEAR: usize = 3;
 
 /// Reads the results while a writer writes them.
 #[derive(Debug)]
@@ -113,7 +110,7 @@ impl Reader {
     pub fn trials(&self, sweep: &str) -> Result<Vec<TrialRow>, StoreError> {
         self.snapshot(|connection| {
             let join = "JOIN member ON member.trial = trial.id";
-            let sql = select_trials("member.position", join, "member.sweep = ?1 ORDER BY member.position");
+            let sql = select_members(join, "member.sweep = ?1 ORDER BY member.position");
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([sweep_id(connection, sweep)?], trial_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -140,9 +137,11 @@ impl Reader {
     pub fn restore(&self, sweep: &str) -> Result<Vec<RestoreRow>, StoreError> {
         self.snapshot(|connection| {
             let sweep = sweep_id(connection, sweep)?;
-            let sql = "SELECT trial.id, spec, state FROM member JOIN trial ON trial.id = member.trial
-                WHERE member.sweep = ?1 ORDER BY member.position";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT trial.id, spec, {MEMBER_STATE} FROM member JOIN trial ON trial.id = member.trial
+                WHERE member.sweep = ?1 ORDER BY member.position"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
             let members = statement.query_map([sweep], |row| {
                 let cells = &mut Cells::of(row);
                 let (trial, spec, state) = (TrialId(cells.take()?), cells.json()?, state(cells)?);
@@ -255,30 +254,12 @@ impl Reader {
     }
 }
 
-/// # Errors
-/// [`StoreError::UnknownSweep`].
-pub(crate) fn sweep_id(connection: &Connection, name: &str) -> Result<i64, Fault> {
-    let mut statement = connection.prepare_cached("SELECT id FROM sweep WHERE name = ?1")?;
-    if let Some(id) = statement.query_row([name], |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    let mut statement = connection.prepare_cached("SELECT name FROM sweep ORDER BY name")?;
-    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut others: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut near = Vec::new();
-    while near.len() < NEAR
-        && let Some(found) = suggest::nearest(name, others.iter().copied())
-    {
-        near.push(found.to_owned());
-        others.retain(|&other| other != found);
-    }
-    Err(StoreError::UnknownSweep { name: name.to_owned(), near }.into())
-}
-
 fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
-    let sql = "SELECT state, count(*) FROM member JOIN trial ON trial.id = member.trial
-        WHERE member.sweep = ?1 GROUP BY state";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT {MEMBER_STATE}, count(*) FROM member JOIN trial ON trial.id = member.trial
+        WHERE member.sweep = ?1 GROUP BY 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([sweep])?;
     let mut counts = Counts::default();
     while let Some(row) = rows.next()? {
@@ -291,7 +272,10 @@ fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
 
 fn detail(connection: &Connection, trial: TrialId) -> Result<TrialDetail, Fault> {
     let position = "coalesce((SELECT position FROM member WHERE member.trial = trial.id ORDER BY sweep LIMIT 1), 0)";
-    let sql = select_trials(position, "", "trial.id = ?1");
+    // Not waiting where all of its sweeps have given it up.
+    let state = "iif(state = 'waiting', (SELECT iif(min(wish != 'wanted'), wish, state)
+        FROM member WHERE member.trial = trial.id), state)";
+    let sql = select_trials(position, state, "", "trial.id = ?1");
     let row = connection.prepare_cached(&sql)?.query_row([trial.0], trial_row)?;
     let sql = "SELECT name FROM member JOIN sweep ON sweep.id = member.sweep
         WHERE member.trial = ?1 ORDER BY sweep.id";

@@ -2,15 +2,19 @@
 
 use crate::error::Fault;
 use crate::ranked::rank_trial;
-use crate::rows::{Cells, state};
-use crate::writer::{inconsistent, json};
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, TrialState};
+use crate::rows::{Cells, WANTED, json, outcome, state};
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, TrialState};
 use frostline_sweep::record::{Build, Ending, Record, TaskKey};
-use frostline_sweep::trial::TrialId;
+use frostline_sweep::trial::{TrialId, TrialSpec};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-/// Writes one fact and says whose.
-pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Result<Option<TrialId>, Fault> {
+/// Writes one fact of a sweep's run and says whose.
+pub(crate) fn write(
+    transaction: &Transaction,
+    sweep: i64,
+    record: &Record,
+    now: f64,
+) -> Result<Option<TrialId>, Fault> {
     match record {
         Record::Started { attempt, task, worker, build, micro_batch } => {
             let trial = start(transaction, *attempt, task, *worker, build, now)?;
@@ -41,16 +45,22 @@ pub(crate) fn write(transaction: &Transaction, record: &Record, now: f64) -> Res
             expect_running(transaction, *attempt, trial.map(|(trial, _)| trial))?;
             end(transaction, *attempt, ending, now)?;
             if let Some((trial, state)) = trial {
-                set_state(transaction, *trial, *state)?;
+                set_state(transaction, sweep, *trial, *state)?;
             }
             Ok(trial.map(|(trial, _)| trial))
         }
         Record::State { trial, state } => {
             let before = trial_state(transaction, *trial)?;
-            if matches!(before, TrialState::Running | TrialState::Complete) {
-                return Err(inconsistent(format!("trial {trial} is {before} and cannot become {state} by itself")));
+            let is_late = before == TrialState::Failed && state.is_unwanted();
+            if is_late || matches!(before, TrialState::Running | TrialState::Complete) {
+                return Err(Fault::inconsistent(format!(
+                    "trial {trial} is {before} and cannot become {state} by itself"
+                )));
             }
-            set_state(transaction, *trial, *state)?;
+            set_state(transaction, sweep, *trial, *state)?;
+            if *state == TrialState::Waiting {
+                want(transaction, sweep, *trial, WANTED)?;
+            }
             Ok(Some(*trial))
         }
     }
@@ -66,7 +76,7 @@ fn start(
 ) -> Result<Option<TrialId>, Fault> {
     let mut used = transaction.prepare_cached("SELECT 1 FROM attempt WHERE id >= ?1")?;
     if used.exists([attempt.0])? {
-        return Err(inconsistent(format!("attempt {attempt} is not above every attempt before it")));
+        return Err(Fault::inconsistent(format!("attempt {attempt} is not above every attempt before it")));
     }
     let (trial, features) = match task {
         TaskKey::Trial(trial) => (Some(*trial), None),
@@ -75,7 +85,7 @@ fn start(
     if let Some(trial) = trial {
         let state = trial_state(transaction, trial)?;
         if state != TrialState::Waiting {
-            return Err(inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
+            return Err(Fault::inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
         }
         // What an earlier attempt measured last is not this one's.
         let sql = "UPDATE trial SET state = 'running', epoch = NULL, train_loss = NULL, train_accuracy = NULL,
@@ -92,17 +102,20 @@ fn start(
 /// Checks that an attempt runs, and on what: a trial, or a fill where `trial` is none.
 fn expect_running(transaction: &Transaction, attempt: AttemptId, trial: Option<TrialId>) -> Result<(), Fault> {
     let mut statement = transaction.prepare_cached("SELECT outcome, trial FROM attempt WHERE id = ?1")?;
-    let row = |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(TrialId)));
-    let Some((outcome, runs)) = statement.query_row([attempt.0], row).optional()? else {
-        return Err(inconsistent(format!("attempt {attempt} was never started")));
+    let found = statement.query_row([attempt.0], |row| {
+        let cells = &mut Cells::of(row);
+        Ok((outcome(cells)?, cells.take::<Option<[u8; 16]>>()?.map(TrialId)))
+    });
+    let Some((outcome, runs)) = found.optional()? else {
+        return Err(Fault::inconsistent(format!("attempt {attempt} was never started")));
     };
-    if outcome != "running" {
-        return Err(inconsistent(format!("attempt {attempt} has ended already ({outcome})")));
+    if outcome != AttemptOutcome::Running {
+        return Err(Fault::inconsistent(format!("attempt {attempt} has ended already ({outcome})")));
     }
     if runs != trial {
         let name = |trial: Option<TrialId>| trial.map_or("a fill".to_owned(), |trial| format!("trial {trial}"));
         let (runs, trial) = (name(runs), name(trial));
-        return Err(inconsistent(format!("attempt {attempt} is about {runs}, not about {trial}")));
+        return Err(Fault::inconsistent(format!("attempt {attempt} is about {runs}, not about {trial}")));
     }
     Ok(())
 }
@@ -113,11 +126,10 @@ fn add_epoch(
     trial: TrialId,
     metrics: &EpochMetrics,
 ) -> Result<(), Fault> {
-    let mut newest = transaction.prepare_cached("SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1")?;
-    let newest: u32 = newest.query_row([attempt.0], |row| row.get(0))?;
+    let newest = newest_epoch(transaction, attempt)?;
     if metrics.epoch != newest + 1 {
         let (given, due) = (metrics.epoch, newest + 1);
-        return Err(inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
+        return Err(Fault::inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
     }
     let sql = "INSERT INTO epoch (attempt, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate,
             seconds, images_per_second, peak_memory)
@@ -150,14 +162,18 @@ fn complete(
     evaluation: &Evaluation,
     now: f64,
 ) -> Result<(), Fault> {
-    let has_epochs = "SELECT 1 FROM epoch WHERE attempt = ?1";
-    if !transaction.prepare_cached(has_epochs)?.exists([attempt.0])? {
-        return Err(inconsistent(format!("attempt {attempt} completes trial {trial} without an epoch")));
+    let epochs = spec(transaction, trial)?.parameters.epochs;
+    let newest = newest_epoch(transaction, attempt)?;
+    if newest != epochs {
+        return Err(Fault::inconsistent(format!(
+            "attempt {attempt} completes trial {trial} with {newest} of {epochs} epochs"
+        )));
     }
     let sql = "UPDATE attempt SET outcome = 'complete', ended_at = ?2 WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute((attempt.0, now))?;
     let sql = "UPDATE trial SET state = 'complete', trained_parameters = ?2, test_loss = ?3, test_accuracy = ?4,
-        class_accuracy = ?5, confusion = ?6, attempt_seconds = ?7 WHERE id = ?1";
+        class_accuracy = ?5, confusion = ?6, validation_images = ?7,
+        attempt_seconds = (SELECT total(seconds) FROM epoch WHERE attempt = ?8) WHERE id = ?1";
     let values = params![
         trial.0,
         evaluation.trained_parameters,
@@ -165,7 +181,8 @@ fn complete(
         evaluation.test_accuracy,
         json(&evaluation.class_accuracy)?,
         json(&evaluation.confusion)?,
-        evaluation.seconds
+        evaluation.validation_images,
+        attempt.0
     ];
     transaction.prepare_cached(sql)?.execute(values)?;
     rank_trial(transaction, trial)
@@ -173,31 +190,56 @@ fn complete(
 
 fn end(transaction: &Transaction, attempt: AttemptId, ending: &Ending, now: f64) -> Result<(), Fault> {
     let (outcome, failure) = match ending {
-        Ending::Failed(failure) => ("failed", Some(failure)),
-        Ending::Interrupted => ("interrupted", None),
-        Ending::Cancelled => ("cancelled", None),
+        Ending::Failed(failure) => (AttemptOutcome::Failed, Some(failure)),
+        Ending::Interrupted => (AttemptOutcome::Interrupted, None),
+        Ending::Cancelled => (AttemptOutcome::Cancelled, None),
     };
     let sql = "UPDATE attempt SET outcome = ?2, ended_at = ?3, failure_kind = ?4, failure_message = ?5,
         failure_log = ?6 WHERE id = ?1";
     let kind = failure.map(|failure| failure.kind.as_str());
     let message = failure.map(|failure| &failure.message);
     let log = failure.map(|failure| json(&failure.log)).transpose()?;
-    transaction.prepare_cached(sql)?.execute((attempt.0, outcome, now, kind, message, log))?;
+    transaction.prepare_cached(sql)?.execute((attempt.0, outcome.as_str(), now, kind, message, log))?;
     Ok(())
 }
 
-/// Sets a state that no attempt is behind.
-fn set_state(transaction: &Transaction, trial: TrialId, state: TrialState) -> Result<(), Fault> {
+/// Sets a state that no attempt is behind. A trial that the sweep does not want waits, for the others.
+fn set_state(transaction: &Transaction, sweep: i64, trial: TrialId, state: TrialState) -> Result<(), Fault> {
     if matches!(state, TrialState::Running | TrialState::Complete) {
-        return Err(inconsistent(format!("trial {trial} cannot become {state} without an attempt")));
+        return Err(Fault::inconsistent(format!("trial {trial} cannot become {state} without an attempt")));
     }
+    let (wish, state) = match state.is_unwanted() {
+        true => (Some(state), TrialState::Waiting),
+        false => (None, state),
+    };
     let sql = "UPDATE trial SET state = ?2 WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute((trial.0, state.as_str()))?;
-    Ok(())
+    wish.map_or(Ok(()), |wish| want(transaction, sweep, trial, wish.as_str()))
 }
 
+fn want(transaction: &Transaction, sweep: i64, trial: TrialId, wish: &str) -> Result<(), Fault> {
+    let sql = "UPDATE member SET wish = ?3 WHERE trial = ?1 AND sweep = ?2";
+    match transaction.prepare_cached(sql)?.execute((trial.0, sweep, wish))? {
+        0 => Err(Fault::inconsistent(format!("trial {trial} is in no place of the sweep where it is to be {wish}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The newest recorded epoch of an attempt, 0 before the first.
+fn newest_epoch(transaction: &Transaction, attempt: AttemptId) -> Result<u32, Fault> {
+    let mut newest = transaction.prepare_cached("SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1")?;
+    Ok(newest.query_row([attempt.0], |row| row.get(0))?)
+}
+
+fn spec(transaction: &Transaction, trial: TrialId) -> Result<TrialSpec, Fault> {
+    let mut statement = transaction.prepare_cached("SELECT spec FROM trial WHERE id = ?1")?;
+    let found = statement.query_row([trial.0], |row| Cells::of(row).json()).optional()?;
+    found.ok_or_else(|| Fault::inconsistent(format!("trial {trial} is not stored")))
+}
+
+/// The trial's own state, whatever its sweeps want.
 fn trial_state(transaction: &Transaction, trial: TrialId) -> Result<TrialState, Fault> {
     let mut statement = transaction.prepare_cached("SELECT state FROM trial WHERE id = ?1")?;
     let found = statement.query_row([trial.0], |row| state(&mut Cells::of(row))).optional()?;
-    found.ok_or_else(|| inconsistent(format!("trial {trial} is not stored")))
+    found.ok_or_else(|| Fault::inconsistent(format!("trial {trial} is not stored")))
 }

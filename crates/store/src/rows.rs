@@ -1,10 +1,15 @@
 //! What is written and read, and how a database row becomes it.
 
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
+use crate::error::Fault;
+use frostline_ranking::Replicates;
+use frostline_sweep::outcome::{
+    AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, FailureKind, TrialState,
+};
 use frostline_sweep::record::Build;
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A sweep as it was launched last.
@@ -44,7 +49,7 @@ pub struct Put {
     pub dropped: u64,
 }
 
-/// How many trials are in each state.
+/// How many of a sweep's trials are in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub waiting: u64,
@@ -95,6 +100,7 @@ pub struct TrialRow {
     pub spec: TrialSpec,
     /// Order of the sweep's definition; members that the definition no longer has come last.
     pub position: u32,
+    /// In the sweep that was asked about.
     pub state: TrialState,
     /// How many attempts were made.
     pub attempts: u32,
@@ -105,14 +111,38 @@ pub struct TrialRow {
     pub failure: Option<(FailureKind, String)>,
 }
 
+/// A configuration: trials that differ in their seed only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupRow {
+    pub group: GroupId,
+    /// From 1; groups that nothing tells apart share the lower number.
+    pub rank: u32,
+    /// How many trials of it the sweep has.
+    pub seeds: u32,
+    /// Of the objective, over the complete trials.
+    pub replicates: Replicates,
+    /// The complete ones, best first; never empty.
+    pub trials: Vec<TrialRow>,
+}
+
+impl GroupRow {
+    /// Whether all seeds have a result. A group without some of them (they wait, run, failed or were cancelled) ranks by
+    /// the mean of what it has, which luck moves further than that of others.
+    pub fn is_whole(&self) -> bool {
+        self.replicates.count == self.seeds
+    }
+}
+
 /// What the scheduler has to know of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestoreRow {
     pub trial: TrialId,
     pub spec: TrialSpec,
+    /// In the sweep that was asked about.
     pub state: TrialState,
     /// Since the last retry, oldest first.
     pub failures: Vec<FailureKind>,
+    /// Also where the state is final: the attempt is one for another sweep then.
     pub running: Option<RunningRow>,
 }
 
@@ -127,6 +157,7 @@ pub struct RunningRow {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialDetail {
+    /// Its state is the trial's own; where it waits and no sweep wants it any more, that of a sweep that has it.
     /// Its position is the one in the first of `sweeps`, 0 where no sweep has the trial any more.
     pub row: TrialRow,
     /// Names of the sweeps that it is a member of, oldest first.
@@ -144,8 +175,7 @@ pub struct AttemptRow {
     pub started_at: f64,
     /// Seconds since 1970; none while it runs.
     pub ended_at: Option<f64>,
-    /// "running", "complete", "failed", "interrupted" or "cancelled".
-    pub outcome: String,
+    pub outcome: AttemptOutcome,
     pub failure: Option<Failure>,
     /// How many were recorded.
     pub epochs: u32,
@@ -190,24 +220,31 @@ impl<'row> Cells<'row> {
 /// A word of the shared vocabulary.
 struct Word<T>(T);
 
-impl FromSql for Word<TrialState> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        TrialState::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
-    }
+macro_rules! words {
+    ($($read:ident: $name:ident,)+) => {
+        $(
+            impl FromSql for Word<$name> {
+                fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                    $name::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
+                }
+            }
+
+            pub(crate) fn $read(cells: &mut Cells) -> rusqlite::Result<$name> {
+                cells.take::<Word<$name>>().map(|word| word.0)
+            }
+        )+
+    };
 }
 
-impl FromSql for Word<FailureKind> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        FailureKind::parse(value.as_str()?).map(Word).ok_or(FromSqlError::InvalidType)
-    }
+words! {
+    state: TrialState,
+    outcome: AttemptOutcome,
+    failure_kind: FailureKind,
 }
 
-pub(crate) fn state(cells: &mut Cells) -> rusqlite::Result<TrialState> {
-    cells.take::<Word<TrialState>>().map(|word| word.0)
-}
-
-pub(crate) fn failure_kind(cells: &mut Cells) -> rusqlite::Result<FailureKind> {
-    cells.take::<Word<FailureKind>>().map(|word| word.0)
+/// What [`Cells::json`] reads.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
 }
 
 /// The columns that [`metrics`] reads, of the table `epoch` or `trial`.
@@ -230,8 +267,9 @@ pub(crate) fn metrics(cells: &mut Cells) -> rusqlite::Result<EpochMetrics> {
 }
 
 /// The columns that [`evaluation`] reads; the first one tells whether there is an evaluation.
-const EVALUATION: &str = "trained_parameters, test_loss, test_accuracy, class_accuracy, confusion, attempt_seconds";
-const EVALUATION_COUNT: usize = 6;
+const EVALUATION: &str = "trained_parameters, test_loss, test_accuracy, class_accuracy, confusion, attempt_seconds, \
+                          validation_images";
+const EVALUATION_COUNT: usize = 7;
 
 fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
     let trained_parameters = cells.take()?;
@@ -245,6 +283,7 @@ fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
         confusion: cells.json()?,
         trained_parameters,
         seconds: cells.real()?,
+        validation_images: cells.take()?,
     })
 }
 
@@ -261,10 +300,22 @@ fn optional<T>(
     value(cells).map(Some)
 }
 
-/// Selects what [`trial_row`] reads, of the table `trial`; the position is `position`.
-pub(crate) fn select_trials(position: &str, join: &str, condition: &str) -> String {
+/// What a sweep wants of a member that nobody has cancelled.
+pub(crate) const WANTED: &str = "wanted";
+
+/// How the trial of a member stands in its sweep, where `member` and `trial` are joined.
+pub(crate) const MEMBER_STATE: &str =
+    "CASE WHEN wish = 'wanted' OR state IN ('complete', 'failed') THEN state ELSE wish END";
+
+/// Selects what [`trial_row`] reads, of the members that `join` joins to the table `trial`.
+pub(crate) fn select_members(join: &str, condition: &str) -> String {
+    select_trials("member.position", MEMBER_STATE, join, condition)
+}
+
+/// Selects what [`trial_row`] reads, of the table `trial`, with these expressions for its position and state.
+pub(crate) fn select_trials(position: &str, state: &str, join: &str, condition: &str) -> String {
     format!(
-        "SELECT {position}, trial.id, group_id, spec, state, {METRICS}, {EVALUATION},
+        "SELECT {position}, trial.id, group_id, spec, {state}, {METRICS}, {EVALUATION},
             (SELECT count(*) FROM attempt WHERE attempt.trial = trial.id),
             failed.failure_kind, failed.failure_message
         FROM trial {join}
@@ -304,7 +355,7 @@ pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         build: cells.json()?,
         started_at: cells.take()?,
         ended_at: cells.take()?,
-        outcome: cells.take()?,
+        outcome: outcome(cells)?,
         epochs: cells.take()?,
         micro_batch: cells.take()?,
         failure: optional(cells, 3, |cells| {

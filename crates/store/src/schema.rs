@@ -8,7 +8,8 @@ use std::path::Path;
 /// Says whose the file is ("frst"), to programs such as `file` and to this one.
 const APPLICATION: i32 = 0x6672_7374;
 
-/// Each batch takes a database from the version that is its index to the next one. Released batches never change.
+/// Each batch takes a database from the version that is its index to the next one. Released batches never change: a new
+/// one comes with a database of the version before in `tests/schemas`, and with a digest below when it is released.
 const MIGRATIONS: &[&str] = &[
     // 1: the first
     "
@@ -131,6 +132,39 @@ const MIGRATIONS: &[&str] = &[
     "
     -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
     ALTER TABLE attempt ADD COLUMN micro_batch INTEGER CHECK (micro_batch > 0);
+    ",
+    // 4: a sweep's own wishes, counted images, whole times, groups ranked by their mean
+    "
+    -- What the sweep wants of the trial. Cancelled was said of the trial before, and so of every sweep that has it: it stays
+    -- so for all of them. From here on a trial is 'waiting', 'running', 'complete' or 'failed'. Nothing writes 'paused' yet.
+    ALTER TABLE member ADD COLUMN wish TEXT NOT NULL DEFAULT 'wanted'
+        CHECK (wish IN ('wanted', 'paused', 'pruned', 'cancelled'));
+    UPDATE member SET wish = (SELECT state FROM trial WHERE trial.id = member.trial)
+    WHERE (SELECT state FROM trial WHERE trial.id = member.trial) IN ('pruned', 'cancelled');
+    UPDATE trial SET state = 'waiting' WHERE state IN ('pruned', 'cancelled');
+    -- Images that `val_loss` and `val_accuracy` are measured on, NULL where the worker did not say.
+    ALTER TABLE trial ADD COLUMN validation_images INTEGER CHECK (validation_images >= 0);
+    -- Was the last attempt's alone, however many of the epochs an earlier one had computed.
+    UPDATE trial SET attempt_seconds = (
+        SELECT total(epoch.seconds) FROM attempt JOIN epoch ON epoch.attempt = attempt.id
+        WHERE attempt.trial = trial.id AND outcome = 'complete')
+    WHERE state = 'complete';
+
+    -- The configurations that have a complete member in a sweep. `score` and `tie` are means over these members, ranked as
+    -- a member's are; NULL where one of them is NULL. `position` is the lowest of theirs.
+    CREATE TABLE group_rank (
+        sweep INTEGER NOT NULL REFERENCES sweep (id),
+        group_id BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        score REAL,
+        tie REAL,
+        PRIMARY KEY (sweep, group_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX best_group ON group_rank (sweep, score DESC, tie DESC, position);
+    INSERT INTO group_rank (sweep, group_id, position, score, tie)
+        SELECT sweep, group_id, min(position),
+            iif(count(score) = count(*), avg(score), NULL), iif(count(tie) = count(*), avg(tie), NULL)
+        FROM member JOIN trial ON trial.id = member.trial WHERE ranked GROUP BY sweep, group_id;
     ",
 ];
 
@@ -261,15 +295,31 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 3, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 4, .. })));
+    }
+
+    /// A batch that has been released has its digest here. There are databases that have seen it, and `tests/schemas` has
+    /// one of each version.
+    #[test]
+    fn released_batches_never_change() {
+        let released = [
+            "dca4aba2de362b74aa9deb40fede0cb234ed4567eb8060e36e6fc6c789addbac",
+            "41d7efcdca3058cd4e5d3c583f13f4e4386b21a324e3f711ea8ca3a984c83abd",
+            "2761a33956d20dc2b37e706facdb3ed179cdaf718c1f2d0b0e72daaa3c8ac69f",
+        ];
+        let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
+        assert_eq!(digests.take(released.len()).collect::<Vec<_>>(), released);
     }
 
     #[test]
     fn the_words_of_the_schema_are_the_words_of_the_program() {
-        use frostline_sweep::outcome::{FailureKind, TrialState};
+        use frostline_sweep::outcome::{AttemptOutcome, FailureKind, TrialState};
         let schema = MIGRATIONS.concat();
         let quoted = |words: Vec<&str>| format!("IN ('{}')", words.join("', '"));
         assert!(schema.contains(&quoted(TrialState::ALL.iter().map(|state| state.as_str()).collect())));
+        let unwanted = TrialState::ALL.iter().filter(|state| state.is_unwanted()).map(|state| state.as_str());
+        assert!(schema.contains(&quoted(["wanted", "paused"].into_iter().chain(unwanted).collect())));
+        assert!(schema.contains(&quoted(AttemptOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect())));
         assert!(schema.contains(&quoted(FailureKind::ALL.iter().map(|kind| kind.as_str()).collect())));
     }
 }

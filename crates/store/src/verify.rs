@@ -2,9 +2,9 @@
 
 use crate::Reader;
 use crate::error::{Fault, StoreError};
-use crate::reader::sweep_id;
-use crate::rows::{Cells, state};
-use frostline_sweep::outcome::TrialState;
+use crate::lookup::sweep_id;
+use crate::rows::{Cells, outcome, state};
+use frostline_sweep::outcome::{AttemptOutcome, TrialState};
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
 use rusqlite::Connection;
 
@@ -63,6 +63,9 @@ impl Reader {
                 if spec.id() != id || spec.group() != group {
                     audit.found(id, "its identity is not the hash of its specification");
                 }
+                if state.is_unwanted() {
+                    audit.found(id, format!("it is {state} by itself, which only a sweep can say of it"));
+                }
                 check_attempts(connection, &mut audit, id, &spec, state, last)?;
             }
             Ok(audit)
@@ -102,7 +105,7 @@ fn check_attempts(
     let (mut accepted, mut running) = (0, 0);
     while let Some(row) = rows.next()? {
         let cells = &mut Cells::of(row);
-        let (id, outcome): (u64, String) = (cells.take()?, cells.take()?);
+        let (id, outcome): (u64, AttemptOutcome) = (cells.take()?, outcome(cells)?);
         let (count, highest): (u32, u32) = (cells.take()?, cells.take()?);
         audit.attempts += 1;
         audit.epochs += u64::from(count);
@@ -110,8 +113,8 @@ fn check_attempts(
             audit.found(trial, format!("attempt {id} has {count} epochs up to epoch {highest}: some are missing"));
         }
         let epochs = spec.parameters.epochs;
-        match outcome.as_str() {
-            "complete" => {
+        match outcome {
+            AttemptOutcome::Complete => {
                 accepted += 1;
                 if count != epochs {
                     audit.found(trial, format!("its accepted attempt {id} has {count} of {epochs} epochs"));
@@ -120,8 +123,8 @@ fn check_attempts(
                     audit.found(trial, format!("its row does not repeat the last epoch of attempt {id}"));
                 }
             }
-            "running" => running += 1,
-            _ => {}
+            AttemptOutcome::Running => running += 1,
+            AttemptOutcome::Failed | AttemptOutcome::Interrupted | AttemptOutcome::Cancelled => {}
         }
     }
     let expected = u32::from(state == TrialState::Complete);

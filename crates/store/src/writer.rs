@@ -2,17 +2,17 @@
 
 use crate::error::Fault;
 use crate::lock::Lock;
+use crate::lookup::sweep_id;
 use crate::ranked::rank_sweep;
-use crate::reader::{BUSY, sweep_id};
-use crate::rows::{Cells, Put, Sweep, state};
+use crate::reader::BUSY;
+use crate::rows::{Cells, MEMBER_STATE, Put, Sweep, WANTED, json, state};
 use crate::{FILE, Reader, StoreError, place, records, schema};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use serde::Serialize;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -73,7 +73,8 @@ impl Writer {
 
     /// Stores the sweep called `sweep.name` and makes `trials` its members, in this order.
     ///
-    /// A trial that another sweep has asked for already is shared with its state and results. Members that are not in
+    /// A trial that another sweep has asked for already is shared with its results. What this sweep has cancelled before
+    /// stays cancelled, what others have is wanted here. Members that are not in
     /// `trials` leave the sweep, except complete ones where `replace` is false: those come last. The rows of trials
     /// that leave stay.
     ///
@@ -83,21 +84,27 @@ impl Writer {
         self.write(|transaction| {
             let id = put_sweep_row(transaction, sweep)?;
             let mut statement = transaction.prepare(
-                "SELECT member.trial, state FROM member JOIN trial ON trial.id = member.trial
+                "SELECT member.trial, state, wish FROM member JOIN trial ON trial.id = member.trial
                 WHERE member.sweep = ?1 ORDER BY member.position",
             )?;
-            let before = statement.query_map([id], |row| {
+            let mut rows = statement.query([id])?;
+            let mut before: Vec<(TrialId, TrialState)> = Vec::new();
+            let mut unwanted: HashMap<TrialId, String> = HashMap::new();
+            while let Some(row) = rows.next()? {
                 let cells = &mut Cells::of(row);
-                Ok((TrialId(cells.take()?), state(cells)?))
-            })?;
-            let before: Vec<(TrialId, TrialState)> = before.collect::<Result<_, _>>()?;
+                let (trial, state, wish) = (TrialId(cells.take()?), state(cells)?, cells.take()?);
+                before.push((trial, state));
+                if wish != WANTED {
+                    unwanted.insert(trial, wish);
+                }
+            }
 
             let mut wanted = HashSet::with_capacity(trials.len());
             let mut add = transaction
                 .prepare("INSERT INTO trial (id, group_id, spec) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?;
             for Trial { id, group, spec } in trials {
                 if !wanted.insert(*id) {
-                    return Err(inconsistent(format!("trial {id} is in sweep `{}` twice", sweep.name)));
+                    return Err(Fault::inconsistent(format!("trial {id} is in sweep `{}` twice", sweep.name)));
                 }
                 add.execute((id.0, group.0, json(spec)?))?;
             }
@@ -108,9 +115,11 @@ impl Writer {
             let members: Vec<TrialId> = trials.iter().map(|trial| trial.id).chain(staying).collect();
 
             transaction.execute("DELETE FROM member WHERE sweep = ?1", [id])?;
-            let mut join = transaction.prepare("INSERT INTO member (sweep, position, trial) VALUES (?1, ?2, ?3)")?;
+            let mut join =
+                transaction.prepare("INSERT INTO member (sweep, position, trial, wish) VALUES (?1, ?2, ?3, ?4)")?;
             for (position, trial) in members.iter().enumerate() {
-                join.execute((id, position, trial.0))?;
+                let wish = unwanted.get(trial).map_or(WANTED, String::as_str);
+                join.execute((id, position, trial.0, wish))?;
             }
             rank_sweep(transaction, id)?;
             let before: HashSet<TrialId> = before.into_iter().map(|(trial, _)| trial).collect();
@@ -119,20 +128,22 @@ impl Writer {
         })
     }
 
-    /// Writes what happened, all of it or nothing, and returns when it is on the disk.
+    /// Writes what happened in the run of a sweep, all of it or nothing, and returns when it is on the disk. Where a record
+    /// says that a trial is cancelled, it is so for this sweep, and waits for the others that have it.
     ///
     /// # Errors
-    /// [`StoreError::Inconsistent`] where a record contradicts what is stored: an attempt that does not run, an epoch
+    /// [`StoreError::UnknownSweep`], [`StoreError::Held`] where another program holds the database (the same call may
+    /// succeed later), and [`StoreError::Inconsistent`] where a record contradicts what is stored: an attempt that does not run, an epoch
     /// out of its order, a state that this change cannot lead to.
-    pub fn apply(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    pub fn apply(&mut self, sweep: &str, records: &[Record]) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());
         }
         self.write(|transaction| {
-            let now = now();
+            let (sweep, now) = (sweep_id(transaction, sweep)?, now());
             let mut touched = BTreeSet::new();
             for record in records {
-                touched.extend(records::write(transaction, record, now)?);
+                touched.extend(records::write(transaction, sweep, record, now)?);
             }
             let mut touch = transaction.prepare_cached(
                 "UPDATE sweep SET updated_at = ?2 WHERE id IN (SELECT sweep FROM member WHERE trial = ?1)",
@@ -157,19 +168,23 @@ impl Writer {
     ) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let sweep = sweep_id(transaction, sweep)?;
-            let mut members = transaction.prepare(
+            let mut members = transaction.prepare(&format!(
                 "SELECT trial.id, (SELECT failure_kind FROM attempt
                     WHERE attempt.trial = trial.id AND outcome = 'failed' ORDER BY attempt.id DESC LIMIT 1)
-                FROM member JOIN trial ON trial.id = member.trial WHERE member.sweep = ?1 AND state = ?2",
-            )?;
+                FROM member JOIN trial ON trial.id = member.trial
+                WHERE member.sweep = ?1 AND {MEMBER_STATE} = ?2"
+            ))?;
+            // One that is cancelled here may run for another sweep.
             let mut wait = transaction.prepare(
-                "UPDATE trial SET state = 'waiting', forgiven = (SELECT coalesce(max(id), 0) FROM attempt)
+                "UPDATE trial SET state = iif(state = 'failed', 'waiting', state),
+                    forgiven = (SELECT coalesce(max(id), 0) FROM attempt)
                 WHERE id = ?1",
             )?;
+            let mut want = transaction.prepare("UPDATE member SET wish = ?3 WHERE trial = ?1 AND sweep = ?2")?;
             let mut retried = 0;
             for &state in states {
                 if !state.is_final() || state == TrialState::Complete {
-                    return Err(inconsistent(format!("trials that are {state} cannot be retried")));
+                    return Err(Fault::inconsistent(format!("trials that are {state} cannot be retried")));
                 }
                 let mut chosen = Vec::new();
                 let mut rows = members.query((sweep, state.as_str()))?;
@@ -181,6 +196,7 @@ impl Writer {
                     }
                 }
                 for trial in chosen {
+                    want.execute((trial.0, sweep, WANTED))?;
                     retried += wait.execute([trial.0])? as u64;
                 }
             }
@@ -238,14 +254,6 @@ fn put_sweep_row(transaction: &Transaction, sweep: &Sweep) -> Result<i64, Fault>
         now()
     ];
     Ok(transaction.query_row(sql, values, |row| row.get(0))?)
-}
-
-pub(crate) fn inconsistent(what: String) -> Fault {
-    StoreError::Inconsistent(what).into()
-}
-
-pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
 }
 
 /// Seconds since 1970.

@@ -16,19 +16,24 @@ pub struct Metric {
     pub direction: Direction,
     /// Whether trials may be selected by it: the test split is for the end.
     pub selects: bool,
+    read: fn(&EpochMetrics, &Evaluation) -> f64,
 }
 
-const fn metric(name: &'static str, direction: Direction, selects: bool) -> Metric {
-    Metric { name, direction, selects }
+const fn selecting(name: &'static str, direction: Direction, read: fn(&EpochMetrics, &Evaluation) -> f64) -> Metric {
+    Metric { name, direction, selects: true, read }
+}
+
+const fn reported(name: &'static str, direction: Direction, read: fn(&EpochMetrics, &Evaluation) -> f64) -> Metric {
+    Metric { name, direction, selects: false, read }
 }
 
 static METRICS: [Metric; 6] = [
-    metric("val_accuracy", Direction::Maximise, true),
-    metric("val_loss", Direction::Minimise, true),
-    metric("train_accuracy", Direction::Maximise, true),
-    metric("train_loss", Direction::Minimise, true),
-    metric("test_accuracy", Direction::Maximise, false),
-    metric("test_loss", Direction::Minimise, false),
+    selecting("val_accuracy", Direction::Maximise, |last, _| last.val_accuracy),
+    selecting("val_loss", Direction::Minimise, |last, _| last.val_loss),
+    selecting("train_accuracy", Direction::Maximise, |last, _| last.train_accuracy),
+    selecting("train_loss", Direction::Minimise, |last, _| last.train_loss),
+    reported("test_accuracy", Direction::Maximise, |_, evaluation| evaluation.test_accuracy),
+    reported("test_loss", Direction::Minimise, |_, evaluation| evaluation.test_loss),
 ];
 
 pub fn find(name: &str) -> Option<&'static Metric> {
@@ -42,13 +47,6 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 impl Metric {
     /// The value after the last epoch, which is the model that a trial leaves.
     pub fn value(&self, last: &EpochMetrics, evaluation: &Evaluation) -> f64 {
-        match self.name {
-            "val_accuracy" => last.val_accuracy,
-            "val_loss" => last.val_loss,
-            "train_accuracy" => last.train_accuracy,
-            "train_loss" => last.train_loss,
-            "test_accuracy" => evaluation.test_accuracy,
-            _ => evaluation.test_loss,
-        }
+        (self.read)(last, evaluation)
     }
 }

@@ -41,21 +41,43 @@ macro_rules! named_variants {
     };
 }
 
-named_variants!(TrialState {
-    Waiting = "waiting",
-    Running = "running",
-    Complete = "complete",
-    Pruned = "pruned",
-    Failed = "failed",
-    Cancelled = "cancelled",
-});
+named_variants!(
+    /// How a trial stands in one sweep. What was computed is the trial's, in every sweep that has it; that it is not
+    /// wanted (pruned, cancelled) is said of one sweep only.
+    TrialState {
+        Waiting = "waiting",
+        Running = "running",
+        Complete = "complete",
+        Pruned = "pruned",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+);
 
 impl TrialState {
     /// Whether a trial in this state is done with, unless somebody asks for it again.
     pub fn is_final(self) -> bool {
         !matches!(self, TrialState::Waiting | TrialState::Running)
     }
+
+    /// Whether this state says that one sweep does not want the trial, and so nothing of other sweeps.
+    pub fn is_unwanted(self) -> bool {
+        matches!(self, TrialState::Pruned | TrialState::Cancelled)
+    }
 }
+
+named_variants!(
+    /// How an attempt stands.
+    AttemptOutcome {
+        Running = "running",
+        /// Its result counts.
+        Complete = "complete",
+        Failed = "failed",
+        /// It was told to end, or its coordinator died before it.
+        Interrupted = "interrupted",
+        Cancelled = "cancelled",
+    }
+);
 
 named_variants!(
     /// Why an attempt failed; each kind has a retry rule of its own.
@@ -120,6 +142,11 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u32>>,
     /// How many parameters were trained, head included.
     pub trained_parameters: u64,
-    /// Wall time of the whole attempt.
+    /// As reported: wall time of the attempt. As read from the database: the sum over the trial's epochs, those that an
+    /// earlier attempt computed among them.
     pub seconds: f64,
+    /// How many images the epochs' `val_loss` and `val_accuracy` are measured on, counted from the split itself. None
+    /// where the worker did not say.
+    #[serde(default)]
+    pub validation_images: Option<u64>,
 }

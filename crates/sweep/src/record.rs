@@ -1,6 +1,9 @@
 //! What is worth keeping of what happened: the scheduler says it, the store writes it.
 //!
 //! Each record is one fact. A batch of them is committed as one, before anything that follows from it is said.
+//!
+//! A batch belongs to the sweep that runs. A state that says that a trial is not wanted (cancelled, pruned) is about the
+//! trial's place in that sweep; other sweeps that have the trial still wait for it.
 
 use crate::features::FeatureKey;
 use crate::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, TrialState};
@@ -41,9 +44,10 @@ pub enum Record {
     Completed { attempt: AttemptId, trial: TrialId, evaluation: Evaluation },
     /// A fill has ended; `computed` is false where the folder was there already.
     Filled { attempt: AttemptId, bytes: u64, seconds: f64, computed: bool },
-    /// An attempt has ended without a result. `trial` is the state that its trial is in now; none for a fill.
+    /// An attempt has ended without a result. `trial` is the state that its trial is in now; none for a fill. A trial
+    /// that is not wanted any more waits, for other sweeps.
     Ended { attempt: AttemptId, ending: Ending, trial: Option<(TrialId, TrialState)> },
-    /// A trial that no attempt runs has changed its state.
+    /// A trial that no attempt runs has changed its state. One that is finished is not cancelled any more.
     State { trial: TrialId, state: TrialState },
 }
 

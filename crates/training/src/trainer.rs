@@ -104,6 +104,7 @@ impl<'a> Trainer<'a> {
             confusion: test.confusion,
             trained_parameters: self.flat.elements(),
             seconds: started.elapsed().as_secs_f64(),
+            validation_images: Some(self.division.validation.len() as u64),
         }))
     }
 

@@ -53,7 +53,7 @@ fn cancel_at_rest(common: &Common, sweep: &str, trials: &[TrialId]) -> anyhow::R
     for row in writer.reader().restore(sweep)?.into_iter().filter(|row| wanted(&row.trial)) {
         let state = TrialState::Cancelled;
         match (row.state, row.running) {
-            (_, Some(running)) => records.push(Record::Ended {
+            (TrialState::Running, Some(running)) => records.push(Record::Ended {
                 attempt: running.attempt,
                 ending: Ending::Cancelled,
                 trial: Some((row.trial, state)),
@@ -62,6 +62,6 @@ fn cancel_at_rest(common: &Common, sweep: &str, trials: &[TrialId]) -> anyhow::R
             _ => {}
         }
     }
-    writer.apply(&records)?;
+    writer.apply(sweep, &records)?;
     Ok(records.len() as u64)
 }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use frostline_protocol::tools::{Export, Exported, Layout};
 use frostline_sweep::backbone;
 use frostline_sweep::metric;
+use frostline_sweep::outcome::AttemptOutcome;
 use frostline_sweep::trial::{Dataset, Precision, WeightsIdentity};
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -91,7 +92,7 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
     };
     let parameters = spec.named_object();
     let side = sources::side(spec.data.dataset);
-    let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == "complete");
+    let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == AttemptOutcome::Complete);
     let weights = match &spec.model.weights {
         WeightsIdentity::Random => "random".to_owned(),
         WeightsIdentity::File(digest) => format!("file with BLAKE3 {digest}"),

@@ -122,7 +122,7 @@ impl Plan {
             lease,
             start: rng.random_range(5_000..=20_000),
             drain: rng.random_range(1_000..=5_000),
-            barren_starts: rng.random_range(2..=4),
+            failed_starts: rng.random_range(2..=4),
         };
         let quiet = rng.random_bool(0.05);
         let disturbances = Disturbance::ALL.into_iter().filter(|_| !quiet && rng.random_bool(0.5)).collect();
@@ -198,6 +198,7 @@ pub(crate) fn evaluation(trial: TrialId) -> Evaluation {
         confusion: vec![vec![1]],
         trained_parameters: 1,
         seconds: 1.0,
+        validation_images: None,
     }
 }
 

@@ -111,10 +111,17 @@ impl World {
             }
             Record::Ended { ending: Ending::Interrupted, .. } => self.see("an attempt that was interrupted"),
             Record::Ended { ending: Ending::Cancelled, trial, .. } => {
-                if !trial.is_some_and(|(trial, _)| self.blame.asked.contains(&trial)) {
+                let is_asked = match trial {
+                    Some((trial, _)) => self.blame.asked.contains(trial),
+                    None => !self.blame.asked.is_empty(),
+                };
+                if !is_asked {
                     return Err(format!("nobody asked to cancel {trial:?}"));
                 }
-                self.see("a running trial that is cancelled");
+                self.see(match trial {
+                    Some(_) => "a running trial that is cancelled",
+                    None => "a fill that nobody waits for any more",
+                });
             }
             Record::State { trial, state } => {
                 if *state != TrialState::Cancelled || !self.blame.asked.contains(trial) {

@@ -9,9 +9,12 @@ fn finished() -> Results {
     let id = trials[0].id;
     results
         .writer
-        .apply(&[started(1, id), epoch(1, id, 1), epoch(1, id, 2), completed(1, id)])
+        .apply("demo", &[started(1, id), epoch(1, id, 1), epoch(1, id, 2), completed(1, id)])
         .expect("a database to tamper with");
-    results.writer.apply(&[started(2, trials[1].id), epoch(2, trials[1].id, 1)]).expect("a database to tamper with");
+    results
+        .writer
+        .apply("demo", &[started(2, trials[1].id), epoch(2, trials[1].id, 1)])
+        .expect("a database to tamper with");
     results
 }
 
@@ -48,6 +51,7 @@ fn each_kind_of_tampering_is_found() {
     one("UPDATE trial SET state = 'waiting' WHERE state = 'complete'", "waiting and has 1 accepted");
     one("UPDATE attempt SET outcome = 'interrupted', ended_at = 1 WHERE id = 2", "running and has 0 running");
     one("UPDATE trial SET spec = replace(spec, 'shapes', 'cifar10')", "not the hash");
+    one("UPDATE trial SET state = 'cancelled' WHERE state = 'waiting'", "cancelled by itself");
     one("UPDATE trial SET spec = '{'", "cannot be read");
     one("DELETE FROM trial WHERE state = 'waiting'", "refers to one that is not there");
 }

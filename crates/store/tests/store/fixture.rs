@@ -134,7 +134,9 @@ pub fn evaluation() -> Evaluation {
         class_accuracy: vec![0.1 + 0.2, 1.0],
         confusion: vec![vec![3, 7], vec![0, 10]],
         trained_parameters: 20_177_488,
-        seconds: 25.25,
+        // What the two epochs took.
+        seconds: 25.0,
+        validation_images: Some(90),
     }
 }
 

@@ -7,3 +7,4 @@ mod ranking;
 mod records;
 mod sweeps;
 mod trouble;
+mod upgrading;

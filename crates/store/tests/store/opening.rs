@@ -59,7 +59,7 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     let refused = Writer::open(folder.path()).unwrap_err();
-    assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: 4, .. }), "{refused}");
     assert!(refused.to_string().contains("was written by a newer Frostline"));
     assert!(matches!(Reader::open(folder.path()), Err(StoreError::Newer { found: 99, .. })));
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -114,8 +114,29 @@ fn a_reader_sees_the_last_commit_while_a_transaction_is_open() {
     other.execute_batch("BEGIN IMMEDIATE; UPDATE trial SET state = 'failed';").unwrap();
     assert_eq!(reader.counts("demo").unwrap().waiting, 2);
     other.execute_batch("ROLLBACK").unwrap();
-    results.writer.apply(&[started(1, trials[0].id)]).unwrap();
+    results.writer.apply("demo", &[started(1, trials[0].id)]).unwrap();
     assert_eq!(reader.counts("demo").unwrap().running, 1);
+}
+
+#[test]
+fn another_programs_transaction_is_named_and_waited_out() {
+    let (mut results, trials) = Results::with_trials(1);
+    let other = Connection::open(results.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let held = results.writer.apply("demo", &[started(1, trials[0].id)]).unwrap_err();
+    assert!(matches!(held, StoreError::Held { .. }), "{held}");
+    let message = held.to_string();
+    assert!(message.contains("another program holds `") && message.contains("close it"), "{message}");
+    assert_eq!(results.writer.reader().counts("demo").unwrap().waiting, 1, "nothing of it was written");
+    other.execute_batch("ROLLBACK").unwrap();
+    results.writer.apply("demo", &[started(1, trials[0].id)]).unwrap();
+
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let Results { writer, folder } = results;
+    drop(writer);
+    assert!(matches!(Writer::open(folder.path()), Err(StoreError::Held { .. })));
+    other.execute_batch("ROLLBACK").unwrap();
+    Writer::open(folder.path()).unwrap();
 }
 
 #[test]
@@ -125,7 +146,7 @@ fn a_reader_does_not_hold_up_the_writer() {
     other.execute_batch("BEGIN").unwrap();
     let count = || other.query_row("SELECT count(*) FROM attempt", [], |row| row.get::<_, u32>(0)).unwrap();
     assert_eq!(count(), 0);
-    results.writer.apply(&life(1, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[0].id)).unwrap();
     assert_eq!(count(), 0, "the reader's moment is the one before");
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(count(), 1);
@@ -134,7 +155,7 @@ fn a_reader_does_not_hold_up_the_writer() {
 #[test]
 fn what_was_applied_is_there_after_a_crash() {
     let (mut results, trials) = Results::with_trials(2);
-    results.writer.apply(&life(1, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[0].id)).unwrap();
     // The files as they are while the writer lives are the files that a crash leaves.
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(results.path()).unwrap() {
@@ -149,7 +170,7 @@ fn what_was_applied_is_there_after_a_crash() {
 #[test]
 fn everything_is_there_after_reopening() {
     let (mut results, trials) = Results::with_trials(1);
-    results.writer.apply(&life(1, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[0].id)).unwrap();
     let before = results.writer.reader().find_trial(&trials[0].id.to_string()).unwrap();
     let mut results = results.reopen();
     assert_eq!(results.writer.reader().find_trial(&trials[0].id.to_string()).unwrap(), before);

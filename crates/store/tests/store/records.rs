@@ -5,7 +5,7 @@ use crate::fixture::{
 };
 use frostline_store::{FILE, StoreError};
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, FailureKind, TrialState};
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::trial::TrialId;
 
@@ -28,22 +28,22 @@ fn the_life_of_a_trial() {
     let id = trials[0].id;
     assert_eq!(results.state(0), TrialState::Waiting);
 
-    results.writer.apply(&[started(1, id), epoch(1, id, 1)]).unwrap();
+    results.writer.apply("demo", &[started(1, id), epoch(1, id, 1)]).unwrap();
     let row = &results.writer.reader().trials("demo").unwrap()[0];
     assert_eq!((row.state, row.attempts, row.last.clone()), (TrialState::Running, 1, Some(metrics(1))));
     let running = results.writer.reader().restore("demo").unwrap()[0].running.unwrap();
     assert_eq!((running.attempt, running.worker, running.epochs), (AttemptId(1), 3, 1));
 
-    results.writer.apply(&[failed(1, id, FailureKind::Diverged, TrialState::Waiting)]).unwrap();
+    results.writer.apply("demo", &[failed(1, id, FailureKind::Diverged, TrialState::Waiting)]).unwrap();
     let restored = &results.writer.reader().restore("demo").unwrap()[0];
     assert_eq!(restored.state, TrialState::Waiting);
     assert_eq!(restored.failures, [FailureKind::Diverged]);
     assert_eq!(restored.running, None);
 
-    results.writer.apply(&[started(2, id)]).unwrap();
+    results.writer.apply("demo", &[started(2, id)]).unwrap();
     let row = &results.writer.reader().trials("demo").unwrap()[0];
     assert_eq!(row.last, None, "the newest attempt has measured nothing");
-    results.writer.apply(&[epoch(2, id, 1), epoch(2, id, 2), completed(2, id)]).unwrap();
+    results.writer.apply("demo", &[epoch(2, id, 1), epoch(2, id, 2), completed(2, id)]).unwrap();
 
     let detail = results.writer.reader().find_trial(&id.to_string()).unwrap();
     assert_eq!(detail.row, results.writer.reader().trials("demo").unwrap()[0]);
@@ -55,9 +55,9 @@ fn the_life_of_a_trial() {
     assert_eq!(row.failure, Some((FailureKind::Diverged, failure(FailureKind::Diverged).message)));
 
     let [first, second] = &detail.attempts[..] else { panic!("{:?}", detail.attempts) };
-    assert_eq!((first.outcome.as_str(), first.epochs), ("failed", 1));
+    assert_eq!((first.outcome, first.epochs), (AttemptOutcome::Failed, 1));
     assert_eq!(first.failure, Some(failure(FailureKind::Diverged)));
-    assert_eq!((second.outcome.as_str(), second.epochs), ("complete", 2));
+    assert_eq!((second.outcome, second.epochs), (AttemptOutcome::Complete, 2));
     assert_eq!((&second.build, second.worker, second.attempt), (&build(), 3, AttemptId(2)));
     assert_eq!(second.failure, None);
     assert!(first.started_at > 1.7e9 && first.ended_at.unwrap() >= first.started_at);
@@ -68,30 +68,49 @@ fn the_life_of_a_trial() {
 }
 
 #[test]
+fn the_time_of_a_trial_is_the_sum_over_its_epochs() {
+    let (mut results, trials) = Results::with_trials(1);
+    let id = trials[0].id;
+    // The second attempt found the first epoch in a checkpoint: it took no longer than the rest.
+    let evaluation = Evaluation { seconds: 13.0, ..evaluation() };
+    let completed = Record::Completed { attempt: AttemptId(2), trial: id, evaluation };
+    let interrupted = ended(1, Ending::Interrupted, Some((id, TrialState::Waiting)));
+    let first = [started(1, id), epoch(1, id, 1), interrupted];
+    let second = [started(2, id), epoch(2, id, 1), epoch(2, id, 2), completed];
+    results.writer.apply("demo", &[&first[..], &second[..]].concat()).unwrap();
+    let row = results.writer.reader().trials("demo").unwrap().remove(0);
+    assert_eq!(row.evaluation.unwrap().seconds, 2.0 * metrics(1).seconds);
+}
+
+#[test]
 fn numbers_that_are_none_survive() {
     let (mut results, trials) = Results::with_trials(1);
     let id = trials[0].id;
-    let odd = EpochMetrics { val_loss: f64::NAN, train_loss: f64::INFINITY, ..metrics(1) };
+    let odd = EpochMetrics { val_loss: f64::NAN, train_loss: f64::INFINITY, ..metrics(2) };
     let evaluation = Evaluation { test_loss: f64::NAN, class_accuracy: vec![f64::NAN, 0.5], ..evaluation() };
     results
         .writer
-        .apply(&[
-            started(1, id),
-            Record::Epoch { attempt: AttemptId(1), trial: id, metrics: odd },
-            Record::Completed { attempt: AttemptId(1), trial: id, evaluation },
-        ])
+        .apply(
+            "demo",
+            &[
+                started(1, id),
+                epoch(1, id, 1),
+                Record::Epoch { attempt: AttemptId(1), trial: id, metrics: odd },
+                Record::Completed { attempt: AttemptId(1), trial: id, evaluation },
+            ],
+        )
         .unwrap();
     let row = results.writer.reader().trials("demo").unwrap().remove(0);
     let (last, evaluation) = (row.last.unwrap(), row.evaluation.unwrap());
     assert!(last.val_loss.is_nan() && evaluation.test_loss.is_nan() && evaluation.class_accuracy[0].is_nan());
     assert_eq!((last.train_loss, evaluation.class_accuracy[1]), (f64::INFINITY, 0.5));
-    assert!(results.writer.reader().epochs(AttemptId(1)).unwrap()[0].val_loss.is_nan());
+    assert!(results.writer.reader().epochs(AttemptId(1)).unwrap()[1].val_loss.is_nan());
 }
 
 #[test]
 fn trials_are_ranked_without_their_epochs() {
     let (mut results, trials) = Results::with_trials(1);
-    results.writer.apply(&life(1, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[0].id)).unwrap();
     let other = rusqlite::Connection::open(results.path().join(FILE)).unwrap();
     other.execute_batch("DROP TABLE epoch").unwrap();
     let rows = results.writer.reader().trials("demo").unwrap();
@@ -102,9 +121,9 @@ fn trials_are_ranked_without_their_epochs() {
 fn fills_take_numbers_and_no_trial() {
     let (mut results, trials) = Results::with_trials(1);
     assert_eq!(results.writer.next_attempt().unwrap(), AttemptId(1));
-    results.writer.apply(&[fill(1), filled(1), fill(2), ended(2, Ending::Interrupted, None)]).unwrap();
+    results.writer.apply("demo", &[fill(1), filled(1), fill(2), ended(2, Ending::Interrupted, None)]).unwrap();
     assert_eq!(results.writer.next_attempt().unwrap(), AttemptId(3));
-    results.writer.apply(&life(3, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(3, trials[0].id)).unwrap();
     assert_eq!(results.writer.next_attempt().unwrap(), AttemptId(4));
     assert_eq!(results.writer.reader().trials("demo").unwrap()[0].attempts, 1);
     let results = results.reopen();
@@ -114,33 +133,33 @@ fn fills_take_numbers_and_no_trial() {
 #[test]
 fn a_fill_does_not_outlive_its_writer_but_a_trials_attempt_does() {
     let (mut results, trials) = Results::with_trials(1);
-    results.writer.apply(&[fill(1), started(2, trials[0].id)]).unwrap();
+    results.writer.apply("demo", &[fill(1), started(2, trials[0].id)]).unwrap();
     let mut results = results.reopen();
-    let late = results.writer.apply(&[filled(1)]).unwrap_err();
+    let late = results.writer.apply("demo", &[filled(1)]).unwrap_err();
     assert!(late.to_string().contains("attempt 1 has ended already (interrupted)"), "{late}");
     let restored = results.writer.reader().restore("demo").unwrap();
     assert_eq!(restored[0].running.unwrap().attempt, AttemptId(2));
-    results.writer.apply(&[epoch(2, trials[0].id, 1)]).unwrap();
+    results.writer.apply("demo", &[epoch(2, trials[0].id, 1)]).unwrap();
 }
 
 #[test]
 fn a_batch_with_one_wrong_record_leaves_nothing() {
     let (mut results, trials) = Results::with_trials(2);
     let (a, b) = (trials[0].id, trials[1].id);
-    let refused = results.writer.apply(&[started(1, a), epoch(1, a, 1), epoch(1, b, 2)]);
+    let refused = results.writer.apply("demo", &[started(1, a), epoch(1, a, 1), epoch(1, b, 2)]);
     assert!(matches!(refused, Err(StoreError::Inconsistent(_))));
     assert_eq!(results.state(0), TrialState::Waiting);
     assert_eq!(results.writer.next_attempt().unwrap(), AttemptId(1));
-    results.writer.apply(&[]).unwrap();
-    results.writer.apply(&[started(1, a)]).unwrap();
+    results.writer.apply("demo", &[]).unwrap();
+    results.writer.apply("demo", &[started(1, a)]).unwrap();
 }
 
 #[test]
 fn records_that_contradict_the_rows_are_refused() {
     let (mut results, trials) = Results::with_trials(4);
     let [done, running, waiting, spare] = [0, 1, 2, 3].map(|number: usize| trials[number].id);
-    results.writer.apply(&life(1, done)).unwrap();
-    results.writer.apply(&[started(2, running), epoch(2, running, 1), fill(3)]).unwrap();
+    results.writer.apply("demo", &life(1, done)).unwrap();
+    results.writer.apply("demo", &[started(2, running), epoch(2, running, 1), fill(3)]).unwrap();
     let state = |trial, state| Record::State { trial, state };
     let unknown = TrialId([7; 16]);
     let cases = [
@@ -153,7 +172,8 @@ fn records_that_contradict_the_rows_are_refused() {
         (vec![started(4, running)], "which is running"),
         (vec![started(4, unknown)], "is not stored"),
         (vec![started(2, waiting)], "attempt 2 is not above every attempt before it"),
-        (vec![started(4, spare), completed(4, spare)], "completes trial"),
+        (vec![started(4, spare), completed(4, spare)], "with 0 of 2 epochs"),
+        (vec![completed(2, running)], "with 1 of 2 epochs"),
         (vec![completed(2, waiting)], "not about trial"),
         (vec![filled(2)], "not about a fill"),
         (vec![completed(3, waiting)], "attempt 3 is about a fill"),
@@ -168,7 +188,7 @@ fn records_that_contradict_the_rows_are_refused() {
     ];
     let before = results.writer.reader().trials("demo").unwrap();
     for (records, expected) in cases {
-        let refused = results.writer.apply(&records).unwrap_err();
+        let refused = results.writer.apply("demo", &records).unwrap_err();
         assert!(matches!(refused, StoreError::Inconsistent(_)), "{records:?}: {refused}");
         assert!(refused.to_string().contains(expected), "{records:?}: {refused}");
     }
@@ -178,7 +198,7 @@ fn records_that_contradict_the_rows_are_refused() {
 #[test]
 fn the_schema_itself_holds_one_accepted_attempt_a_trial() {
     let (mut results, trials) = Results::with_trials(1);
-    results.writer.apply(&life(1, trials[0].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[0].id)).unwrap();
     let other = rusqlite::Connection::open(results.path().join(FILE)).unwrap();
     let copy = |outcome: &str, ended: &str| {
         let sql = format!(
@@ -197,19 +217,22 @@ fn the_schema_itself_holds_one_accepted_attempt_a_trial() {
 fn a_cancelled_trial_waits_again_when_told_so() {
     let (mut results, trials) = Results::with_trials(2);
     let (running, waiting) = (trials[0].id, trials[1].id);
-    results.writer.apply(&[started(1, running)]).unwrap();
+    results.writer.apply("demo", &[started(1, running)]).unwrap();
     results
         .writer
-        .apply(&[
-            ended(1, Ending::Cancelled, Some((running, TrialState::Cancelled))),
-            Record::State { trial: waiting, state: TrialState::Pruned },
-        ])
+        .apply(
+            "demo",
+            &[
+                ended(1, Ending::Cancelled, Some((running, TrialState::Cancelled))),
+                Record::State { trial: waiting, state: TrialState::Pruned },
+            ],
+        )
         .unwrap();
     assert_eq!((results.state(0), results.state(1)), (TrialState::Cancelled, TrialState::Pruned));
-    results.writer.apply(&[Record::State { trial: running, state: TrialState::Waiting }]).unwrap();
+    results.writer.apply("demo", &[Record::State { trial: running, state: TrialState::Waiting }]).unwrap();
     assert_eq!(results.state(0), TrialState::Waiting);
     let attempts = results.writer.reader().find_trial(&running.to_string()).unwrap().attempts;
-    assert_eq!((attempts[0].outcome.as_str(), &attempts[0].failure), ("cancelled", &None));
+    assert_eq!((attempts[0].outcome, &attempts[0].failure), (AttemptOutcome::Cancelled, &None));
 }
 
 #[test]
@@ -221,7 +244,7 @@ fn a_sweep_is_as_new_as_its_newest_record() {
         sweeps.iter().map(|sweep| (sweep.created_at, sweep.updated_at)).collect::<Vec<_>>()
     };
     let before = times(&results);
-    results.writer.apply(&[started(1, trials[0].id)]).unwrap();
+    results.writer.apply("demo", &[started(1, trials[0].id)]).unwrap();
     let after = times(&results);
     assert!(after[0].1 > before[0].1 && after[0].0 == before[0].0);
     assert_eq!(after[1], before[1]);

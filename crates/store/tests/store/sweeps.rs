@@ -1,10 +1,10 @@
 //! Sweeps and their members: launching again, sharing, retrying, finding.
 
-use crate::fixture::{Results, completed, epoch, failed, life, started, sweep, trial};
+use crate::fixture::{Results, epoch, failed, life, started, sweep, trial};
 use frostline_store::{Counts, Put, StoreError};
 use frostline_sweep::expand::Trial;
-use frostline_sweep::outcome::{FailureKind, TrialState};
-use frostline_sweep::record::Record;
+use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
+use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
 fn order(results: &Results, sweep: &str) -> Vec<(u32, u32)> {
@@ -15,8 +15,8 @@ fn order(results: &Results, sweep: &str) -> Vec<(u32, u32)> {
 #[test]
 fn launching_again_adds_keeps_and_drops() {
     let (mut results, trials) = Results::with_trials(3);
-    results.writer.apply(&life(1, trials[2].id)).unwrap();
-    results.writer.apply(&[started(2, trials[1].id)]).unwrap();
+    results.writer.apply("demo", &life(1, trials[2].id)).unwrap();
+    results.writer.apply("demo", &[started(2, trials[1].id)]).unwrap();
 
     let put = results.writer.put_sweep(&sweep("demo"), &[trial(5), trial(0)], false).unwrap();
     assert_eq!(put, Put { added: 1, kept: 2, dropped: 1 });
@@ -53,7 +53,7 @@ fn launching_again_replaces_what_is_said_about_the_sweep() {
 #[test]
 fn a_trial_of_two_sweeps_is_run_once() {
     let (mut results, trials) = Results::with_trials(2);
-    results.writer.apply(&life(1, trials[1].id)).unwrap();
+    results.writer.apply("demo", &life(1, trials[1].id)).unwrap();
     let put = results.writer.put_sweep(&sweep("other"), &[trial(7), trial(1)], false).unwrap();
     assert_eq!(put, Put { added: 2, kept: 0, dropped: 0 });
     let reader = results.writer.reader();
@@ -104,17 +104,20 @@ fn a_retry_lets_trials_wait_and_forgives_their_failures() {
     let (out_of_memory, worker_lost) = (FailureKind::OutOfMemory, FailureKind::WorkerLost);
     results
         .writer
-        .apply(&[
-            started(1, memory),
-            failed(1, memory, worker_lost, TrialState::Waiting),
-            started(2, memory),
-            failed(2, memory, out_of_memory, TrialState::Failed),
-            started(3, lost),
-            failed(3, lost, worker_lost, TrialState::Failed),
-            Record::State { trial: cancelled, state: TrialState::Cancelled },
-            started(4, fine),
-            failed(4, fine, worker_lost, TrialState::Waiting),
-        ])
+        .apply(
+            "demo",
+            &[
+                started(1, memory),
+                failed(1, memory, worker_lost, TrialState::Waiting),
+                started(2, memory),
+                failed(2, memory, out_of_memory, TrialState::Failed),
+                started(3, lost),
+                failed(3, lost, worker_lost, TrialState::Failed),
+                Record::State { trial: cancelled, state: TrialState::Cancelled },
+                started(4, fine),
+                failed(4, fine, worker_lost, TrialState::Waiting),
+            ],
+        )
         .unwrap();
     let failures = |results: &Results| {
         results.writer.reader().restore("demo").unwrap().into_iter().map(|row| row.failures).collect::<Vec<_>>()
@@ -130,9 +133,9 @@ fn a_retry_lets_trials_wait_and_forgives_their_failures() {
     assert_eq!(results.writer.reader().counts("demo").unwrap().waiting, 4);
     assert_eq!(failures(&results), [vec![], vec![], vec![], vec![worker_lost]], "nobody asked for the fourth");
 
-    results.writer.apply(&[started(5, lost), failed(5, lost, out_of_memory, TrialState::Waiting)]).unwrap();
+    results.writer.apply("demo", &[started(5, lost), failed(5, lost, out_of_memory, TrialState::Waiting)]).unwrap();
     assert_eq!(failures(&results)[1], [out_of_memory], "new failures count");
-    results.writer.apply(&[started(6, lost), epoch(6, lost, 1), completed(6, lost)]).unwrap();
+    results.writer.apply("demo", &life(6, lost)).unwrap();
     let refused = results.writer.retry("demo", &[TrialState::Complete], None);
     assert!(matches!(refused, Err(StoreError::Inconsistent(_))));
 }
@@ -142,9 +145,94 @@ fn a_retry_leaves_the_trials_of_other_sweeps() {
     let (mut results, trials) = Results::with_trials(1);
     results.writer.put_sweep(&sweep("other"), &[trial(8)], false).unwrap();
     let cancel = |trial| Record::State { trial, state: TrialState::Cancelled };
-    results.writer.apply(&[cancel(trials[0].id), cancel(trial(8).id)]).unwrap();
+    results.writer.apply("demo", &[cancel(trials[0].id)]).unwrap();
+    results.writer.apply("other", &[cancel(trial(8).id)]).unwrap();
     assert_eq!(results.writer.retry("other", &[TrialState::Cancelled], None).unwrap(), 1);
     assert_eq!(results.state(0), TrialState::Cancelled);
+}
+
+/// Two sweeps of the same trials, "demo" and "other".
+fn shared(count: u32) -> (Results, Vec<Trial>) {
+    let (mut results, trials) = Results::with_trials(count);
+    results.writer.put_sweep(&sweep("other"), &trials, false).expect("a second sweep");
+    (results, trials)
+}
+
+fn cancelled(trial: &Trial) -> Record {
+    Record::State { trial: trial.id, state: TrialState::Cancelled }
+}
+
+#[test]
+fn what_one_sweep_cancels_another_still_runs() {
+    let (mut results, trials) = shared(3);
+    // The first one runs already.
+    let ended = Record::Ended {
+        attempt: AttemptId(1),
+        ending: Ending::Cancelled,
+        trial: Some((trials[0].id, TrialState::Cancelled)),
+    };
+    results.writer.apply("demo", &[started(1, trials[0].id), epoch(1, trials[0].id, 1)]).unwrap();
+    results.writer.apply("demo", &[ended, cancelled(&trials[1]), cancelled(&trials[2])]).unwrap();
+    let reader = results.writer.reader();
+    assert_eq!(reader.counts("demo").unwrap(), Counts { cancelled: 3, ..Counts::default() });
+    assert_eq!(reader.counts("other").unwrap(), Counts { waiting: 3, ..Counts::default() });
+    assert!(reader.restore("demo").unwrap().iter().all(|row| row.state == TrialState::Cancelled));
+    assert!(reader.restore("other").unwrap().iter().all(|row| row.state == TrialState::Waiting));
+    assert!(reader.trials("other").unwrap().iter().all(|row| row.state == TrialState::Waiting));
+    assert_eq!(reader.find_trial(&trials[1].id.to_string()).unwrap().row.state, TrialState::Waiting);
+
+    // Launched again, the one keeps its wish, and the other runs all.
+    results.writer.put_sweep(&sweep("demo"), &trials, false).unwrap();
+    results.writer.put_sweep(&sweep("other"), &trials, false).unwrap();
+    assert_eq!(results.writer.reader().counts("demo").unwrap().cancelled, 3);
+    results.writer.apply("other", &life(2, trials[0].id)).unwrap();
+    results.writer.apply("other", &[started(3, trials[1].id)]).unwrap();
+    let reader = results.writer.reader();
+    assert_eq!(reader.counts("other").unwrap(), Counts { complete: 1, running: 1, waiting: 1, ..Counts::default() });
+    assert_eq!(reader.counts("demo").unwrap(), Counts { complete: 1, cancelled: 2, ..Counts::default() });
+    assert_eq!(reader.best("demo", 9).unwrap()[0].trial, trials[0].id, "a result counts wherever it was wanted");
+    assert_eq!(reader.verify(None).unwrap().findings, []);
+
+    // Wanted again while the other runs it.
+    assert_eq!(results.writer.retry("demo", &[TrialState::Cancelled], None).unwrap(), 2);
+    let reader = results.writer.reader();
+    assert_eq!(reader.counts("demo").unwrap(), Counts { complete: 1, running: 1, waiting: 1, ..Counts::default() });
+    assert_eq!(reader.verify(None).unwrap().findings, []);
+}
+
+#[test]
+fn a_trial_that_every_sweep_has_cancelled_is_shown_so() {
+    let (mut results, trials) = shared(1);
+    let state = |results: &Results| {
+        results.writer.reader().find_trial(&trials[0].id.to_string()).expect("a stored trial").row.state
+    };
+    results.writer.apply("demo", &[cancelled(&trials[0])]).unwrap();
+    assert_eq!(state(&results), TrialState::Waiting);
+    results.writer.apply("other", &[cancelled(&trials[0])]).unwrap();
+    assert_eq!(state(&results), TrialState::Cancelled);
+    results.writer.put_sweep(&sweep("demo"), &[], true).unwrap();
+    results.writer.put_sweep(&sweep("other"), &[], true).unwrap();
+    assert_eq!(state(&results), TrialState::Waiting, "nobody asks for it");
+}
+
+#[test]
+fn what_is_finished_is_not_cancelled_any_more() {
+    let (mut results, trials) = shared(2);
+    results.writer.apply("other", &life(1, trials[0].id)).unwrap();
+    let failed = failed(2, trials[1].id, FailureKind::Diverged, TrialState::Failed);
+    results.writer.apply("demo", &[cancelled(&trials[1])]).unwrap();
+    results.writer.apply("other", &[started(2, trials[1].id), failed]).unwrap();
+    assert_eq!(results.state(1), TrialState::Failed, "as it is in the sweep that ran it");
+    for trial in &trials {
+        let refused = results.writer.apply("demo", &[cancelled(trial)]).unwrap_err();
+        assert!(refused.to_string().contains("cannot become cancelled by itself"), "{refused}");
+    }
+    assert_eq!(results.writer.retry("demo", &[TrialState::Failed], None).unwrap(), 1);
+    assert_eq!(results.state(1), TrialState::Waiting, "tried again, it is wanted again");
+    let stranger = trial(9);
+    results.writer.put_sweep(&sweep("third"), std::slice::from_ref(&stranger), false).unwrap();
+    let refused = results.writer.apply("demo", &[cancelled(&stranger)]).unwrap_err();
+    assert!(refused.to_string().contains("is in no place of the sweep"), "{refused}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn a_torn_log_leaves_a_whole_number_of_commits() {
     let (mut results, trials) = Results::with_trials(4);
     let mut commits = vec![0];
     for (attempt, trial) in (1..).zip(&trials) {
-        results.writer.apply(&life(attempt, trial.id)).unwrap();
+        results.writer.apply("demo", &life(attempt, trial.id)).unwrap();
         commits.push(fs::metadata(results.path().join(LOG)).unwrap().len() as usize);
     }
     let database = fs::read(results.path().join(FILE)).unwrap();
@@ -49,7 +49,7 @@ fn a_torn_log_leaves_a_whole_number_of_commits() {
     flipped[commits[2] + 100] ^= 1;
     let (_folder, mut writer) = crashed(&database, &flipped);
     assert_eq!(complete(&writer), 2, "what comes behind a damaged page does not count");
-    writer.apply(&life(10, trials[3].id)).unwrap();
+    writer.apply("demo", &life(10, trials[3].id)).unwrap();
     assert_eq!(complete(&writer), 3, "and it goes on from there");
 }
 
@@ -79,8 +79,8 @@ fn readers_see_whole_commits_while_a_writer_writes() {
         let readers = [scope.spawn(read), scope.spawn(read)];
         for (attempt, trial) in (1..).zip(&trials) {
             let [_, _, second, completed] = &life(attempt, trial.id)[..] else { panic!("four records") };
-            results.writer.apply(&[started(attempt, trial.id), epoch(attempt, trial.id, 1)]).unwrap();
-            results.writer.apply(&[second.clone(), completed.clone()]).unwrap();
+            results.writer.apply("demo", &[started(attempt, trial.id), epoch(attempt, trial.id, 1)]).unwrap();
+            results.writer.apply("demo", &[second.clone(), completed.clone()]).unwrap();
         }
         readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
@@ -94,7 +94,7 @@ fn an_attempt_says_how_many_images_it_took_at_a_time() {
     let mut records = life(1, id);
     let Record::Started { micro_batch, .. } = &mut records[0] else { panic!("it begins with its start") };
     *micro_batch = Some(16);
-    results.writer.apply(&records).unwrap();
+    results.writer.apply("demo", &records).unwrap();
     let detail = results.writer.reader().find_trial(&id.to_string()).unwrap();
     assert_eq!((detail.attempts[0].attempt, detail.attempts[0].micro_batch), (AttemptId(1), Some(16)));
 }
