@@ -9,7 +9,8 @@ pub use row::{Because, Best, Doubt, Group, Ranked, Rows};
 
 use crate::{ViewError, stored};
 use finished::Finished;
-use frostline_store::Reader;
+use frostline_store::{Reader, TrialRow};
+use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::metric;
 use frostline_sweep::parameters::Filter;
@@ -29,27 +30,40 @@ pub struct Question<'a> {
 /// # Errors
 /// There is no such sweep, or a failure of the database.
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
-    let sweep = reader.sweep(question.sweep)?;
+    let Question { sweep: name, most, filters, trials } = question;
+    let sweep = reader.sweep(name)?;
     let unknown = || ViewError::UnknownMetric { sweep: sweep.name.clone(), metric: sweep.objective.clone() };
     let objective = metric::find(&sweep.objective).ok_or_else(unknown)?;
     // A definition that an older program stored may not be one any more: then the trials decide.
     let definition = stored::definition(&sweep).ok();
-    if !question.trials && has_seeds(reader, question.sweep, definition.as_ref())? {
-        let finished = Finished::all(reader, question.sweep, question.filters)?;
-        return Ok(groups::best(objective, finished, question.most, definition.as_ref()));
+    let as_groups = !trials && has_seeds(reader, name, definition.as_ref())?;
+    if filters.is_empty() {
+        return match as_groups {
+            true => groups::of_sweep(reader, objective, name, most, definition.as_ref()),
+            false => trials::of_sweep(reader, objective, name, most, definition.as_ref()),
+        };
     }
-    if question.filters.is_empty() {
-        return trials::of_sweep(reader, objective, question.sweep, question.most, definition.as_ref());
-    }
-    Ok(trials::of_rows(objective, Finished::all(reader, question.sweep, question.filters)?, question.most))
+    let rows = meeting(reader, name, filters)?;
+    Ok(match as_groups {
+        true => groups::of_rows(objective, rows, most),
+        false => trials::of_rows(objective, &Finished::of(rows), most),
+    })
 }
 
-/// Whether configurations of a sweep have several seeds: by its definition, else by its best trial, whose replicates may be
-/// of seeds that the definition no longer has.
+/// Whether configurations of a sweep have several seeds: by its definition, else by its best one, whose trials may be of
+/// seeds that the definition no longer has.
 fn has_seeds(reader: &Reader, sweep: &str, definition: Option<&Definition>) -> Result<bool, ViewError> {
     if definition.is_some_and(|definition| definition.seeds.len() > 1) {
         return Ok(true);
     }
-    let Some(first) = reader.best(sweep, 1)?.into_iter().next() else { return Ok(false) };
-    Ok(reader.replicates(sweep, first.group)?.len() > 1)
+    Ok(reader.best_groups(sweep, 1)?.first().is_some_and(|best| best.seeds > 1))
+}
+
+/// A sweep's trials that meet the conditions, finished or not.
+fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
+    let meets = |row: &TrialRow| {
+        let architecture = backbone::find(&row.spec.model.backbone);
+        architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))
+    };
+    Ok(reader.trials(sweep)?.into_iter().filter(meets).collect())
 }

@@ -2,7 +2,7 @@
 
 use crate::ViewError;
 use frostline_store::{AttemptRow, Reader};
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, TrialState};
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, TrialState};
 use frostline_sweep::record::Build;
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
 use serde::Serialize;
@@ -28,7 +28,7 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attempt {
     pub attempt: AttemptId,
-    pub outcome: String,
+    pub outcome: AttemptOutcome,
     pub worker: u32,
     pub build: Build,
     /// Seconds since 1970; no end while it runs.
@@ -44,7 +44,7 @@ pub struct Attempt {
 impl Attempt {
     /// Whether the trial's result is this attempt's.
     pub fn is_accepted(&self) -> bool {
-        self.outcome == "complete"
+        self.outcome == AttemptOutcome::Complete
     }
 }
 
@@ -74,7 +74,7 @@ pub fn show(reader: &Reader, prefix: &str) -> Result<Shown, ViewError> {
 fn attempt(row: AttemptRow) -> Attempt {
     Attempt {
         attempt: row.attempt,
-        outcome: row.outcome.to_string(),
+        outcome: row.outcome,
         worker: row.worker,
         build: row.build,
         started_at: row.started_at,

@@ -53,9 +53,9 @@ fn trials(rows: &[Ranked], best: &Best) -> Table {
 fn groups(rows: &[Group], best: &Best) -> Table {
     let mut table = Table::new(&rest_of(vec!["rank", "best trial", best.objective.name, "±", "seeds"], best));
     for row in rows {
-        let seeds = match row.seeds_wanted {
-            Some(wanted) if wanted > row.seeds => format!("{} of {wanted}", row.seeds),
-            _ => row.seeds.to_string(),
+        let seeds = match row.seeds_wanted > row.seeds {
+            true => format!("{} of {}", row.seeds, row.seeds_wanted),
+            false => row.seeds.to_string(),
         };
         let deviation = row.deviation.map_or("-".to_owned(), |deviation| format!("{deviation:.4}"));
         let trial = row.trials.first().map_or("-".to_owned(), |first| first.trial.short());

@@ -1,14 +1,12 @@
 //! Finished trials as they come from the database, and their order.
 
 use super::row::Ranked;
-use crate::{Columns, ViewError};
-use frostline_ranking::{Candidate, Rank, accuracy_interval, order};
-use frostline_store::{Reader, TrialRow};
-use frostline_sweep::backbone;
+use crate::Columns;
+use frostline_ranking::{Candidate, accuracy_interval};
+use frostline_store::TrialRow;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
-use frostline_sweep::parameters::Filter;
 use frostline_sweep::trial::{TrialSpec, Validation};
 use std::collections::BTreeMap;
 
@@ -28,17 +26,7 @@ impl Finished {
         rows.into_iter().filter_map(finished).collect()
     }
 
-    /// All of a sweep's that meet the conditions.
-    pub(super) fn all(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<Finished>, ViewError> {
-        let meets = |row: &TrialRow| {
-            let architecture = backbone::find(&row.spec.model.backbone);
-            architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))
-        };
-        let rows = reader.trials(sweep)?.into_iter();
-        Ok(Finished::of(rows.filter(|row| filters.is_empty() || meets(row)).collect()))
-    }
-
-    fn candidate(&self, objective: &Metric) -> Candidate {
+    pub(super) fn candidate(&self, objective: &Metric) -> Candidate {
         Candidate {
             group: self.row.group,
             objective: objective.value(&self.last, &self.evaluation),
@@ -70,8 +58,8 @@ impl Finished {
     /// serve. Rows of older versions say no more than that.
     pub(super) fn validation_images(&self) -> Option<u64> {
         let tested = || self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
-        let by_test = self.row.spec.data.validation == Validation::Test;
-        self.evaluation.validation_images.or_else(|| by_test.then(tested))
+        let is_tested = self.row.spec.data.validation == Validation::Test;
+        self.evaluation.validation_images.or_else(|| is_tested.then(tested))
     }
 
     /// 95 % interval of the objective where it is an accuracy on a known number of images.
@@ -81,22 +69,14 @@ impl Finished {
     }
 }
 
-/// Finished trials in their order.
-pub(super) fn ranks(objective: &'static Metric, finished: &[Finished]) -> (Vec<Candidate>, Vec<Rank>) {
-    let candidates: Vec<Candidate> = finished.iter().map(|trial| trial.candidate(objective)).collect();
-    let order = order(objective.direction, &candidates);
-    (candidates, order)
-}
-
 /// In which hyperparameters a whole sweep varies, by its definition; the shown trials are a part of it.
-pub(super) fn columns_of_sweep(definition: &Definition, shown: &[Finished]) -> Columns {
-    let Some(template) = shown.first().map(|finished| &finished.row.spec) else {
-        return Columns::varying([].into_iter());
-    };
+pub(super) fn columns_of_sweep<'a>(definition: &Definition, shown: impl Iterator<Item = &'a Finished>) -> Columns {
+    let shown: Vec<TrialSpec> = shown.map(|finished| finished.row.spec.clone()).collect();
+    let Some(template) = shown.first() else { return Columns::varying([].into_iter()) };
     let corner = |parameters| TrialSpec { parameters, ..template.clone() };
     let seed = |&seed: &u64| TrialSpec { seed, ..template.clone() };
     let seeds = definition.seeds.iter().take(2).map(seed);
-    let shown = shown.iter().map(|finished| finished.row.spec.clone());
-    let specs: Vec<TrialSpec> = definition.corners().into_iter().map(corner).chain(seeds).chain(shown).collect();
+    let specs: Vec<TrialSpec> =
+        definition.corners().into_iter().map(corner).chain(seeds).chain(shown.iter().cloned()).collect();
     Columns::varying(specs.iter())
 }

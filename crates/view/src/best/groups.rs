@@ -1,98 +1,121 @@
 //! Configurations, best first: the trials that differ in the seed only, by their mean.
 
-use super::finished::{Finished, columns_of_sweep, ranks};
+use super::finished::{Finished, columns_of_sweep};
 use super::row::{Because, Best, Doubt, Group, Rows};
-use crate::Columns;
-use frostline_ranking::{Candidate, Rank, Replicates, Spread, order, replicates};
+use crate::{Columns, ViewError};
+use frostline_ranking::{Candidate, Replicates, Spread, groups};
+use frostline_store::{GroupRow, Reader, TrialRow};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::trial::GroupId;
 use std::collections::BTreeMap;
 
-/// The `most` best configurations of these trials.
-pub(super) fn best(
+/// The first ones of a sweep that are compared with the best, shown or not.
+const COMPARED: usize = 100;
+
+/// A configuration and its finished trials, best first.
+struct Configuration {
+    group: GroupId,
+    rank: u32,
+    /// How many seeds it is to have.
+    seeds: u32,
+    replicates: Replicates,
+    trials: Vec<Finished>,
+}
+
+/// Of a whole sweep: its first places, without a look at the others.
+pub(super) fn of_sweep(
+    reader: &Reader,
     objective: &'static Metric,
-    finished: Vec<Finished>,
+    sweep: &str,
     most: usize,
     definition: Option<&Definition>,
-) -> Best {
-    let (candidates, places) = ranks(objective, &finished);
-    let summaries = replicates(&candidates);
-    let mut members: BTreeMap<GroupId, Vec<Rank>> = BTreeMap::new();
-    for place in places {
-        members.entry(candidates[place.index].group).or_default().push(place);
-    }
-    let mean = |members: &[Rank], value: &dyn Fn(&Finished) -> f64| {
-        members.iter().map(|place| value(&finished[place.index])).sum::<f64>() / members.len() as f64
+) -> Result<Best, ViewError> {
+    let configuration = |row: GroupRow| Configuration {
+        group: row.group,
+        rank: row.rank,
+        seeds: row.seeds,
+        replicates: row.replicates,
+        trials: Finished::of(row.trials),
     };
-    // In the order of the sweep, which remains between equals.
-    let mut groups: Vec<(GroupId, Vec<Rank>)> = members.into_iter().collect();
-    groups.sort_by_key(|(_, members)| members.iter().map(|place| finished[place.index].row.position).min());
-    let by_mean: Vec<Candidate> = groups
-        .iter()
-        .map(|(group, members)| Candidate {
-            group: *group,
-            objective: summaries[group].mean,
-            val_loss: mean(members, &|trial| trial.last.val_loss),
+    let rows = reader.best_groups(sweep, most.max(COMPARED))?;
+    let configurations: Vec<Configuration> = rows.into_iter().map(configuration).collect();
+    let columns = definition.map(|definition| {
+        columns_of_sweep(definition, configurations.iter().take(most.max(1)).flat_map(|it| &it.trials)).without_seed()
+    });
+    let mut best = ranked(objective, &configurations, most);
+    best.total = reader.finished_groups(sweep)?;
+    best.columns = columns.unwrap_or(best.columns);
+    Ok(best)
+}
+
+/// Of all trials that count, finished or not.
+pub(super) fn of_rows(objective: &'static Metric, rows: Vec<TrialRow>, most: usize) -> Best {
+    let mut seeds: BTreeMap<GroupId, u32> = BTreeMap::new();
+    for row in &rows {
+        *seeds.entry(row.group).or_default() += 1;
+    }
+    let finished = Finished::of(rows);
+    let candidates: Vec<Candidate> = finished.iter().map(|trial| trial.candidate(objective)).collect();
+    let groups = groups(objective.direction, &candidates);
+    let mut finished: Vec<Option<Finished>> = finished.into_iter().map(Some).collect();
+    let configurations: Vec<Configuration> = groups
+        .into_iter()
+        .map(|group| Configuration {
+            group: group.group,
+            rank: group.rank,
+            seeds: seeds[&group.group],
+            replicates: group.replicates,
+            trials: group.members.iter().filter_map(|&member| finished[member].take()).collect(),
         })
         .collect();
-    let order = order(objective.direction, &by_mean);
-    let wanted = definition.map(|definition| definition.seeds.len() as u32);
-    let row = |place: &Rank| {
-        let (group, members) = &groups[place.index];
-        let Replicates { count, mean: objective_mean, deviation } = summaries[group];
-        let first = &finished[members[0].index];
-        let names = first.metrics().into_keys();
-        let metrics = names.map(|name| (name, mean(members, &|trial: &Finished| trial.metrics()[name]))).collect();
-        let mut parameters = first.row.spec.named_object();
-        parameters.remove("seed");
-        let ranked = |place: &Rank| finished[place.index].ranked(place.rank, objective);
-        Group {
-            rank: place.rank,
-            group: *group,
-            objective: objective_mean,
-            deviation,
-            seeds: count,
-            seeds_wanted: wanted,
-            metrics,
-            parameters,
-            trials: members.iter().map(ranked).collect(),
-        }
-    };
-    let columns = match definition {
-        Some(definition) => columns_of_sweep(definition, &finished),
-        None => Columns::varying(finished.iter().map(|finished| &finished.row.spec)),
-    };
+    ranked(objective, &configurations, most)
+}
+
+fn ranked(objective: &'static Metric, configurations: &[Configuration], most: usize) -> Best {
+    let specs = configurations.iter().flat_map(|it| &it.trials).map(|finished| &finished.row.spec);
+    let rows = configurations.iter().take(most).map(|it| row(it, objective));
     Best {
         objective,
-        total: groups.len() as u64,
-        columns: columns.without_seed(),
-        rows: Rows::Groups(order.iter().take(most).map(row).collect()),
-        doubt: order.first().and_then(|first| {
-            let best = &finished[groups[first.index].1[0].index];
-            doubt(&order, &by_mean, &summaries, best, objective)
-        }),
+        total: configurations.len() as u64,
+        columns: Columns::varying(specs).without_seed(),
+        rows: Rows::Groups(rows.collect()),
+        doubt: doubt(configurations, objective),
+    }
+}
+
+fn row(it: &Configuration, objective: &'static Metric) -> Group {
+    let mut metrics: BTreeMap<&'static str, f64> = BTreeMap::new();
+    for (name, value) in it.trials.iter().flat_map(Finished::metrics) {
+        *metrics.entry(name).or_default() += value / it.trials.len() as f64;
+    }
+    let mut parameters = it.trials.first().map(|first| first.row.spec.named_object()).unwrap_or_default();
+    parameters.remove("seed");
+    Group {
+        rank: it.rank,
+        group: it.group,
+        objective: it.replicates.mean,
+        deviation: it.replicates.deviation,
+        seeds: it.replicates.count,
+        seeds_wanted: it.seeds,
+        metrics,
+        parameters,
+        trials: (1..).zip(&it.trials).map(|(rank, finished)| finished.ranked(rank, objective)).collect(),
     }
 }
 
 /// By the spread over seeds; while no configuration has several, by the validation images of the best one. What is not
 /// told from the best need not stand next to it, as it may have fewer seeds; so the rows before the first that is told.
-fn doubt(
-    order: &[Rank],
-    groups: &[Candidate],
-    summaries: &BTreeMap<GroupId, Replicates>,
-    best: &Finished,
-    objective: &Metric,
-) -> Option<Doubt> {
-    let summary = |place: &Rank| &summaries[&groups[place.index].group];
-    let first = summary(order.first()?);
+fn doubt(configurations: &[Configuration], objective: &Metric) -> Option<Doubt> {
+    let best = configurations.first()?;
     let close = |is_close: &dyn Fn(&Replicates) -> bool| {
-        order.iter().take_while(|place| is_close(summary(place))).count() as u64
+        configurations.iter().take_while(|it| is_close(&it.replicates)).count() as u64
     };
-    if let Some(spread) = Spread::pooled(summaries.values()) {
-        let close = close(&|other| !spread.tells_apart(first, other));
+    if let Some(spread) = Spread::pooled(configurations.iter().map(|it| &it.replicates)) {
+        let close = close(&|other| !spread.tells_apart(&best.replicates, other));
         return Some(Doubt { close, because: Because::Seeds });
     }
-    let (low, _) = best.interval(objective)?;
-    Some(Doubt { close: close(&|other| other.mean >= low), because: Because::Images(best.validation_images()?) })
+    let only = best.trials.first()?;
+    let (low, _) = only.interval(objective)?;
+    Some(Doubt { close: close(&|other| other.mean >= low), because: Because::Images(only.validation_images()?) })
 }

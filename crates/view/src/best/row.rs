@@ -80,13 +80,13 @@ pub struct Group {
     pub objective: f64,
     /// Sample standard deviation over the seeds; none with one of them.
     pub deviation: Option<f64>,
-    /// How many seeds are finished, and how many the definition asks for, where it is known.
+    /// How many seeds are finished, and how many it is to have.
     pub seeds: u32,
-    pub seeds_wanted: Option<u32>,
+    pub seeds_wanted: u32,
     /// Means of every metric, and of `seconds`.
     pub metrics: BTreeMap<&'static str, f64>,
     /// What its trials have in common: everything but the seed.
     pub parameters: Map<String, Value>,
-    /// Best first; their ranks are those among all trials.
+    /// Best first; their ranks are those within the configuration.
     pub trials: Vec<Ranked>,
 }

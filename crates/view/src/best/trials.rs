@@ -1,8 +1,9 @@
 //! Single trials, best first.
 
-use super::finished::{Finished, columns_of_sweep, ranks};
+use super::finished::{Finished, columns_of_sweep};
 use super::row::{Because, Best, Doubt, Rows};
 use crate::{Columns, ViewError};
+use frostline_ranking::{Candidate, order};
 use frostline_store::Reader;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::metric::Metric;
@@ -15,13 +16,14 @@ pub(super) fn of_sweep(
     most: usize,
     definition: Option<&Definition>,
 ) -> Result<Best, ViewError> {
+    // One at least: it says what the others are compared with.
     let shown = Finished::of(reader.best(sweep, most.max(1))?);
-    let columns = definition.map(|definition| columns_of_sweep(definition, &shown));
-    let mut best = of_rows(objective, shown, most);
+    let columns = definition.map(|definition| columns_of_sweep(definition, shown.iter()));
+    let mut best = of_rows(objective, &shown, most);
     best.total = reader.finished(sweep)?;
     best.columns = columns.unwrap_or(best.columns);
-    if let (Rows::Trials(rows), Some(doubt)) = (&best.rows, &mut best.doubt)
-        && let Some((low, _)) = rows.first().and_then(|first| first.interval)
+    if let (Some((low, _)), Some(doubt)) =
+        (shown.first().and_then(|first| first.interval(objective)), &mut best.doubt)
     {
         doubt.close = reader.finished_from(sweep, low)?;
     }
@@ -29,9 +31,9 @@ pub(super) fn of_sweep(
 }
 
 /// Of all trials that count.
-pub(super) fn of_rows(objective: &'static Metric, finished: Vec<Finished>, most: usize) -> Best {
-    let (candidates, order) = ranks(objective, &finished);
-    let columns = Columns::varying(finished.iter().map(|finished| &finished.row.spec));
+pub(super) fn of_rows(objective: &'static Metric, finished: &[Finished], most: usize) -> Best {
+    let candidates: Vec<Candidate> = finished.iter().map(|trial| trial.candidate(objective)).collect();
+    let order = order(objective.direction, &candidates);
     let ranked = order.iter().take(most).map(|place| finished[place.index].ranked(place.rank, objective));
     let doubt = order.first().and_then(|first| {
         let (low, _) = finished[first.index].interval(objective)?;
@@ -39,5 +41,11 @@ pub(super) fn of_rows(objective: &'static Metric, finished: Vec<Finished>, most:
         let close = candidates.iter().filter(|candidate| candidate.objective >= low).count() as u64;
         Some(Doubt { close, because: Because::Images(images) })
     });
-    Best { objective, total: finished.len() as u64, columns, rows: Rows::Trials(ranked.collect()), doubt }
+    Best {
+        objective,
+        total: finished.len() as u64,
+        columns: Columns::varying(finished.iter().map(|finished| &finished.row.spec)),
+        rows: Rows::Trials(ranked.collect()),
+        doubt,
+    }
 }
