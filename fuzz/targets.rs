@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use frostline_assets::weights;
-use frostline_protocol::codec::{CodecError, Messages, encode, read_message};
+use frostline_protocol::codec::{Messages, encode, read_message};
 use frostline_protocol::{FromWorker, Greeting, Response, ToWorker};
 use frostline_sweep::definition::Definition;
 use serde::Serialize;

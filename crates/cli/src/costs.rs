@@ -85,7 +85,7 @@ impl Place {
     fn of(prepared: &Prepared, results: &Path) -> Place {
         let results = std::path::absolute(results).unwrap_or_else(|_| results.to_owned());
         let disk = results.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned();
-        let kept = frostline_coordinator::kept_features(&prepared.places(&results).features);
+        let kept = frostline_results::features::kept(&prepared.places(&results).features);
         let used: u64 = kept.iter().map(|kept| kept.bytes).sum();
         let free = machine::free_space(&disk).unwrap_or(u64::MAX);
         let room = prepared.definition.cache.max_bytes.min(used.saturating_add((DISK_SHARE * free as f64) as u64));

@@ -36,4 +36,3 @@ pub use hub::{Hub, News, Watcher};
 pub use job::Job;
 pub use launch::{Access, Engine, Exit, Exits, Launcher, LocalWorkers, worker_program};
 pub use run::run;
-pub use upkeep::{KeptFeatures, kept_features};

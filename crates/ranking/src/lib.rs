@@ -3,6 +3,10 @@
 //! With several seeds the best single trial is the luckiest one, and its configuration need not be the best: that is the
 //! one with the best mean.
 
+mod spread;
+
+pub use spread::Spread;
+
 use frostline_sweep::metric::Direction;
 use frostline_sweep::trial::GroupId;
 use std::cmp::Ordering;

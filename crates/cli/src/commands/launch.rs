@@ -8,7 +8,6 @@ use crate::machine::{self, Team, WorkerInfo, worker_arguments};
 use crate::output::{self, Screen, Shown, count, ranking};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space;
-use anyhow::Context;
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
 use frostline_sweep::definition::DefinitionErrors;

@@ -5,6 +5,7 @@
 //! find the next coordinator of the same folder after the last one died.
 
 use crate::error::CoordinatorError;
+use frostline_results::Folder;
 use rustix::process::getuid;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -67,7 +68,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn token_path(results: &Path) -> PathBuf {
-    results.join("run").join("token")
+    Folder::new(results).token()
 }
 
 /// The results folder's secret. None where no coordinator has run in it yet.

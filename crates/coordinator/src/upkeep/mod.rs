@@ -4,10 +4,8 @@ mod checkpoints;
 mod features;
 mod models;
 
-pub use features::{KeptFeatures, kept_features};
-
 pub(crate) use checkpoints::remove as remove_checkpoints;
-pub(crate) use features::{make_room, remove_unfinished};
+pub(crate) use features::make_room;
 pub(crate) use models::Models;
 
 use crate::core::Fact;

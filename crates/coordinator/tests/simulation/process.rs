@@ -2,7 +2,7 @@
 
 use crate::plan::{evaluation, metrics};
 use crate::world::{Happening, World};
-use frostline_link::Stop;
+use frostline_protocol::Stop;
 use frostline_link::desk::Desk;
 use frostline_protocol::codec::read_message;
 use frostline_protocol::{Assignment, FromWorker, Greeting, Hello, Report, Places, ToWorker, VERSION, Work, WorkerId};
