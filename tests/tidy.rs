@@ -17,14 +17,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("frostline-link", &["frostline-sweep", "frostline-protocol"]),
     (
         "frostline-coordinator",
-        &[
-            "frostline-protocol",
-            "frostline-ranking",
-            "frostline-results",
-            "frostline-scheduler",
-            "frostline-store",
-            "frostline-sweep",
-        ],
+        &["frostline-protocol", "frostline-results", "frostline-scheduler", "frostline-store", "frostline-sweep"],
     ),
     ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),

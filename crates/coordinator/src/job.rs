@@ -3,7 +3,6 @@
 use crate::launch::Engine;
 use frostline_protocol::Places;
 use frostline_sweep::definition::Keep;
-use frostline_sweep::metric::Metric;
 use frostline_sweep::reuse::Reuse;
 use std::path::PathBuf;
 
@@ -18,8 +17,6 @@ pub struct Job {
     pub places: Places,
     /// Which models stay in `places.models`.
     pub keep: Keep,
-    /// What the sweep's trials are ranked by.
-    pub objective: &'static Metric,
     /// Where its workers come from.
     pub engine: Box<dyn Engine>,
     /// Seconds of silence after which a worker is given up.

@@ -18,7 +18,7 @@ use crate::start::{Start, make_room_for, start};
 use crate::upkeep::{Models, Upkeep};
 use frostline_results::features::remove_unfinished;
 use frostline_scheduler::Settings;
-use frostline_store::Writer;
+use frostline_store::{Reader, Writer};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,13 +59,15 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let Start { restored, worklist, newest } =
         start(&writer, &job.sweep, &job.reuse, &job.places.checkpoints, hands.launcher(), is_cuda)?;
     let models = match &job.places.models {
-        Some(folder) => Some(Models::find(folder, job.keep, job.objective, writer.reader(), &job.sweep)?),
+        Some(folder) => {
+            let reader = Reader::open(&job.results)?;
+            Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), reader)?)
+        }
         None => None,
     };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
     let settings = Settings { lease: (1000.0 * job.lease) as u64, ..Settings::default() };
-    let ledger =
-        Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts() };
+    let ledger = Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts() };
     let terms = Terms {
         sweep: job.sweep,
         places: job.places,

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn the_ignored_signals_are_read_from_the_systems_words() {
-        let status = "Name:\tfrostline\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000440\n";
+        let status =
+            "Name:\tfrostline\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000440\n";
         assert_eq!(ignored(status), 0x1001);
         assert_ne!(ignored(status) & (1 << (SignalKind::hangup().as_raw_value() - 1)), 0);
         assert_eq!(ignored("Name:\tfrostline\n"), 0);

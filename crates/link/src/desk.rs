@@ -236,8 +236,8 @@ impl Held {
 mod tests {
     use super::*;
     use crate::idle;
-    use frostline_protocol::codec::read_message;
     use frostline_protocol::Work;
+    use frostline_protocol::codec::read_message;
     use frostline_sweep::features::FeatureSpec;
     use frostline_sweep::trial::{Augment, Dataset, ModelSpec, Precision, TrialId, WeightsIdentity};
 

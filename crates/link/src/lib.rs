@@ -19,8 +19,8 @@ mod shared;
 
 use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Work, WorkerId};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};
-use std::any::Any;
 use shared::Shared;
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

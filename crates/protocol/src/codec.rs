@@ -56,7 +56,8 @@ pub struct Messages<Out, In> {
 
 impl<Out, In> Default for Messages<Out, In> {
     fn default() -> Messages<Out, In> {
-        let frames = LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(MAX_BYTES).new_codec();
+        let frames =
+            LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(MAX_BYTES).new_codec();
         Messages { frames, types: PhantomData }
     }
 }

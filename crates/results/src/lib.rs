@@ -18,6 +18,7 @@ mod bucket;
 pub mod checkpoint;
 pub mod features;
 mod folder;
+pub mod models;
 pub mod seal;
 
 pub use bucket::CacheBucket;

@@ -212,7 +212,6 @@ fn carry_out(
             cache_bytes: definition.cache.max_bytes,
             places: prepared.places(&std::path::absolute(&common.results)?),
             keep: definition.keep,
-            objective: definition.objective,
             engine: Box::new(LocalWorkers {
                 program: worker_program()?,
                 devices: team.devices,

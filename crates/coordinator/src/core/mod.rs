@@ -38,15 +38,33 @@ pub struct AskId(pub u64);
 #[derive(Debug)]
 pub enum Input {
     /// A worker with the right token has greeted.
-    Joined { peer: PeerId, hello: Hello },
-    Said { peer: PeerId, message: FromWorker },
+    Joined {
+        peer: PeerId,
+        hello: Hello,
+    },
+    Said {
+        peer: PeerId,
+        message: FromWorker,
+    },
     /// A connection is over; `fault` says what was wrong with what came over it.
-    Left { peer: PeerId, fault: Option<String> },
+    Left {
+        peer: PeerId,
+        fault: Option<String>,
+    },
     /// Somebody was turned away before greeting properly.
-    TurnedAway { reason: String },
-    Asked { ask: AskId, command: Command },
+    TurnedAway {
+        reason: String,
+    },
+    Asked {
+        ask: AskId,
+        command: Command,
+    },
     /// A worker's process has ended, or could not be started.
-    Exited { worker: WorkerId, description: String, log: Vec<String> },
+    Exited {
+        worker: WorkerId,
+        description: String,
+        log: Vec<String>,
+    },
     /// Somebody wants the run to end: in good order the first time, at once the second time.
     Interrupted,
 }
@@ -54,14 +72,20 @@ pub enum Input {
 /// What is to be done, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    Tell { peer: PeerId, message: ToWorker },
+    Tell {
+        peer: PeerId,
+        message: ToWorker,
+    },
     /// What was told before is still delivered.
     Close(PeerId),
     /// Start this worker's process.
     Launch(WorkerId),
     /// End this worker's process at once.
     Kill(WorkerId),
-    Answer { ask: AskId, response: Response },
+    Answer {
+        ask: AskId,
+        response: Response,
+    },
 }
 
 /// What follows from a turn whose records are on the disk. Only a [`Core`] makes one.
@@ -114,7 +138,11 @@ pub struct Terms {
 enum Stage {
     Working,
     /// Nothing more will be given out: workers end, and those that don't until then are ended.
-    Leaving { until: Time, killed: bool, outcome: Outcome },
+    Leaving {
+        until: Time,
+        killed: bool,
+        outcome: Outcome,
+    },
     Over(Outcome),
 }
 
@@ -241,7 +269,8 @@ impl<J: Journal> Core<J> {
                 }
                 Effect::Assign { worker, attempt, task } => {
                     let work = self.worklist.work(&task);
-                    let message = work.map(|work| ToWorker::Assign(Box::new(frostline_protocol::Assignment { attempt, work })));
+                    let message =
+                        work.map(|work| ToWorker::Assign(Box::new(frostline_protocol::Assignment { attempt, work })));
                     actions.extend(message.and_then(|message| self.roster.tell(worker, message)));
                 }
                 Effect::Tell { worker, message } => actions.extend(self.roster.tell(worker, message)),
@@ -320,7 +349,12 @@ impl<J: Journal> Core<J> {
         }
         let (stale, breaches) = (self.scheduler.stale(), self.scheduler.breaches());
         if stale + breaches + self.faults > 0 {
-            tracing::info!(stale, breaches, faults = self.faults, "messages that changed nothing, connections closed");
+            tracing::info!(
+                stale,
+                breaches,
+                faults = self.faults,
+                "messages that changed nothing, connections closed"
+            );
         }
         self.stage = Stage::Over(outcome.clone());
     }

@@ -23,11 +23,7 @@ pub(super) struct Roster {
 impl Roster {
     pub(super) fn new(restored: &Restored) -> Roster {
         let held = restored.trials.iter().filter_map(|row| row.running.map(|(attempt, worker, _)| (worker, attempt)));
-        Roster {
-            known: restored.workers.iter().copied().collect(),
-            holders: held.collect(),
-            ..Roster::default()
-        }
+        Roster { known: restored.workers.iter().copied().collect(), holders: held.collect(), ..Roster::default() }
     }
 
     pub(super) fn knows(&self, worker: WorkerId) -> bool {

@@ -15,12 +15,24 @@ use tokio::sync::oneshot;
 /// What comes over connections.
 pub(crate) enum Event {
     /// A worker with the right token has greeted.
-    Joined { peer: PeerId, outbox: Outbox, hello: Hello },
-    Said { peer: PeerId, message: FromWorker },
+    Joined {
+        peer: PeerId,
+        outbox: Outbox,
+        hello: Hello,
+    },
+    Said {
+        peer: PeerId,
+        message: FromWorker,
+    },
     /// The connection is over; `fault` says what was wrong with what came over it.
-    Left { peer: PeerId, fault: Option<String> },
+    Left {
+        peer: PeerId,
+        fault: Option<String>,
+    },
     /// Somebody was turned away before greeting properly.
-    TurnedAway { reason: String },
+    TurnedAway {
+        reason: String,
+    },
     Asked(Asked),
 }
 

@@ -8,12 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Removes features until `coming` bytes fit beside the rest into `max_bytes`, but none of `needed`. Returns what is gone.
-pub(crate) fn make_room(
-    cache: &Path,
-    needed: &BTreeSet<&FeatureKey>,
-    coming: u64,
-    max_bytes: u64,
-) -> Vec<Kept> {
+pub(crate) fn make_room(cache: &Path, needed: &BTreeSet<&FeatureKey>, coming: u64, max_bytes: u64) -> Vec<Kept> {
     let kept = features::kept(cache);
     let gone = superfluous(&kept, needed, coming, max_bytes);
     let removed = |gone: &Kept| {
@@ -27,12 +22,7 @@ pub(crate) fn make_room(
     gone.into_iter().filter(removed).collect()
 }
 
-fn superfluous(
-    kept: &[Kept],
-    needed: &BTreeSet<&FeatureKey>,
-    coming: u64,
-    max_bytes: u64,
-) -> Vec<Kept> {
+fn superfluous(kept: &[Kept], needed: &BTreeSet<&FeatureKey>, coming: u64, max_bytes: u64) -> Vec<Kept> {
     let mut total = kept.iter().map(|features| features.bytes).sum::<u64>().saturating_add(coming);
     let mut gone = Vec::new();
     for features in kept.iter().filter(|features| !needed.contains(&features.key)) {
@@ -52,7 +42,10 @@ mod tests {
 
     fn kept(names: &[&str]) -> Vec<Kept> {
         let used = |age| SystemTime::UNIX_EPOCH + Duration::from_secs(age);
-        (1..).zip(names).map(|(age, name)| Kept { key: FeatureKey(name.to_string()), bytes: 10, used: used(age) }).collect()
+        (1..)
+            .zip(names)
+            .map(|(age, name)| Kept { key: FeatureKey(name.to_string()), bytes: 10, used: used(age) })
+            .collect()
     }
 
     #[test]

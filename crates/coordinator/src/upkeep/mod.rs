@@ -9,6 +9,7 @@ pub(crate) use features::make_room;
 pub(crate) use models::Models;
 
 use crate::core::Fact;
+use frostline_sweep::record::Record;
 use std::path::PathBuf;
 
 /// Follows what is committed.
@@ -20,8 +21,8 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn note(&mut self, fact: &Fact) {
-        if let Some(models) = &mut self.models {
-            models.note(fact);
+        if let (Record::Completed { trial, .. }, Some(models)) = (&fact.record, &mut self.models) {
+            models.completed(*trial);
         }
         // The outcome is committed: from here on the checkpoint is of no use.
         if let Some(done) = fact.ended() {

@@ -1,31 +1,23 @@
 //! Trained models on disk: after each completion, those that fall out of the sweep's rule are removed.
+//!
+//! Models are kept in the order of the ranking that people see: those of the better configuration first.
 
-use crate::core::Fact;
-use frostline_ranking::{Candidate, order};
+use frostline_results::models;
 use frostline_store::{Reader, StoreError};
 use frostline_sweep::definition::{Keep, KeepModels};
-use frostline_sweep::metric::{Direction, Metric};
-use frostline_sweep::outcome::{EpochMetrics, Evaluation};
-use frostline_sweep::record::Record;
-use frostline_sweep::trial::{GroupId, TrialId};
+use frostline_sweep::trial::TrialId;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// A model that lies on disk.
-#[derive(Debug, Clone, PartialEq)]
-struct Kept {
-    trial: TrialId,
-    bytes: u64,
-    /// What it is ranked by.
-    candidate: Candidate,
-}
+use std::path::PathBuf;
 
 /// The models of one sweep.
 pub(crate) struct Models {
     folder: PathBuf,
     rule: Keep,
-    objective: &'static Metric,
-    kept: Vec<Kept>,
+    sweep: String,
+    reader: Reader,
+    /// Those that lie on disk, in bytes.
+    kept: BTreeMap<TrialId, u64>,
 }
 
 impl Models {
@@ -33,48 +25,30 @@ impl Models {
     ///
     /// # Errors
     /// Failures of the database.
-    pub(crate) fn find(
-        folder: &Path,
-        rule: Keep,
-        objective: &'static Metric,
-        reader: &Reader,
-        sweep: &str,
-    ) -> Result<Models, StoreError> {
-        let mut models = Models { folder: folder.to_owned(), rule, objective, kept: Vec::new() };
-        // A folder that is not there yet saves reading all trials.
-        if folder.exists() {
-            for row in reader.trials(sweep)? {
-                if let (Some(last), Some(evaluation)) = (&row.last, &row.evaluation) {
-                    models.add(row.trial, last, evaluation);
-                }
-            }
-        }
-        Ok(models)
+    pub(crate) fn find(folder: PathBuf, rule: Keep, sweep: String, reader: Reader) -> Result<Models, StoreError> {
+        let found: BTreeMap<TrialId, u64> = models::files(&folder).into_iter().collect();
+        let trials: Vec<TrialId> = found.keys().copied().collect();
+        let ours = reader.best_first(&sweep, &trials)?;
+        let kept = ours.into_iter().map(|trial| (trial, found[&trial])).collect();
+        Ok(Models { folder, rule, sweep, reader, kept })
     }
 
-    /// Follows what is committed. A completion may remove a model, its own among them.
-    pub(crate) fn note(&mut self, fact: &Fact) {
-        if let Fact { record: Record::Completed { trial, evaluation, .. }, last: Some(last) } = fact {
-            self.add(*trial, last, evaluation);
-            self.remove_fallen();
+    /// A trial is complete: that may remove a model, its own among them.
+    pub(crate) fn completed(&mut self, trial: TrialId) {
+        let Ok(file) = fs::metadata(models::path(&self.folder, trial)) else { return };
+        self.kept.insert(trial, file.len());
+        let trials: Vec<TrialId> = self.kept.keys().copied().collect();
+        match self.reader.best_first(&self.sweep, &trials) {
+            Ok(order) => self.remove_fallen(&order),
+            // It costs disk only, and the next completion asks again.
+            Err(error) => tracing::warn!("which models to keep cannot be decided: {error}"),
         }
     }
 
-    fn path(&self, trial: TrialId) -> PathBuf {
-        self.folder.join(trial.model_file())
-    }
-
-    fn add(&mut self, trial: TrialId, last: &EpochMetrics, evaluation: &Evaluation) {
-        let Ok(file) = fs::metadata(self.path(trial)) else { return };
-        let objective = self.objective.value(last, evaluation);
-        // Replicates do not matter here: each model is ranked for itself.
-        let candidate = Candidate { group: GroupId([0; 16]), objective, val_loss: last.val_loss };
-        self.kept.push(Kept { trial, bytes: file.len(), candidate });
-    }
-
-    fn remove_fallen(&mut self) {
-        for trial in fallen(&self.rule, self.objective.direction, &self.kept) {
-            let path = self.path(trial);
+    fn remove_fallen(&mut self, best_first: &[TrialId]) {
+        let sizes: Vec<(TrialId, u64)> = best_first.iter().map(|trial| (*trial, self.kept[trial])).collect();
+        for trial in fallen(&self.rule, &sizes) {
+            let path = models::path(&self.folder, trial);
             match fs::remove_file(&path) {
                 Ok(()) => {
                     tracing::info!("removed the model of trial {trial}: keep.models and its bounds leave it out")
@@ -82,15 +56,14 @@ impl Models {
                 // It costs disk only, and the next run of the sweep finds it again.
                 Err(error) => tracing::warn!("the model {} cannot be removed: {error}", path.display()),
             }
-            self.kept.retain(|kept| kept.trial != trial);
+            self.kept.remove(&trial);
         }
     }
 }
 
-/// The models that the rule does not keep, worst last. The better of two has the first claim on the space; one that
-/// does not fit makes room for a smaller one behind it.
-fn fallen(rule: &Keep, direction: Direction, kept: &[Kept]) -> Vec<TrialId> {
-    let candidates: Vec<Candidate> = kept.iter().map(|kept| kept.candidate.clone()).collect();
+/// The models that the rule does not keep, of all with their bytes, best first. The better of two has the first claim on
+/// the space; one that does not fit makes room for a smaller one behind it.
+fn fallen(rule: &Keep, best_first: &[(TrialId, u64)]) -> Vec<TrialId> {
     let mut places = match rule.models {
         KeepModels::All => usize::MAX,
         KeepModels::Best => rule.count as usize,
@@ -98,8 +71,7 @@ fn fallen(rule: &Keep, direction: Direction, kept: &[Kept]) -> Vec<TrialId> {
     };
     let mut space = rule.max_bytes;
     let mut fallen = Vec::new();
-    for rank in order(direction, &candidates) {
-        let Kept { trial, bytes, .. } = &kept[rank.index];
+    for (trial, bytes) in best_first {
         match space.checked_sub(*bytes) {
             Some(left) if places > 0 => {
                 space = left;
@@ -115,87 +87,30 @@ fn fallen(rule: &Keep, direction: Direction, kept: &[Kept]) -> Vec<TrialId> {
 mod tests {
     use super::*;
 
-    fn kept(number: u8, objective: f64, bytes: u64) -> Kept {
-        let candidate = Candidate { group: GroupId([0; 16]), objective, val_loss: 0.0 };
-        Kept { trial: TrialId([number; 16]), bytes, candidate }
-    }
-
-    fn rule(models: KeepModels, count: u32, max_bytes: u64) -> Keep {
-        Keep { models, count, max_bytes }
-    }
-
-    fn numbers(rule: Keep, direction: Direction, kept: &[Kept]) -> Vec<u8> {
-        fallen(&rule, direction, kept).into_iter().map(|trial| trial.0[0]).collect()
+    fn numbers(models: KeepModels, count: u32, max_bytes: u64, bytes: &[u64]) -> Vec<u8> {
+        let models_on_disk: Vec<(TrialId, u64)> =
+            (1..).zip(bytes).map(|(number, bytes)| (TrialId([number; 16]), *bytes)).collect();
+        fallen(&Keep { models, count, max_bytes }, &models_on_disk).into_iter().map(|trial| trial.0[0]).collect()
     }
 
     #[test]
-    fn the_best_stay_in_the_direction_of_the_objective() {
-        let models = [kept(1, 0.5, 10), kept(2, 0.9, 10), kept(3, 0.7, 10)];
-        let best = |count| rule(KeepModels::Best, count, 1000);
-        assert_eq!(numbers(best(1), Direction::Maximise, &models), [3, 1]);
-        assert_eq!(numbers(best(2), Direction::Maximise, &models), [1]);
-        assert_eq!(numbers(best(1), Direction::Minimise, &models), [3, 2]);
-        assert_eq!(numbers(best(3), Direction::Maximise, &models), [] as [u8; 0]);
+    fn the_best_stay() {
+        let models = [10, 10, 10];
+        assert_eq!(numbers(KeepModels::Best, 1, 1000, &models), [2, 3]);
+        assert_eq!(numbers(KeepModels::Best, 2, 1000, &models), [3]);
+        assert_eq!(numbers(KeepModels::Best, 3, 1000, &models), [0; 0]);
     }
 
     #[test]
     fn all_and_none_are_what_they_say() {
-        let models = [kept(1, 0.5, 10), kept(2, f64::NAN, 10)];
-        assert_eq!(numbers(rule(KeepModels::All, 1, 20), Direction::Maximise, &models), [] as [u8; 0]);
-        assert_eq!(numbers(rule(KeepModels::None, 9, 20), Direction::Maximise, &models), [1, 2]);
+        assert_eq!(numbers(KeepModels::All, 1, 20, &[10, 10]), [0; 0]);
+        assert_eq!(numbers(KeepModels::None, 9, 20, &[10, 10]), [1, 2]);
     }
 
     #[test]
     fn space_goes_to_the_better_ones_first() {
-        let models = [kept(1, 0.9, 60), kept(2, 0.8, 60), kept(3, 0.7, 40)];
-        assert_eq!(numbers(rule(KeepModels::All, 1, 100), Direction::Maximise, &models), [2]);
-        assert_eq!(numbers(rule(KeepModels::Best, 1, 50), Direction::Maximise, &models), [1, 2]);
-        assert_eq!(numbers(rule(KeepModels::All, 1, 0), Direction::Maximise, &models), [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_completion_removes_the_file_that_falls_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut models = Models {
-            folder: folder.path().to_owned(),
-            rule: rule(KeepModels::Best, 1, 1000),
-            objective: frostline_sweep::metric::find("val_accuracy").unwrap(),
-            kept: Vec::new(),
-        };
-        let attempt = frostline_sweep::outcome::AttemptId(1);
-        let mut complete = |number: u8, val_accuracy: f64, leaves_model: bool| {
-            let trial = TrialId([number; 16]);
-            if leaves_model {
-                fs::write(models.path(trial), [0; 10]).unwrap();
-            }
-            let metrics = EpochMetrics {
-                epoch: 1,
-                train_loss: 1.0,
-                train_accuracy: 0.5,
-                val_loss: 1.0,
-                val_accuracy,
-                learning_rate: 1e-3,
-                seconds: 1.0,
-                images_per_second: 1.0,
-                peak_memory: 0,
-            };
-            let evaluation = Evaluation {
-                test_loss: 1.0,
-                test_accuracy: 0.5,
-                class_accuracy: Vec::new(),
-                confusion: Vec::new(),
-                trained_parameters: 1,
-                seconds: 1.0,
-                validation_images: None,
-            };
-            models.note(&Fact { record: Record::Completed { attempt, trial, evaluation }, last: Some(metrics) });
-            let mut left: Vec<u8> = (0..9).filter(|&n| models.path(TrialId([n; 16])).exists()).collect();
-            left.sort_unstable();
-            left
-        };
-        assert_eq!(complete(1, 0.5, true), [1]);
-        assert_eq!(complete(2, 0.4, true), [1], "worse than what is there");
-        assert_eq!(complete(3, 0.8, true), [3]);
-        assert_eq!(complete(4, 0.9, false), [3], "a trial without a model takes no place");
+        assert_eq!(numbers(KeepModels::All, 1, 100, &[60, 60, 40]), [2]);
+        assert_eq!(numbers(KeepModels::Best, 1, 50, &[60, 60, 40]), [1, 2]);
+        assert_eq!(numbers(KeepModels::All, 1, 0, &[60, 60, 40]), [1, 2, 3]);
     }
 }

@@ -88,7 +88,8 @@ impl World {
                 // Of those that had ended before, nobody was assured of anything.
                 let database = &self.database;
                 let cancelled: Vec<_> = asked.into_iter().filter(|trial| !database.is_complete(*trial)).collect();
-                if count < cancelled.len() as u64 && !cancelled.iter().all(|trial| database.trials[trial].is_final()) {
+                if count < cancelled.len() as u64 && !cancelled.iter().all(|trial| database.trials[trial].is_final())
+                {
                     return Err(format!("{count} trials are said to be cancelled, of {}", cancelled.len()));
                 }
                 self.blame.answered(cancelled);

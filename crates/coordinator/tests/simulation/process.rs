@@ -2,10 +2,12 @@
 
 use crate::plan::{evaluation, metrics};
 use crate::world::{Happening, World};
-use frostline_protocol::Stop;
 use frostline_link::desk::Desk;
+use frostline_protocol::Stop;
 use frostline_protocol::codec::read_message;
-use frostline_protocol::{Assignment, FromWorker, Greeting, Hello, Report, Places, ToWorker, VERSION, Work, WorkerId};
+use frostline_protocol::{
+    Assignment, FromWorker, Greeting, Hello, Places, Report, ToWorker, VERSION, Work, WorkerId,
+};
 use frostline_protocol::{Build, Claim, Filled};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
 use frostline_sweep::record::TaskKey;

@@ -1,0 +1,39 @@
+//! Trained models: one file a trial.
+
+use frostline_sweep::trial::TrialId;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where the model of a trial lies in the folder of models.
+pub fn path(folder: &Path, trial: TrialId) -> PathBuf {
+    folder.join(trial.model_file())
+}
+
+/// The models in a folder, each with its bytes, in the order of their trials. Nothing where the folder cannot be read.
+pub fn files(folder: &Path) -> Vec<(TrialId, u64)> {
+    let read = |entry: fs::DirEntry| {
+        let trial: TrialId = entry.file_name().to_str()?.split_once('.')?.0.parse().ok()?;
+        // Beside it may lie one that is still written.
+        (path(folder, trial) == entry.path()).then_some((trial, entry.metadata().ok()?.len()))
+    };
+    let mut files: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(read).collect();
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_models_are_found_with_their_sizes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (TrialId([1; 16]), TrialId([2; 16]));
+        fs::write(path(folder.path(), two), [0; 7]).unwrap();
+        fs::write(path(folder.path(), one), [0; 5]).unwrap();
+        fs::write(folder.path().join(format!("{one}.writing")), [0; 3]).unwrap();
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        assert_eq!(files(folder.path()), [(one, 5), (two, 7)]);
+        assert_eq!(files(&folder.path().join("absent")), []);
+    }
+}
