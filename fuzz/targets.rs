@@ -40,15 +40,24 @@ fn messages<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
     }
 }
 
-/// A sweep definition: an error has a place, and what is accepted is accepted again in the form that is stored.
+/// A sweep definition: an error has a place, and what is accepted is accepted again in the form that is stored, with the
+/// same meaning.
 pub fn definition(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    match Definition::parse("fuzz.toml", &text, &[]) {
-        Ok(definition) => {
-            let again = Definition::parse("fuzz.toml", &definition.text, &[]).expect("what was accepted stays so");
-            assert_eq!(again.text, definition.text);
+    let set = [("train.epochs", "7"), ("data.test_limit", "50"), ("cache.features", "off"), ("keep.count", "2")];
+    let set = set.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    for overrides in [&set[..0], &set] {
+        match Definition::parse("fuzz.toml", &text, overrides) {
+            Ok(definition) => {
+                let again =
+                    Definition::parse("fuzz.toml", &definition.text, &[]).expect("what was accepted stays so");
+                assert_eq!(format!("{again:?}"), format!("{definition:?}"));
+            }
+            Err(errors) => {
+                let said = errors.to_string();
+                assert!(said.contains("fuzz.toml") || said.contains("--set"), "{said}");
+            }
         }
-        Err(errors) => assert!(errors.to_string().contains("fuzz.toml"), "{errors}"),
     }
 }
 

@@ -66,7 +66,7 @@ fn a_section_that_nobody_knows() {
       |
     2 | [swept]
       |  ^^^^^
-    demo.toml: [sweep] needs `name`: what the sweep is called in the database
+    demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
     ");
 }
 
@@ -94,7 +94,7 @@ fn a_value_of_the_wrong_type() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:21:14: `head_units` must be a list, not 8
+    error: demo.toml:21:14: `head_units` must be a list of whole numbers such as [256, 128], not 8
        |
     21 | head_units = 8
        |              ^
@@ -103,7 +103,7 @@ fn a_value_of_the_wrong_type() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:2:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, not 7
+    error: demo.toml:2:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`, not 7
       |
     2 | name = 7
       |        ^
@@ -112,7 +112,7 @@ fn a_value_of_the_wrong_type() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:19:10: `epochs` cannot be a date, a table or nan
+    error: demo.toml:19:10: `epochs` cannot be a date or time
        |
     19 | epochs = 2026-01-01
        |          ^^^^^^^^^^
@@ -134,7 +134,7 @@ fn a_value_out_of_range() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:7:14: `validation` must be a share of the training images between 0 and 1, or "test", not 1.5
+    error: demo.toml:7:14: `validation` must be "test" or a share of the training images above 0 and below 1, not 1.5
       |
     7 | validation = 1.5
       |              ^^^
@@ -161,7 +161,7 @@ fn a_value_out_of_range() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:2:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, not "my demo"
+    error: demo.toml:2:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`, not "my demo"
       |
     2 | name = "my demo"
       |        ^^^^^^^^^
@@ -174,7 +174,7 @@ fn what_has_to_be_there() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml: [sweep] needs `name`: what the sweep is called in the database
+    error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
     ");
     let place = Place::edited("weights = \"random\"\n", "");
     says!(place, "plan demo.toml", @r#"
@@ -196,7 +196,7 @@ fn a_word_that_nobody_knows() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:11:12: `backbone` must be one of efficientnet_v2_s, efficientnet_lite0, not "efficientnet_lite9", did you mean `efficientnet_lite0`?
+    error: demo.toml:11:12: `backbone` must be "efficientnet_v2_s" or "efficientnet_lite0", not "efficientnet_lite9", did you mean `efficientnet_lite0`?
        |
     11 | backbone = "efficientnet_lite9"
        |            ^^^^^^^^^^^^^^^^^^^^
@@ -205,7 +205,7 @@ fn a_word_that_nobody_knows() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:16:22: `optimizer` must be one of "adam", "rmsprop", "sgd", "adamw", not "rmspop", did you mean `rmsprop`?
+    error: demo.toml:16:22: `optimizer` must be "adam", "rmsprop", "sgd" or "adamw", not "rmspop", did you mean `rmsprop`?
        |
     16 | optimizer = ["adam", "rmspop"]
        |                      ^^^^^^^^
@@ -214,7 +214,7 @@ fn a_word_that_nobody_knows() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:3:13: `objective` must be one of val_accuracy, val_loss, train_accuracy, train_loss, not "val_acuracy", did you mean `val_accuracy`?
+    error: demo.toml:3:13: `objective` must be "val_accuracy", "val_loss", "train_accuracy" or "train_loss", not "val_acuracy", did you mean `val_accuracy`?
       |
     3 | objective = "val_acuracy"
       |             ^^^^^^^^^^^^^
@@ -254,7 +254,7 @@ fn several_things_at_once_are_all_named() {
        |
     15 | frozen_layers = [0, 0, "some"]
        |                     ^
-    demo.toml:15:24: `frozen_layers` must be a count (256), a share (0.5) or "all", not "some"
+    demo.toml:15:24: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "some"
        |
     15 | frozen_layers = [0, 0, "some"]
        |                        ^^^^^^
@@ -293,10 +293,11 @@ fn a_file_that_is_no_definition() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml: [data] needs `dataset`: "cifar10" or "shapes"
-    demo.toml: [sweep] needs `name`: what the sweep is called in the database
-    demo.toml: [model] needs `backbone`: one of the networks that `frostline doctor` lists
+    error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
+    demo.toml: [data] needs `dataset`: "cifar10" or "shapes"
+    demo.toml: [model] needs `backbone`: "efficientnet_v2_s" or "efficientnet_lite0"
     demo.toml: [model] needs `weights`: a catalogue name, a file, or "random"
+    demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5) or "all"
     "#);
     place.write("demo.toml", b"name = \"\xfc\"\n");
     says!(place, "plan demo.toml", @r"
@@ -359,12 +360,34 @@ fn an_override_that_is_wrong() {
     --- error
     error: --set grid.learning_rate=1e-3: `learning_rate` is an axis, a list of values: write learning_rate = [0.001]
     ");
+    says!(place, "plan demo.toml --set train.epochs=2 --set train=2 --set train.batch_size=0 --set model.backbone=vgg", @r#"
+    exit code 2
+    --- error
+    error: --set train=2: a key is written section.name, such as train.epochs
+    --set model.backbone=vgg: `backbone` must be "efficientnet_v2_s" or "efficientnet_lite0", not "vgg"
+    --set train.batch_size=0: `batch_size` must be a whole number from 1 to 65536, not 0
+    "#);
     says!(place, "plan demo.toml --set training.epochs=2", @r"
     exit code 2
     --- error
-    error: demo.toml:28:2: unknown section `training`, did you mean `train`?
-       |
-    28 | [training]
-       |  ^^^^^^^^
+    error: --set training.epochs=2: unknown section `training`, did you mean `train`?
     ");
+}
+
+#[test]
+fn a_folder_with_letters_that_rust_would_escape() {
+    let place = Place::edited("dataset = \"shapes\"", "dataset = \"cifar10\"\npath = \"re\u{301}sume\u{301}\"");
+    says!(place, "plan demo.toml", @r"
+    exit code 2
+    --- error
+    error: cannot read [PLACE]/résumé/data_batch_1.bin: No such file or directory (os error 2); `data.path` names the folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin (`frostline fetch cifar10` gets them)
+    ");
+}
+
+#[test]
+fn the_schema_of_a_definition() {
+    let place = Place::new();
+    let printed = place.succeed("schema").stdout;
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/sweeps/sweep.schema.json")).unwrap();
+    assert_eq!(printed, kept);
 }

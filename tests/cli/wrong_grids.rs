@@ -66,7 +66,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:15:18: `frozen_layers` must be a share from 0.0 to 1.0, a count or "all", not 1.5
+    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not 1.5
        |
     15 | frozen_layers = [1.5]
        |                  ^^^
@@ -75,7 +75,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share (0.5) or "all", not "half"
+    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "half"
        |
     15 | frozen_layers = ["half"]
        |                  ^^^^^^
@@ -93,7 +93,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count, a share of all layers, or "all"
+    error: demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5) or "all"
     "#);
 }
 
@@ -143,7 +143,7 @@ fn seeds_that_are_none() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:3:9: `seeds` must be a list of distinct seeds; 0 is there twice
+    error: demo.toml:3:9: `seeds` must be a list without repetitions; 0 is there twice
       |
     3 | seeds = [0, 1, 0]
       |         ^^^^^^^^^
@@ -152,7 +152,7 @@ fn seeds_that_are_none() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], not [-1]
+    error: demo.toml:3:9: `seeds` must be a whole number of at least 0, not -1
       |
     3 | seeds = [-1]
       |         ^^^^

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 /// The schema of a sweep's file. Everything stands in its place, without `$ref`: beside one, editors ignore the rest.
 pub fn schema() -> Value {
     let sections: Map<String, Value> =
-        SECTIONS.iter().map(|section| (section.name.to_owned(), table(section))).collect();
-    let needs =
+        SECTIONS.iter().map(|section| (section.name.to_owned(), described(section))).collect();
+    let needed: Vec<&str> =
+        SECTIONS.iter().filter(|section| !required(section).is_empty()).map(|section| section.name).collect();
+    let with_layers =
         |section: &str| json!({"required": [section], "properties": {section: {"required": ["frozen_layers"]}}});
-    let is_required = |section: &&Section| !required(section).is_empty();
-    let required: Vec<&str> = SECTIONS.iter().filter(is_required).map(|section| section.name).collect();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Frostline sweep",
@@ -20,41 +20,32 @@ pub fn schema() -> Value {
         "type": "object",
         "properties": sections,
         "additionalProperties": false,
-        "required": required,
-        "anyOf": [needs("grid"), needs("train")],
+        "required": needed,
+        "anyOf": [with_layers("grid"), with_layers("train")],
     })
 }
 
-fn table(section: &Section) -> Value {
-    let with = |value: fn(&Key) -> Value| -> Value {
-        let entry = |key: &Key| (key.name.to_owned(), value(key));
-        of(section.keys).map(entry).collect::<Map<_, _>>().into()
+fn described(section: &Section) -> Value {
+    let mut schema = match section.name {
+        "grid" => table(section, axis),
+        "exclude" => {
+            let mut conditions = table(section, condition);
+            conditions["minProperties"] = json!(1);
+            json!({"type": "array", "items": conditions})
+        }
+        _ => table(section, value),
     };
-    match section.name {
-        "grid" => json!({
-            "description": section.meaning,
-            "type": "object",
-            "properties": with(axis),
-            "additionalProperties": false,
-        }),
-        "exclude" => json!({
-            "description": section.meaning,
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": with(condition),
-                "additionalProperties": false,
-                "minProperties": 1,
-            },
-        }),
-        _ => json!({
-            "description": section.meaning,
-            "type": "object",
-            "properties": with(value),
-            "additionalProperties": false,
-            "required": required(section),
-        }),
+    let required = required(section);
+    if !required.is_empty() {
+        schema["required"] = json!(required);
     }
+    schema["description"] = json!(section.meaning);
+    schema
+}
+
+fn table(section: &Section, value: fn(&Key) -> Value) -> Value {
+    let keys: Map<_, _> = of(section.keys).map(|key| (key.name.to_owned(), value(key))).collect();
+    json!({"type": "object", "properties": keys, "additionalProperties": false})
 }
 
 fn required(section: &Section) -> Vec<&'static str> {
@@ -69,8 +60,8 @@ fn value(key: &Key) -> Value {
     let mut schema = key.kind.schema();
     schema["description"] = json!(key.meaning);
     schema["examples"] = json!([key.example_value()]);
-    if let Fallback::Is(_) = key.default {
-        schema["default"] = json!(key.default_value());
+    if let Some(default) = key.default_value() {
+        schema["default"] = default;
     }
     schema
 }
@@ -90,8 +81,5 @@ fn axis(key: &Key) -> Value {
 /// One value of the axis, or a list of several.
 fn condition(key: &Key) -> Value {
     let one = key.kind.schema();
-    json!({
-        "description": key.meaning,
-        "anyOf": [one, {"type": "array", "items": one}],
-    })
+    json!({"description": key.meaning, "anyOf": [one, {"type": "array", "items": one}]})
 }
