@@ -137,6 +137,7 @@ fn an_epoch_that_was_kept_in_its_middle_goes_on_there_with_the_same_numbers() {
     let mut whole = Impatient::after(u64::MAX);
     let Ended::Complete(expected) = run(folder.path(), &mut whole) else { panic!("nobody stops it") };
     assert_eq!(whole.begun, 2 * 4);
+    assert_eq!(expected.validation_images, Some(10), "one of each class' four, where a fifth of all would be eight");
 
     let folder = tempfile::tempdir().unwrap();
     // In the middle of the first epoch, and, from there on, of the second.
