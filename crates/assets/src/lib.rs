@@ -7,6 +7,7 @@ pub mod cifar10;
 pub mod fetch;
 pub mod layout;
 pub mod picture;
+pub mod safetensors;
 pub mod shapes;
 pub mod subset;
 pub mod weights;

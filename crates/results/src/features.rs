@@ -17,6 +17,9 @@ pub const UNFINISHED: &str = ".filling-";
 
 const MANIFEST: &str = "manifest.json";
 
+/// End of the names of locks.
+const LOCK: &str = ".lock";
+
 /// What a folder says of itself. Who needs no specification reads `Manifest<IgnoredAny>`, which another version's has, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest<Spec = FeatureSpec> {
@@ -54,7 +57,7 @@ pub fn folder(cache: &Path, key: &FeatureKey) -> PathBuf {
 
 /// The file that whoever fills these features locks.
 pub fn lock(cache: &Path, key: &FeatureKey) -> PathBuf {
-    cache.join(format!("{key}.lock"))
+    cache.join(format!("{key}{LOCK}"))
 }
 
 /// Name of a pool's file in a folder.
@@ -132,13 +135,16 @@ pub fn is_sound(folder: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes what fills have left that were killed. Only while no process lives that could be at it.
+/// Removes what fills have left that were killed, their locks too. Only while no process lives that could be at it.
 pub fn remove_unfinished(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
-            // It is in nobody's way: what is left of it goes the next time.
-            let _ = fs::remove_dir_all(entry.path());
-        }
+        let name = entry.file_name();
+        // What is left is in nobody's way and goes the next time.
+        let _ = match name.to_str() {
+            Some(name) if name.starts_with(UNFINISHED) => fs::remove_dir_all(entry.path()),
+            Some(name) if name.ends_with(LOCK) => fs::remove_file(entry.path()),
+            _ => continue,
+        };
     }
 }
 
@@ -178,10 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_folders_are_removed() {
+    fn what_killed_fills_have_left_is_removed() {
         let cache = tempfile::tempdir().unwrap();
         fs::create_dir(cache.path().join(".filling-abc")).unwrap();
         filled_folder(cache.path(), "whole", 1, 1);
+        fs::write(lock(cache.path(), &FeatureKey("whole".to_owned())), "").unwrap();
         remove_unfinished(cache.path());
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
         remove_unfinished(&cache.path().join("absent"));

@@ -4,8 +4,11 @@ use crate::backbone::load_backbone;
 use crate::data::{Data, Pool};
 use crate::error::TrainingError;
 use crate::input::portion;
+use crate::model::values;
+use frostline_assets::safetensors::{Dtype, Writer, write_f32};
 use frostline_protocol::tools::{Extract, Features};
 use frostline_sweep::trial::{Augment, DataSpec, Dataset, ModelSpec, Validation, WeightsIdentity};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -86,24 +89,6 @@ impl Format {
             }
         }
     }
-
-    /// What stands before the data.
-    fn header(self, shape: &[i64]) -> Vec<u8> {
-        match self {
-            Format::Npy => npy_header(shape),
-            Format::Safetensors => {
-                let end = 4 * shape.iter().product::<i64>();
-                let table = serde_json::json!({
-                    "features": { "dtype": "F32", "shape": shape, "data_offsets": [0, end] },
-                    "labels": { "dtype": "I64", "shape": [shape[0]], "data_offsets": [end, end + 8 * shape[0]] },
-                });
-                let mut table = table.to_string();
-                // The format wants its data aligned to 8 bytes.
-                table.extend(std::iter::repeat_n(' ', table.len().next_multiple_of(8) - table.len()));
-                [&(table.len() as u64).to_le_bytes(), table.as_bytes()].concat()
-            }
-        }
-    }
 }
 
 /// <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>, version 1.0: data begin at a multiple of 64.
@@ -127,21 +112,24 @@ fn write<I: Iterator<Item = Tensor>>(
     let mut aside = out.as_os_str().to_owned();
     aside.push(".writing");
     let aside = PathBuf::from(aside);
-    let file = BufWriter::with_capacity(1 << 20, File::create(&aside)?);
-    let fill = move || {
-        let mut file = file;
-        file.write_all(&format.header(shape))?;
-        for batch in batches() {
-            for value in crate::model::values(&batch) {
-                file.write_all(&value.to_le_bytes())?;
-            }
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(&aside)?);
+    let mut batches = batches().map(|batch| values(&batch));
+    let fill = || match format {
+        Format::Npy => {
+            file.write_all(&npy_header(shape))?;
+            batches.try_for_each(|values| write_f32(&mut file, &values))?;
+            file.flush()
         }
-        if format == Format::Safetensors {
-            for &label in labels {
-                file.write_all(&i64::from(label).to_le_bytes())?;
-            }
+        Format::Safetensors => {
+            let tensors = [
+                ("features".to_owned(), Dtype::F32, shape.to_owned()),
+                ("labels".to_owned(), Dtype::I64, vec![shape[0]]),
+            ];
+            let mut file = Writer::begin(file, 8, &BTreeMap::new(), &tensors)?;
+            batches.try_for_each(|values| write_f32(&mut file, &values))?;
+            labels.iter().try_for_each(|&label| file.write_all(&i64::from(label).to_le_bytes()))?;
+            file.finish()?.flush()
         }
-        file.flush()
     };
     let written = fill().and_then(|()| fs::rename(&aside, out));
     if written.is_err() {

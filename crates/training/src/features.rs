@@ -6,11 +6,11 @@
 
 use crate::data::Pool;
 use crate::error::TrainingError;
+use frostline_assets::safetensors::{self, Dtype, Table};
 use frostline_results::features::{self as kept, Manifest, UNFINISHED, file_name};
 use frostline_results::seal::Hashing;
 use frostline_sweep::features::FeatureSpec;
 use memmap2::Mmap;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -22,14 +22,6 @@ const TENSOR: &str = "features";
 
 /// Data begins at a multiple of this many bytes, so that mapped rows are aligned for vector instructions.
 const ALIGNMENT: usize = 64;
-
-/// Header entry of a safetensors file.
-#[derive(Debug, Serialize, Deserialize)]
-struct TensorEntry {
-    dtype: String,
-    shape: Vec<i64>,
-    data_offsets: (u64, u64),
-}
 
 /// Features of one pool, mapped into memory.
 pub struct MappedFeatures {
@@ -131,31 +123,29 @@ fn map(path: &Path, digest: &str) -> io::Result<Option<MappedFeatures>> {
     if blake3::hash(&map).to_hex().as_str() != digest {
         return Ok(None);
     }
-    Ok(parse(&map).and_then(|(kind, shape, start)| {
-        let elements: i64 = shape.iter().product();
-        let fits = map.len() == start + elements as usize * kind.elt_size_in_bytes();
-        fits.then(|| {
-            let strides: Vec<i64> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
-            // SAFETY: the bytes from `start` on are that many elements, aligned, and live as long as `_map`, which
-            // stands beside the tensor and is dropped after it. Nothing writes to a mapped tensor.
-            let stored = unsafe { Tensor::from_blob(map[start..].as_ptr(), &shape, &strides, kind, Device::Cpu) };
-            MappedFeatures { stored, _map: map }
-        })
-    }))
+    let Some((kind, shape, start)) = stored(&map) else { return Ok(None) };
+    let strides: Vec<i64> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
+    // SAFETY: the bytes from `start` on are that many elements, aligned, and live as long as `_map`, which stands beside the
+    // tensor and is dropped after it. Nothing writes to a mapped tensor.
+    let stored = unsafe { Tensor::from_blob(map[start..].as_ptr(), &shape, &strides, kind, Device::Cpu) };
+    Ok(Some(MappedFeatures { stored, _map: map }))
 }
 
-/// Type, shape and first data byte of the one tensor in a safetensors file.
-fn parse(bytes: &[u8]) -> Option<(Kind, Vec<i64>, usize)> {
-    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?) as usize;
-    let header: BTreeMap<String, TensorEntry> =
-        serde_json::from_slice(bytes.get(8..8usize.checked_add(length)?)?).ok()?;
-    let entry = header.get(TENSOR)?;
-    let kind = match entry.dtype.as_str() {
-        "F32" => Kind::Float,
-        "BF16" => Kind::BFloat16,
+/// Type, shape and first byte of the features in a file; none where it holds something else, or not as many bytes.
+fn stored(file: &[u8]) -> Option<(Kind, Vec<i64>, usize)> {
+    let Table { tensors, data } = safetensors::table(file).ok()?;
+    let info = tensors.info(TENSOR)?;
+    let kind = match info.dtype {
+        Dtype::F32 => Kind::Float,
+        Dtype::BF16 => Kind::BFloat16,
         _ => return None,
     };
-    Some((kind, entry.shape.clone(), 8 + length))
+    let start = data + info.data_offsets.0;
+    let shape = info.shape.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>()?;
+    // Where there is no element, nothing holds the sizes of the other axes against the file.
+    let is_ours =
+        matches!(shape.len(), 3 | 5) && !shape.contains(&0) && start.is_multiple_of(kind.elt_size_in_bytes());
+    is_ours.then_some((kind, shape, start))
 }
 
 fn file(action: &'static str, path: &Path, source: io::Error) -> TrainingError {
@@ -198,24 +188,25 @@ impl Writer {
         let name = file_name(pool.name());
         let path = self.aside.path().join(&name);
         let failed = |source| file("write", &path, source);
-        let mut out = Hashing::new(BufWriter::new(File::create(&path).map_err(failed)?));
-        let mut header_written = false;
-        for batch in batches {
-            let batch = batch?;
-            // Channels-last memory is what the network computes with, so this copies nothing on the CPU.
-            let rows = if batch.dim() == 4 { batch.permute([0, 2, 3, 1]) } else { batch };
-            let rows = rows.to_device(Device::Cpu).contiguous();
-            if !header_written {
-                let shape = [&[views as i64, images as i64], &rows.size()[1..]].concat();
-                out.write_all(&header(rows.kind(), shape)).map_err(failed)?;
-                header_written = true;
-            }
+        let out = Hashing::new(BufWriter::new(File::create(&path).map_err(failed)?));
+        let begin = |rows: &Tensor, out| {
+            let dtype = if rows.kind() == Kind::BFloat16 { Dtype::BF16 } else { Dtype::F32 };
+            let shape = [&[views as i64, images as i64], &rows.size()[1..]].concat();
+            safetensors::Writer::begin(out, ALIGNMENT, &BTreeMap::new(), &[(TENSOR.to_owned(), dtype, shape)])
+        };
+        let mut batches = batches.map(|batch| batch.map(|batch| in_memory_order(&batch)));
+        let Some(first) = batches.next().transpose()? else {
+            return Err(TrainingError::Impossible(format!("features of no {} images", pool.name())));
+        };
+        let mut out = begin(&first, out).map_err(failed)?;
+        for rows in std::iter::once(Ok(first)).chain(batches) {
+            let rows = rows?;
             let length = rows.numel() * rows.kind().elt_size_in_bytes();
             // SAFETY: `rows` is contiguous, on the CPU, and outlives the slice.
             let bytes = unsafe { std::slice::from_raw_parts(rows.data_ptr() as *const u8, length) };
             out.write_all(bytes).map_err(failed)?;
         }
-        let (out, digest) = out.finish();
+        let (out, digest) = out.finish().map_err(failed)?.finish();
         let finished = out.into_inner().map_err(|error| failed(error.into_error()))?;
         finished.sync_all().map_err(failed)?;
         self.bytes += finished.metadata().map_err(failed)?.len();
@@ -241,12 +232,46 @@ impl Writer {
     }
 }
 
-fn header(kind: Kind, shape: Vec<i64>) -> Vec<u8> {
-    let bytes = shape.iter().product::<i64>() as u64 * kind.elt_size_in_bytes() as u64;
-    let dtype = if kind == Kind::BFloat16 { "BF16" } else { "F32" };
-    let entry = TensorEntry { dtype: dtype.to_owned(), shape, data_offsets: (0, bytes) };
-    let mut text = serde_json::to_vec(&BTreeMap::from([(TENSOR, entry)])).expect("a header is plain JSON");
-    // The format allows spaces after the JSON.
-    text.resize((8 + text.len()).next_multiple_of(ALIGNMENT) - 8, b' ');
-    [&(text.len() as u64).to_le_bytes()[..], &text].concat()
+/// A batch as it is stored: channels last, on the CPU. The network computes so, so this copies nothing there.
+fn in_memory_order(batch: &Tensor) -> Tensor {
+    let rows = if batch.dim() == 4 { batch.permute([0, 2, 3, 1]) } else { batch.shallow_clone() };
+    rows.to_device(Device::Cpu).contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of features with this shape in its table, and so many bytes of data.
+    fn mapped(shape: &str, bytes: usize) -> Option<MappedFeatures> {
+        let folder = tempfile::tempdir().unwrap();
+        let table = format!(r#"{{"features":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{bytes}]}}}}"#);
+        let table = format!("{table:<120}");
+        let content = [&(table.len() as u64).to_le_bytes()[..], table.as_bytes(), &vec![0; bytes]].concat();
+        let path = folder.path().join("train.safetensors");
+        fs::write(&path, &content).unwrap();
+        map(&path, blake3::hash(&content).to_hex().as_str()).unwrap()
+    }
+
+    #[test]
+    fn a_shape_is_held_against_the_length_of_the_file() {
+        assert_eq!(mapped("[1,2,2]", 16).unwrap().view(0).size(), [2, 2]);
+        for shape in [
+            "[1,1,5]",
+            "[1,1,3]",
+            // Their products wrap around to what the file holds.
+            "[1,1,4611686018427387908]",
+            "[4294967296,4294967296,1]",
+            "[9223372036854775807,2,1]",
+            "[-1,-4,1]",
+            "[1,1.5,2]",
+            "[2,2]",
+            "[]",
+        ] {
+            assert!(mapped(shape, 16).is_none(), "{shape}");
+        }
+        for shape in ["[0,4294967296,4294967296]", "[0,1,1]"] {
+            assert!(mapped(shape, 0).is_none(), "{shape}");
+        }
+    }
 }

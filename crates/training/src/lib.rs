@@ -14,6 +14,7 @@ mod flat;
 mod fused;
 mod head;
 mod input;
+mod lock;
 mod measure;
 mod memory;
 mod model;

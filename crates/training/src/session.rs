@@ -5,6 +5,7 @@ use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
 use crate::input::{Input, Source, portion};
+use crate::lock::FillLock;
 use crate::model;
 use crate::no_grad::no_grad;
 use crate::streams::in_order;
@@ -13,10 +14,12 @@ use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation};
-use std::fs::File;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
+
+/// How long a fill waits for another of the same features before it looks again whether it is to go on.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// One device, and what is kept on it and in memory between assignments: the last of each, which is what the
 /// assignments of one sweep share.
@@ -101,9 +104,12 @@ impl Session {
         })?;
         // Two processes that want the same cut fill it once: the second waits here and finds it done.
         let lock = kept::lock(&cache, &spec.key());
+        let go_on = || {
+            std::thread::sleep(LOCK_PAUSE);
+            observer.should_stop() == Stop::No
+        };
         let lock_failed = |source| TrainingError::File { action: "lock", path: lock.clone(), source };
-        let held = File::create(&lock).map_err(lock_failed)?;
-        held.lock().map_err(lock_failed)?;
+        let Some(_held) = FillLock::take(&lock, go_on).map_err(lock_failed)? else { return Ok(Ended::Stopped) };
         if let Some(bytes) = kept::size(&cache, &spec.key()) {
             return Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: false }));
         }
@@ -139,7 +145,7 @@ impl Session {
                 filling.features(chosen, view)
             };
             let mut stopped = false;
-            in_order(&portions, streams, compute, |computed| {
+            let written = in_order(&portions, streams, compute, |computed| {
                 let mut lengths = portions.iter().map(|(_, chosen)| chosen.len() as u64);
                 let computed = computed.map_while(|features| {
                     if observer.should_stop() != Stop::No {
@@ -151,10 +157,12 @@ impl Session {
                     Some(Ok(features))
                 });
                 writer.pool(pool, views, images.len(), computed)
-            })?;
+            });
+            // First: what was stopped lacks features, which the writer says.
             if stopped {
                 return Ok(Ended::Stopped);
             }
+            written?;
         }
         let bytes = writer.finish()?;
         Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: true }))

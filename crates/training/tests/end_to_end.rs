@@ -282,10 +282,23 @@ fn a_stopped_fill_leaves_nothing_behind() {
         let mut bench = Bench::new();
         let mut listener = Listener { stop_now: true, ..Listener::default() };
         assert_eq!(bench.session.fill(&wanted, None, streams, &mut listener).unwrap(), Ended::Stopped);
-        let left = std::fs::read_dir(bench.folder.path().join("features")).unwrap().flatten();
-        let folders = left.filter(|entry| entry.path().is_dir()).count();
-        assert_eq!(folders, 0);
+        assert_eq!(std::fs::read_dir(bench.folder.path().join("features")).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn a_fill_that_waits_for_another_stops_when_it_is_told_to() {
+    let _alone = alone();
+    let mut bench = Bench::new();
+    let wanted = features_of(&spec(middle()));
+    let cache = bench.folder.path().join("features");
+    std::fs::create_dir_all(&cache).unwrap();
+    let lock = features::lock(&cache, &wanted.key());
+    let other = std::fs::File::create(&lock).unwrap();
+    other.lock().unwrap();
+    let mut listener = Listener { stop_now: true, ..Listener::default() };
+    assert_eq!(bench.session.fill(&wanted, None, 1, &mut listener).unwrap(), Ended::Stopped);
+    assert!(lock.exists(), "it is the other's");
 }
 
 #[test]

@@ -52,26 +52,14 @@ impl ElementType {
         match self {
             ElementType::Float64 => number!(f64),
             ElementType::Float32 => number!(f32),
-            ElementType::Float16 => half(u16::from_le_bytes([bytes[0], bytes[1]])),
-            ElementType::Bfloat16 => f32::from_bits(u32::from(u16::from_le_bytes([bytes[0], bytes[1]])) << 16),
+            ElementType::Float16 => half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+            ElementType::Bfloat16 => half::bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
             ElementType::Int64 => number!(i64),
             ElementType::Int32 => number!(i32),
             ElementType::Int16 => number!(i16),
             ElementType::Int8 => number!(i8),
             ElementType::Uint8 => number!(u8),
         }
-    }
-}
-
-/// IEEE 754 binary16.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => sign * f32::INFINITY,
-        31 => f32::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
     }
 }
 

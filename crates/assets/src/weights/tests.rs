@@ -111,9 +111,15 @@ fn damage_is_said_where_it_is() {
         (archive(b"\x80\x02}.", false), "it holds no tensors"),
         (members(&[("notes.txt", b"none", false)]), "without PyTorch's data.pkl or Keras' model.weights.h5"),
         (b"hello".to_vec(), "not a weights file that Frostline knows"),
-        (safetensors(r#"{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}"#, &[0; 4]), "do not hold shape [9]"),
-        (safetensors(r#"{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]), "type Q4"),
-        (safetensors(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,40]}}"#, &[0; 4]), "ends after the file"),
+        (
+            safetensors(r#"{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}"#, &[0; 4]),
+            "tensor `a`: 4 bytes do not hold shape [9]",
+        ),
+        (
+            safetensors(r#"{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}"#, &[0; 4]),
+            "tensor `a`: unknown variant `Q4`",
+        ),
+        (safetensors(r#"{"a":{"dtype":"F32","shape":[10],"data_offsets":[0,40]}}"#, &[0; 4]), "ends after the file"),
     ];
     for (bytes, expected) in cases {
         let message = refusal(&bytes);
