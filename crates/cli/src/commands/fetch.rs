@@ -31,15 +31,11 @@ pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Gets an entry of the catalogue, with a progress bar where it is not there yet.
+/// Gets an entry of the catalogue, and says how far it is where it is not there yet.
 pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
-    let bar = output::download_bar(entry.name);
-    let fetched = fetch::fetch(entry, &mut |progress| {
-        if let Some(total) = progress.total.or((entry.bytes > 0).then_some(entry.bytes)) {
-            bar.set_length(total);
-        }
-        bar.set_position(progress.done);
-    });
-    bar.finish_and_clear();
-    fetched.with_context(|| format!("`{}` could not be fetched", entry.name))
+    let mut said = output::Download::new(entry.name, entry.bytes);
+    let path = fetch::fetch(entry, &mut |event| said.say(event))
+        .with_context(|| format!("`{}` could not be fetched", entry.name))?;
+    said.finished();
+    Ok(path)
 }
