@@ -86,12 +86,8 @@ fn serve(answers: &'static [Answer]) -> (String, Heads) {
 }
 
 /// Limits that a busy machine keeps where a server answers.
-const PATIENT: Limits = Limits {
-    connect: Duration::from_secs(5),
-    silence: Duration::from_secs(60),
-    tries: 3,
-    pause: Duration::ZERO,
-};
+const PATIENT: Limits =
+    Limits { connect: Duration::from_secs(5), silence: Duration::from_secs(60), tries: 3, pause: Duration::ZERO };
 
 /// Limits for servers that fall silent.
 const HASTY: Limits = Limits { silence: Duration::from_millis(200), ..PATIENT };
