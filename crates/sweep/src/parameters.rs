@@ -27,11 +27,7 @@ static KEYS: [Key; 17] = [
         default: || Some(json!([])),
     },
     Key { name: "head_dropout", check: |value, _| list(value, rate), default: || Some(json!([])) },
-    Key {
-        name: "optimizer",
-        check: |value, _| word(value, &["adam", "rmsprop", "sgd", "adamw"]),
-        default: || Some(json!("adam")),
-    },
+    Key { name: "optimizer", check: |value, _| word(value, &Optimizer::NAMES), default: || Some(json!("adam")) },
     Key { name: "momentum", check: |value, _| rate(value), default: || Some(json!(0.9)) },
     // None: what holds depends on the optimizer.
     Key { name: "weight_decay", check: |value, _| rate(value), default: || Some(Value::Null) },
