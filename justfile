@@ -50,6 +50,10 @@ bench:
     cargo bench -p frostline --bench orchestration
     cargo bench -p frostline --bench scale
 
+# Measure a trial's orchestration of two builds, alternating: BEFORE is a folder with both programs of another commit
+bench-orchestration-pair before *arguments: build
+    python3 benches/pair.py {{ quote(before) }} {{ arguments }}
+
 # Measure Frostline against other tools; writes docs/performance.md (takes long, installs several GB)
 bench-peers *arguments:
     python3 benches/peers/run.py {{ arguments }}

@@ -8,6 +8,7 @@
 #[macro_use]
 mod place;
 
+mod before;
 mod disturbed;
 mod real;
 mod startup;

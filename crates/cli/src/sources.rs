@@ -32,18 +32,13 @@ pub(crate) fn side(dataset: Dataset) -> usize {
     }
 }
 
-/// Gets an entry of the catalogue, with a progress bar where it is not there yet.
+/// Gets an entry of the catalogue, and says how far it is where it is not there yet.
 pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
-    let bar = output::download_bar(entry.name);
-    let fetched = fetch::fetch(entry, &mut |event| {
-        let fetch::Event::Progress { done, total } = event else { return };
-        if let Some(total) = total.or((entry.bytes > 0).then_some(entry.bytes)) {
-            bar.set_length(total);
-        }
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    fetched.with_context(|| format!("`{}` could not be fetched", entry.name))
+    let mut said = output::Download::new(entry.name, entry.bytes);
+    let path = fetch::fetch(entry, &mut |event| said.say(event))
+        .with_context(|| format!("`{}` could not be fetched", entry.name))?;
+    said.finished();
+    Ok(path)
 }
 
 /// Where the pretrained weights of a definition lie.

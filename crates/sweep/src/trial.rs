@@ -103,6 +103,9 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
+    /// As definitions and the canonical form name them.
+    pub const NAMES: [&str; 4] = ["adam", "rmsprop", "sgd", "adamw"];
+
     /// How many numbers it remembers of each that it trains.
     pub fn moments(self) -> u64 {
         match self {
@@ -247,3 +250,16 @@ hexadecimal_id!(GroupId);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not 32 hexadecimal digits")]
 pub struct InvalidId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_an_optimizer_is_read_and_written() {
+        for name in Optimizer::NAMES {
+            let optimizer: Optimizer = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(serde_json::to_value(optimizer).unwrap(), name);
+        }
+    }
+}

@@ -1,17 +1,18 @@
 //! What people see: tables, amounts, errors, progress.
 
+mod download;
 mod json;
 mod progress;
 mod ranking;
 mod table;
 
+pub(crate) use download::Download;
 pub(crate) use json::print_json;
 pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::ranking;
 pub(crate) use table::Table;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 use std::time::Duration;
 
@@ -73,17 +74,6 @@ pub(crate) fn seconds(seconds: f64) -> String {
 /// "1 trial", "2 trials".
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Shown on a terminal only.
-pub(crate) fn download_bar(name: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template = "{msg}  {wide_bar:.green}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.set_message(name.to_owned());
-    bar
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
 use crate::backbone;
+use crate::trial::Optimizer;
 use std::ops::Bound::Excluded;
 
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
@@ -190,7 +191,7 @@ static KEYS: [Key; 39] = [
     Key {
         section: HYPERPARAMETERS,
         name: "optimizer",
-        kind: Kind::Words(|| vec!["adam", "rmsprop", "sgd", "adamw"]),
+        kind: Kind::Words(|| Optimizer::NAMES.to_vec()),
         default: Fallback::Is(r#""adam""#),
         meaning: "What trains, with Keras' definitions and defaults.",
         example: r#""rmsprop""#,
