@@ -26,7 +26,7 @@ fn sections() -> impl Iterator<Item = &'static str> {
 fn assert_current(name: &str, wanted: &str) {
     let path = root().join(name);
     if std::env::var_os("FROSTLINE_BLESS").is_some() {
-        fs::write(&path, wanted).unwrap();
+        fs::write(&path, wanted).expect("a file of the repository can be written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     let differing = wanted.lines().zip(found.lines()).find(|(wanted, found)| wanted != found);

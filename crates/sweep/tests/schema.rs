@@ -86,7 +86,7 @@ fn values() -> Vec<Value> {
         "20 gigs", "-1 GB", "GB", "+3 B", true, null, [], [[]], [1], [0], [1, 1], [0.5], [1.0], ["adam"], {}, {"a": 1},
     ]);
     let longest = ["x".repeat(100), "x".repeat(101)].map(Value::from);
-    plain.as_array().unwrap().iter().cloned().chain(words).chain(longest).collect()
+    plain.as_array().into_iter().flatten().cloned().chain(words).chain(longest).collect()
 }
 
 fn keys_of_all() -> impl Iterator<Item = &'static keys::Key> {
