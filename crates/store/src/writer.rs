@@ -73,8 +73,8 @@ impl Writer {
 
     /// Stores the sweep called `sweep.name` and makes `trials` its members, in this order.
     ///
-    /// A trial that another sweep has asked for already is shared with its results. What this sweep has cancelled before
-    /// stays cancelled, what others have is wanted here. Members that are not in
+    /// A trial that another sweep has asked for already is shared with its results. A member that this sweep has
+    /// cancelled stays so, what only others have cancelled is wanted here. Members that are not in
     /// `trials` leave the sweep, except complete ones where `replace` is false: those come last. The rows of trials
     /// that leave stay.
     ///
