@@ -11,6 +11,10 @@ use std::ops::Range;
 #[derive(Debug, PartialEq)]
 pub struct Architecture {
     pub name: &'static str,
+    /// What torchvision calls it; none where it has no such network.
+    pub torchvision: Option<&'static str>,
+    /// What timm calls its form that pads as TensorFlow does.
+    pub timm: &'static str,
     pub stem_channels: u32,
     pub stages: &'static [Stage],
     /// Width of the last convolution, and so of the pooled features.
@@ -60,6 +64,8 @@ use BlockKind::{FusedMbConv, MbConv};
 static ARCHITECTURES: [Architecture; 2] = [
     Architecture {
         name: "efficientnet_v2_s",
+        torchvision: Some("efficientnet_v2_s"),
+        timm: "tf_efficientnetv2_s",
         stem_channels: 24,
         stages: &[
             stage(FusedMbConv, [1, 3, 1, 24, 2], None),
@@ -77,6 +83,8 @@ static ARCHITECTURES: [Architecture; 2] = [
     },
     Architecture {
         name: "efficientnet_lite0",
+        torchvision: None,
+        timm: "tf_efficientnet_lite0",
         stem_channels: 32,
         stages: &[
             stage(MbConv, [1, 3, 1, 16, 1], None),

@@ -84,13 +84,11 @@ fn fitting(
             origin(layout).name()
         )));
     }
-    let network = match (layout, architecture.name) {
-        (Layout::Torchvision, "efficientnet_v2_s") => "efficientnet_v2_s",
-        (Layout::Timm, "efficientnet_v2_s") => "tf_efficientnetv2_s",
-        (Layout::Timm, "efficientnet_lite0") => "tf_efficientnet_lite0",
-        _ => return Err(no_network(layout, architecture)),
+    let network = match layout {
+        Layout::Torchvision => architecture.torchvision,
+        Layout::Timm => Some(architecture.timm),
     };
-    Ok((layout, network))
+    Ok((layout, network.ok_or_else(|| no_network(layout, architecture))?))
 }
 
 fn no_network(layout: Layout, architecture: &Architecture) -> TrainingError {

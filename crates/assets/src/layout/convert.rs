@@ -34,8 +34,8 @@ impl From<WeightsFileError> for ConvertError {
     }
 }
 
-/// Writes the network of a file to `target` as safetensors, float32: under torchvision's names for EfficientNetV2 and
-/// timm's for EfficientNet-Lite, with a classifier where there is one. The metadata keep the library whose weights they
+/// Writes the network of a file to `target` as safetensors, float32: under torchvision's names where it has
+/// such a network, else timm's, with a classifier where there is one. The metadata keep the library whose weights they
 /// are, so that the network is still run by that library's rules.
 ///
 /// # Errors
@@ -70,9 +70,9 @@ pub fn convert(
 
 /// The names that a network is written with: those of the library that most people load it into.
 fn form(architecture: &Architecture) -> (Origin, Library) {
-    match architecture.name {
-        "efficientnet_v2_s" => (Origin::Torchvision, Library::Torchvision),
-        _ => (Origin::Timm, Library::Timm),
+    match architecture.torchvision {
+        Some(_) => (Origin::Torchvision, Library::Torchvision),
+        None => (Origin::Timm, Library::Timm),
     }
 }
 
