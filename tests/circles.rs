@@ -3,6 +3,9 @@
 //! Read from the text. A crate's root uses all of its modules and is used by all of them, so it is left out, and so are
 //! tests beside the code. In a folder, the modules of the folder are held against each other in the same way.
 
+// clippy.toml allows it in tests, which does not cover the functions that they share.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
