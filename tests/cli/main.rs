@@ -8,7 +8,9 @@
 #[macro_use]
 mod place;
 
+mod cancelling;
 mod disturbed;
+mod ranking;
 mod real;
 mod startup;
 mod sweeps;
