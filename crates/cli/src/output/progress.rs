@@ -160,7 +160,7 @@ impl Observer for Screen {
     fn status(&mut self, status: &Status) {
         if status.draining && !self.said_draining {
             self.said_draining = true;
-            self.line("Stopping: running epochs may end within 8 s. Once more Ctrl-C leaves at once; nothing measured is lost.");
+            self.line("Stopping: running epochs get some seconds to end. Press Ctrl-C again to leave at once; nothing measured is lost.");
         }
         let Some(live) = &self.live else { return };
         live.set_position(self.finished);
