@@ -83,7 +83,7 @@ fn a_second_interrupt_does_not_wait_for_workers() {
     let worker = *place.worker_processes().last().unwrap();
     kill_process(worker, Signal::STOP).unwrap();
     running.signal(Signal::INT);
-    running.wait_until_it_says("Once more Ctrl-C leaves at once");
+    running.wait_until_it_says("Press Ctrl-C again to leave at once");
     running.signal(Signal::INT);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");

@@ -9,7 +9,9 @@
 mod place;
 
 mod before;
+mod cancelling;
 mod disturbed;
+mod ranking;
 mod real;
 mod startup;
 mod sweeps;

@@ -78,6 +78,24 @@ fn damaged_features_are_made_anew() {
     assert_eq!(place.json("verify --json")["sound"], true);
 }
 
+/// Nothing makes a model anew, so its damage is found by who looks for it, and not by who needs it.
+#[test]
+fn damage_of_a_kept_model_is_found() {
+    let place = place();
+    place.succeed("launch demo.toml --set grid.frozen_layers=[\"all\"] --set keep.models=all");
+    assert_eq!(place.json("verify --json")["models"], 1);
+    let trial = place.trials("demo")[0].id.clone();
+    let model = place.path(&format!("results/models/{trial}.safetensors"));
+    let mut bytes = std::fs::read(&model).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&[0xAB; 4]);
+    std::fs::write(&model, bytes).unwrap();
+    let verify = place.run("verify");
+    assert_eq!(verify.code, Some(1), "{verify}");
+    let said = format!("{trial}.safetensors: this kept model cannot be used: is damaged");
+    assert!(verify.stdout.contains(&said), "{verify}");
+}
+
 #[test]
 fn a_trial_that_diverges_fails_and_the_others_are_ranked() {
     let place = place();

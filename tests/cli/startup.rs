@@ -18,6 +18,22 @@ fn libtorch_is_linked_to_the_worker_and_not_to_the_command_line() {
     assert!(of_worker.contains("torch"), "{of_worker}");
 }
 
+/// As behind `| head -1`, whatever the form.
+#[test]
+fn output_that_nobody_reads_is_no_error() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let trial = place.trials("demo")[0].id.clone();
+    let commands =
+        ["plan demo.toml", "best demo", "list", "status demo", "verify", "doctor", "layers efficientnet_lite0"];
+    let commands = commands.map(str::to_owned).into_iter().chain([format!("show {trial}")]);
+    let with_json = commands.flat_map(|command| [command.clone(), command + " --json"]);
+    for command in with_json.chain(["fetch".to_owned(), "completions bash".to_owned(), "--help".to_owned()]) {
+        let outcome = place.run_unread(&command);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{command}");
+    }
+}
+
 #[test]
 fn definitions_are_planned_without_a_worker() {
     let mut place = Place::new();

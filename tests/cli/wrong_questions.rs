@@ -255,12 +255,12 @@ fn a_database_of_another_version() {
     says!(place, "best demo", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 3): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 4): use that version, or name another folder with --results
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 3): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 4): use that version, or name another folder with --results
     ");
     let doctor = place.run("doctor --json");
     assert_eq!(doctor.code, Some(1));
@@ -438,7 +438,7 @@ fn a_worker_program_that_does_not_work() {
     exit code 1
     --- error
     `demo`: 4 trials to run, 0 done; 2 workers of 1 thread on cpu
-    error: no worker stays alive; the last one ended with exit status: 7: no such argument (see results/logs). Then: frostline resume demo
+    error: no worker stays alive: the last one ended with exit status: 7: no such argument (see results/logs); once that is mended, `frostline resume demo` goes on
     ");
 }
 

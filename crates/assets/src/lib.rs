@@ -5,6 +5,7 @@ pub mod cache;
 pub mod catalogue;
 pub mod cifar10;
 pub mod fetch;
+pub mod kept;
 pub mod layout;
 pub mod picture;
 pub mod safetensors;

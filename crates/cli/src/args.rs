@@ -1,9 +1,15 @@
 //! What can be asked.
 
+mod json;
+mod models;
+
+pub(crate) use json::Json;
+pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use frostline_sweep::outcome::{FailureKind, TrialState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Finds how deep to freeze a pretrained network, and which head and optimizer to put on it
 ///
@@ -36,6 +42,14 @@ pub(crate) struct Common {
     /// Show the log on the terminal too (-vv for more of it)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl Common {
+    /// What a further command needs to find the same results folder.
+    pub(crate) fn results_argument(&self) -> String {
+        let named_otherwise = std::env::var_os("FROSTLINE_RESULTS").is_some() || self.results == Path::new("results");
+        if named_otherwise { String::new() } else { format!(" --results {}", self.results.display()) }
+    }
 }
 
 #[derive(Subcommand)]
@@ -127,10 +141,19 @@ pub(crate) struct DefinitionFile {
     pub(crate) set: Vec<(String, String)>,
 }
 
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Measuring {
+    /// Measure anew what computing takes on this machine, also where it is known from an earlier sweep
+    #[arg(long)]
+    pub(crate) remeasure: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) definition: DefinitionFile,
+    #[command(flatten)]
+    pub(crate) measuring: Measuring,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -139,6 +162,8 @@ pub(crate) struct Plan {
 pub(crate) struct Launch {
     #[command(flatten)]
     pub(crate) definition: DefinitionFile,
+    #[command(flatten)]
+    pub(crate) measuring: Measuring,
     /// Replace the sweep of this name although its finished trials were run with other values
     #[arg(long)]
     pub(crate) force_new: bool,
@@ -148,6 +173,8 @@ pub(crate) struct Launch {
 pub(crate) struct Resume {
     /// Name of the sweep
     pub(crate) sweep: String,
+    #[command(flatten)]
+    pub(crate) measuring: Measuring,
 }
 
 #[derive(Args)]
@@ -216,144 +243,10 @@ pub(crate) struct Backup {
     pub(crate) file: PathBuf,
 }
 
-#[derive(Args)]
-pub(crate) struct Fetch {
-    /// Name in the catalogue
-    pub(crate) name: Option<String>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Weights {
-    /// Say a file's format, network and origin, and what is missing or unexpected
-    #[command(after_help = "Example:\n  frostline weights inspect efficientnetv2-s_notop.h5")]
-    Inspect(Inspect),
-    /// Write a file's network as safetensors, with torchvision's names for EfficientNetV2 and timm's for Lite
-    #[command(after_help = "Example:\n  frostline weights convert efficientnetv2-s_notop.h5 -o keras.safetensors")]
-    Convert(Convert),
-}
-
-#[derive(Args)]
-pub(crate) struct Inspect {
-    /// The weights file: PyTorch .pth, safetensors or Keras' .h5
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) json: Json,
-}
-
-#[derive(Args)]
-pub(crate) struct Convert {
-    /// The weights file: PyTorch .pth, safetensors or Keras' .h5
-    pub(crate) file: PathBuf,
-    /// The file to write, ending in .safetensors
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-}
-
-#[derive(Args)]
-pub(crate) struct Layers {
-    /// Name of the network, such as efficientnet_v2_s
-    pub(crate) backbone: String,
-    /// Height and width of the images in pixels
-    #[arg(long, default_value_t = 128, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub(crate) size: u32,
-    #[command(flatten)]
-    pub(crate) json: Json,
-}
-
-#[derive(Args)]
-pub(crate) struct Features {
-    /// Name of the network, such as efficientnet_v2_s
-    #[arg(long)]
-    pub(crate) backbone: String,
-    /// A weights file, a name of the catalogue, or "random"
-    #[arg(long, value_name = "FILE|NAME|random")]
-    pub(crate) weights: String,
-    /// Folder of CIFAR-10's binary version, or "shapes" for the images that the program draws
-    #[arg(long, value_name = "DIR|shapes")]
-    pub(crate) data: PathBuf,
-    /// Which images
-    #[arg(long, value_enum, default_value_t = Split::Test)]
-    pub(crate) split: Split,
-    /// Only the first images of the split
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: Option<u32>,
-    /// Height and width in pixels that the images are scaled to
-    #[arg(long, default_value_t = 128, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=1024))]
-    pub(crate) size: u32,
-    /// Index of the layer as Keras counts `model.layers` (`frostline layers` lists them), or "last"
-    #[arg(long, default_value = "last", value_name = "INDEX|last", value_parser = layer)]
-    pub(crate) layer: Layer,
-    /// Average over height and width
-    #[arg(long)]
-    pub(crate) pool: bool,
-    /// The file to write, ending in .npy or .safetensors (which holds the classes of the images too)
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Split {
-    Train,
-    Test,
-}
-
-/// None is the last one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Layer(pub(crate) Option<u32>);
-
-#[derive(Args)]
-pub(crate) struct ExportModel {
-    /// The first digits of the trial's id
-    pub(crate) trial: String,
-    /// The folder to write; it is made, or is empty
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: PathBuf,
-    /// Whose tensor names; without it, those of the library that runs the network as the weights want it
-    #[arg(long, value_enum)]
-    pub(crate) layout: Option<Layout>,
-    /// The trial's pretrained weights, where they are no longer at the place that its sweep names
-    #[arg(long, value_name = "FILE|NAME")]
-    pub(crate) weights: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Layout {
-    Torchvision,
-    Timm,
-}
-
-#[derive(Args)]
-pub(crate) struct Predict {
-    /// The first digits of the trial's id
-    pub(crate) trial: String,
-    /// JPEG or PNG files; the square in the middle of each is looked at
-    #[arg(required = true, value_name = "PICTURE")]
-    pub(crate) pictures: Vec<PathBuf>,
-    /// The trial's pretrained weights, where they are no longer at the place that its sweep names
-    #[arg(long, value_name = "FILE|NAME")]
-    pub(crate) weights: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) json: Json,
-}
-
-#[derive(Args, Clone, Copy)]
-pub(crate) struct Json {
-    /// Print JSON, for programs
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
         _ => Err("write SECTION.KEY=VALUE, such as train.epochs=2".to_owned()),
-    }
-}
-
-fn layer(text: &str) -> Result<Layer, String> {
-    match text {
-        "last" => Ok(Layer(None)),
-        _ => text.parse().map(|index| Layer(Some(index))).map_err(|_| "write an index or `last`".to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@ mod costs;
 mod exit;
 mod log;
 mod machine;
+mod measure;
 mod output;
 mod prepare;
 mod sources;

@@ -97,6 +97,11 @@ pub(crate) fn memory(line: &str) -> Option<u64> {
     kibibytes.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
+/// How many processes ran or waited to, on average over the last minute.
+pub(crate) fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 /// The workers of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Team {

@@ -3,14 +3,16 @@
 use crate::args::Common;
 use crate::exit::wrong_input;
 use crate::sources;
-use frostline_assets::{catalogue, weights as weights_file};
+use frostline_assets::catalogue::{self, Content, Entry};
+use frostline_assets::weights as weights_file;
 use frostline_protocol::tools::ModelFiles;
 use frostline_results::Folder;
 use frostline_store::{Reader, Sweep, TrialDetail};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
-use frostline_sweep::trial::WeightsIdentity;
+use frostline_sweep::trial::{ModelSpec, WeightsIdentity};
 use frostline_view::stored;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Trained {
@@ -50,7 +52,7 @@ impl Trained {
                 model.display()
             )));
         }
-        let weights = find_weights(&row.spec.model.weights, weights, &definitions)?;
+        let weights = find_weights(&row.spec.model, weights, &definitions)?;
         let files = ModelFiles { spec: row.spec.clone(), weights, model };
         Ok(Trained { detail, files })
     }
@@ -62,25 +64,50 @@ impl Trained {
 }
 
 fn find_weights(
-    identity: &WeightsIdentity,
+    model: &ModelSpec,
     named: Option<&Path>,
     definitions: &[Definition],
 ) -> anyhow::Result<Option<PathBuf>> {
-    let WeightsIdentity::File(digest) = identity else { return Ok(None) };
-    let place = |name: &str| catalogue::find(name).map_or_else(|| PathBuf::from(name), |entry| entry.path());
-    let places: Vec<PathBuf> = match named {
-        Some(named) => vec![named.to_str().map_or_else(|| named.to_owned(), place)],
-        None => definitions.iter().map(|definition| place(&definition.model.weights)).collect(),
-    };
+    let WeightsIdentity::File(digest) = &model.weights else { return Ok(None) };
+    let places = places(model, named, definitions);
     for path in places.iter().filter(|path| path.is_file()) {
-        if weights_file::identity(path)? == *identity {
+        if weights_file::identity(path)? == model.weights {
             return Ok(Some(std::path::absolute(path)?));
         }
     }
     let looked: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
-    let looked = if looked.is_empty() { "no place is known".to_owned() } else { looked.join(", ") };
     Err(wrong_input(format!(
-        "the pretrained weights of this trial (BLAKE3 {}…) are not there any more ({looked}): name their file with --weights",
-        &digest[..digest.len().min(16)]
+        "the pretrained weights of this trial (BLAKE3 {}…) are not there any more ({}): name their file with --weights",
+        &digest[..digest.len().min(16)],
+        looked.join(", ")
     )))
+}
+
+/// Where pretrained weights may lie: what is named, else what the trial's sweeps name, and the catalogue's files of this
+/// network, because the trial may be in no sweep any more.
+fn places(model: &ModelSpec, named: Option<&Path>, definitions: &[Definition]) -> BTreeSet<PathBuf> {
+    let place = |name: &str| catalogue::find(name).map_or_else(|| PathBuf::from(name), Entry::path);
+    if let Some(named) = named {
+        return BTreeSet::from([named.to_str().map_or_else(|| named.to_owned(), place)]);
+    }
+    let of_sweeps = definitions.iter().map(|definition| place(&definition.model.weights));
+    let is_of_it =
+        |entry: &&Entry| matches!(entry.content, Content::Weights { backbone, .. } if backbone == model.backbone);
+    of_sweeps.chain(catalogue::entries().filter(is_of_it).map(Entry::path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weights_of_a_trial_without_a_sweep_are_looked_for_in_the_catalogue() {
+        let weights = WeightsIdentity::File("0".repeat(64));
+        let model = ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights };
+        let found = places(&model, None, &[]);
+        assert!(found.contains(&catalogue::find("efficientnet_lite0.imagenet1k").unwrap().path()));
+        assert!(!found.contains(&catalogue::find("efficientnet_v2_s.imagenet1k").unwrap().path()));
+        let named = Path::new("mine.safetensors");
+        assert_eq!(places(&model, Some(named), &[]), BTreeSet::from([named.to_owned()]), "and nowhere else");
+    }
 }

@@ -4,49 +4,26 @@ use crate::definition::Definition;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// One thing that is not as it was.
+/// A value that all trials share and that is not as it was: every finished trial was run with the old one.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// Values that an axis has gained; their cells are new.
-    Gained { axis: &'static str, values: Vec<Value> },
-    /// Values that an axis has lost; their trials stay in the database and no longer belong to the sweep.
-    Lost { axis: &'static str, values: Vec<Value> },
-    /// A value that all trials share: every finished trial was run with the old one.
-    Altered { key: String, old: Value, new: Value },
+pub struct Change {
+    pub key: String,
+    pub old: Value,
+    pub new: Value,
 }
 
-/// Compares what trials are made of; how they are run is of no concern.
+/// Compares what all trials are made of; how they are run is of no concern, nor which values an axis has gained (their cells
+/// are new) or lost (their trials stay in the database).
 pub fn changes(old: &Definition, new: &Definition) -> Vec<Change> {
     let (old_axes, new_axes) = (axes(old), axes(new));
-    let mut changes = Vec::new();
-    for (&name, old_values) in &old_axes {
-        let Some(new_values) = new_axes.get(name) else { continue };
-        let without = |these: &[Value], those: &[Value]| -> Vec<Value> {
-            these.iter().filter(|value| !those.contains(value)).cloned().collect()
-        };
-        let (gained, lost) = (without(new_values, old_values), without(old_values, new_values));
-        match (&old_values[..], &new_values[..]) {
-            ([old], [new]) if old != new => {
-                changes.push(Change::Altered { key: name.to_owned(), old: old.clone(), new: new.clone() });
-            }
-            _ => {
-                if !gained.is_empty() {
-                    changes.push(Change::Gained { axis: name, values: gained });
-                }
-                if !lost.is_empty() {
-                    changes.push(Change::Lost { axis: name, values: lost });
-                }
-            }
-        }
-    }
-    let (old_settings, new_settings) = (settings(old), settings(new));
-    for (key, old) in old_settings {
-        let new = new_settings[&key].clone();
-        if old != new {
-            changes.push(Change::Altered { key: key.to_owned(), old, new });
-        }
-    }
-    changes
+    let axes = old_axes.iter().filter_map(|(&name, old)| match (&old[..], &new_axes.get(name)?[..]) {
+        ([old], [new]) => Some((name, old.clone(), new.clone())),
+        _ => None,
+    });
+    let new_settings = settings(new);
+    let settings = settings(old).into_iter().map(|(key, old)| (key, old, new_settings[&key].clone()));
+    let all = axes.chain(settings).filter(|(_, old, new)| old != new);
+    all.map(|(key, old, new)| Change { key: key.to_owned(), old, new }).collect()
 }
 
 /// Every hyperparameter as an axis; a fixed value is an axis of one.

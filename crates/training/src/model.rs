@@ -8,16 +8,14 @@ use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, kind,
 use crate::error::TrainingError;
 use crate::head::Head;
 use crate::input::EVALUATION_BATCH;
-use frostline_assets::weights::{self, WeightsFile};
+use frostline_assets::kept::{Digest, FORMAT, check};
+use frostline_assets::weights;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-
-/// Raised when the meaning of the file changes.
-const FORMAT: &str = "frostline-model-1";
 
 /// Writes what a trial trained to its file in `folder`: aside, synced, renamed.
 ///
@@ -49,30 +47,6 @@ pub(crate) fn save(folder: &Path, trial: TrialId, mut tensors: Vec<(String, Tens
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view(-1);
     Vec::try_from(flat).expect("a flat float32 tensor on the CPU")
-}
-
-/// BLAKE3 over the trial and each tensor's name, shape and values.
-struct Digest(blake3::Hasher);
-
-impl Digest {
-    fn new(trial: TrialId) -> Digest {
-        let mut hasher = blake3::Hasher::new_derive_key("frostline 2026 content of a trained model");
-        hasher.update(&trial.0);
-        Digest(hasher)
-    }
-
-    fn add(&mut self, name: &str, shape: &[i64], values: &[f32]) {
-        self.0.update(format!("{name}\0{shape:?}\0").as_bytes());
-        // In pieces: a copy of a large tensor as bytes would be as large again.
-        for piece in values.chunks(4096) {
-            let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.0.update(&bytes);
-        }
-    }
-
-    fn finish(&self) -> String {
-        self.0.finalize().to_hex().to_string()
-    }
 }
 
 /// A trial's network as its training left it.
@@ -162,26 +136,6 @@ impl Model {
 /// Names of the head's parameters in a kept model: weight and bias of each dense layer in turn.
 pub(crate) fn head_names(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|index| format!("head.{}.{}", index / 2, if index % 2 == 0 { "weight" } else { "bias" }))
-}
-
-/// Says what is wrong with a kept model, if anything.
-fn check(kept: &WeightsFile, trial: TrialId) -> Result<(), String> {
-    let metadata = |key: &str| kept.metadata(key).unwrap_or_default();
-    if metadata("format") != FORMAT {
-        return Err(format!("is no {FORMAT} file (its format is \"{}\")", metadata("format")));
-    }
-    if metadata("trial") != trial.to_string() {
-        return Err(format!("is of trial {}, not of {trial}", metadata("trial")));
-    }
-    let mut digest = Digest::new(trial);
-    for name in kept.names() {
-        let shape = kept.shape(name).unwrap_or_default();
-        digest.add(name, &shape, &kept.f32(name).map_err(|error| error.to_string())?);
-    }
-    if metadata("digest") != digest.finish() {
-        return Err("is damaged: its content does not fit its digest".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub struct Premises<'a> {
     pub workers: usize,
     /// libtorch threads of each worker.
     pub threads: u32,
-    /// Whether the times were measured here; else they follow from operation counts.
-    pub measured: bool,
+    /// When the times were measured here, in seconds since 1970; none where they follow from operation counts.
+    pub measured_at: Option<f64>,
     pub need: Need,
     /// What of the catalogue is still to be downloaded; ids of trials are not known then.
     pub missing: Vec<&'static str>,
@@ -42,6 +42,7 @@ pub struct Plan {
     pub workers: usize,
     pub threads: u32,
     pub measured: bool,
+    pub measured_at: Option<f64>,
     pub expected_seconds: f64,
     /// If no features were kept.
     pub expected_seconds_without_cache: f64,
@@ -91,7 +92,7 @@ pub enum Decision {
 
 /// With the first `listed` trials.
 pub fn plan(premises: Premises, listed: usize) -> Plan {
-    let Premises { definition, trials, reuse, workers, threads, measured, need, missing } = premises;
+    let Premises { definition, trials, reuse, workers, threads, measured_at, need, missing } = premises;
     let known = missing.is_empty();
     let planned = |trial: &Trial| Planned {
         trial: known.then_some(trial.id),
@@ -110,7 +111,8 @@ pub fn plan(premises: Premises, listed: usize) -> Plan {
         cuts: reuse.cuts.iter().map(|one| cut(one, reuse)).collect(),
         workers,
         threads,
-        measured,
+        measured: measured_at.is_some(),
+        measured_at,
         expected_seconds: reuse.expected(workers),
         expected_seconds_without_cache: reuse.expected_without(workers),
         disk: need,

@@ -12,25 +12,27 @@ use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
 pub(crate) fn run(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&common.results)?;
-    let (sweep, trials) = find(&reader, &arguments.what)?;
-    let command = Command::Cancel { sweep: sweep.clone(), trials: trials.clone() };
-    let cancelled = match request(&common.results, command)? {
-        Some(Response::Cancelled(cancelled)) => cancelled,
-        Some(Response::Refused(reason)) => bail!("nothing was cancelled: {reason}"),
-        None => cancel_at_rest(common, &sweep, &trials)?,
-    };
-    output::note(&match cancelled {
-        0 => format!("`{sweep}` has nothing to cancel: what was asked for has ended already"),
-        _ => format!("{} of `{sweep}` cancelled", count(cancelled, "trial")),
-    });
+    let wanted = find(&Reader::open(&common.results)?, &arguments.what)?;
+    for (sweep, cancelled) in cancel(common, &wanted)? {
+        output::note(&match cancelled {
+            0 => format!("`{sweep}` has nothing to cancel: what was asked for has ended already"),
+            _ => format!("{} of `{sweep}` cancelled", count(cancelled, "trial")),
+        });
+    }
     Ok(Exit::Done)
 }
 
-/// A sweep, or a trial and a sweep that it is in.
-fn find(reader: &Reader, what: &str) -> anyhow::Result<(String, Vec<TrialId>)> {
+/// What is to be cancelled.
+struct Wanted {
+    /// The one that was named, or those that have the trial.
+    sweeps: Vec<String>,
+    /// None: the whole sweep.
+    trials: Vec<TrialId>,
+}
+
+fn find(reader: &Reader, what: &str) -> anyhow::Result<Wanted> {
     let unknown_sweep = match reader.sweep(what) {
-        Ok(sweep) => return Ok((sweep.name, Vec::new())),
+        Ok(sweep) => return Ok(Wanted { sweeps: vec![sweep.name], trials: Vec::new() }),
         Err(error @ StoreError::UnknownSweep { .. }) => error,
         Err(error) => return Err(error.into()),
     };
@@ -39,15 +41,33 @@ fn find(reader: &Reader, what: &str) -> anyhow::Result<(String, Vec<TrialId>)> {
     }
     let detail = reader.find_trial(what)?;
     let trial = detail.row.trial;
-    match detail.sweeps.into_iter().next() {
-        Some(sweep) => Ok((sweep, vec![trial])),
-        None => Err(wrong_input(format!("trial {trial} is in no sweep any more, so it will not run"))),
+    if detail.sweeps.is_empty() {
+        return Err(wrong_input(format!("trial {trial} is in no sweep any more, so it will not run")));
     }
+    Ok(Wanted { sweeps: detail.sweeps, trials: vec![trial] })
+}
+
+/// How many trials were cancelled, by the sweep whose they were. A coordinator answers for the sweep that it runs only; a
+/// trial is cancelled there then, and other sweeps that have it still want it. Where none runs, all of them are meant.
+fn cancel(common: &Common, Wanted { sweeps, trials }: &Wanted) -> anyhow::Result<Vec<(String, u64)>> {
+    let mut refused = String::new();
+    for sweep in sweeps {
+        let command = Command::Cancel { sweep: sweep.clone(), trials: trials.clone() };
+        match request(&common.results, command)? {
+            Some(Response::Cancelled(cancelled)) => return Ok(vec![(sweep.clone(), cancelled)]),
+            Some(Response::Refused(reason)) => refused = reason,
+            None => {
+                let mut writer = Writer::open(&common.results)?;
+                let cancel = |sweep: &String| Ok((sweep.clone(), cancel_at_rest(&mut writer, sweep, trials)?));
+                return sweeps.iter().map(cancel).collect();
+            }
+        }
+    }
+    bail!("nothing was cancelled: {refused}")
 }
 
 /// Where no coordinator runs, its database is free to be written.
-fn cancel_at_rest(common: &Common, sweep: &str, trials: &[TrialId]) -> anyhow::Result<u64> {
-    let mut writer = Writer::open(&common.results)?;
+fn cancel_at_rest(writer: &mut Writer, sweep: &str, trials: &[TrialId]) -> anyhow::Result<u64> {
     let wanted = |trial: &TrialId| trials.is_empty() || trials.contains(trial);
     let mut records = Vec::new();
     for row in writer.reader().restore(sweep)?.into_iter().filter(|row| wanted(&row.trial)) {

@@ -16,7 +16,6 @@ use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_view::best::{Question, best};
 use frostline_view::stored;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// Rows of the ranking that ends a sweep.
 const SHOWN: usize = 10;
@@ -32,7 +31,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let mut arranged = None;
     if !results.join(frostline_store::FILE).exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
-        let first = arranged.insert(arrange(&prepared, results, &info, None)?);
+        let first = arranged.insert(arrange(&prepared, results, &info, None, arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     let mut writer = Writer::open(&common.results)?;
@@ -49,7 +48,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let recorded = known.and_then(|known| known.threads).filter(|_| finished);
     let arrangement = match arranged {
         Some(arrangement) => arrangement,
-        None => arrange(&prepared, results, &info, recorded)?,
+        None => arrange(&prepared, results, &info, recorded, arguments.measuring)?,
     };
     check_room(common, &writer, &prepared, &arrangement)?;
     let team = &arrangement.team;
@@ -80,7 +79,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     machine::team(&definition.workers, &info, known.threads)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
     refuse_other_files(&writer, &prepared)?;
-    let arrangement = arrange(&prepared, &common.results, &info, known.threads)?;
+    let arrangement = arrange(&prepared, &common.results, &info, known.threads, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
     carry_out(common, writer, prepared, arrangement)
 }
@@ -102,10 +101,7 @@ fn compare(writer: &Writer, known: &Sweep, prepared: &Prepared, force_new: bool)
     let old = stored::definition(known).map_err(outdated)?;
     let mut lines: Vec<String> = changes(&old, &prepared.definition)
         .into_iter()
-        .filter_map(|change| match change {
-            Change::Altered { key, old, new } => Some(format!("  {key}: {old} is now {new}")),
-            Change::Gained { .. } | Change::Lost { .. } => None,
-        })
+        .map(|Change { key, old, new }| format!("  {key}: {old} is now {new}"))
         .collect();
     if lines.is_empty()
         && let Some(row) = writer.reader().best(&known.name, 1)?.first()
@@ -232,14 +228,16 @@ fn carry_out(
                 output::note(&format!(
                     "Interrupted after {}. Go on with:  frostline resume {name}{}",
                     output::duration(screen.elapsed()),
-                    results_argument(common)
+                    common.results_argument()
                 ));
                 return Ok(Exit::Interrupted);
             }
             Outcome::Stuck(reason) => {
                 anyhow::bail!(
-                    "no worker stays alive; the last one ended with {reason} (see {}/logs). Then: frostline resume {name}",
-                    common.results.display()
+                    "no worker stays alive: the last one ended with {reason} (see {}/logs); once that is mended, \
+                     `frostline resume {name}{}` goes on",
+                    common.results.display(),
+                    common.results_argument()
                 );
             }
         }
@@ -255,7 +253,7 @@ fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> 
         ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false })?)?;
     }
     if counts.failed > 0 {
-        let results = results_argument(common);
+        let results = common.results_argument();
         output::note(&format!(
             "{} failed: `frostline status {name}{results}` says why, `frostline retry {name}{results}` lets them wait again",
             count(counts.failed, "trial")
@@ -263,10 +261,4 @@ fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> 
         return Ok(Exit::SomeFailed);
     }
     Ok(Exit::Done)
-}
-
-/// What a command needs to find the same results folder.
-fn results_argument(common: &Common) -> String {
-    let named_otherwise = std::env::var_os("FROSTLINE_RESULTS").is_some() || common.results == Path::new("results");
-    if named_otherwise { String::new() } else { format!(" --results {}", common.results.display()) }
 }

@@ -24,7 +24,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         Ok(info) => (info, None),
         Err(error) => (WorkerInfo::without_worker(), Some(format!("{error:#}"))),
     };
-    let arranged = arrange(&prepared, &common.results, &info, None);
+    let arranged = arrange(&prepared, &common.results, &info, None, arguments.measuring);
     // Whoever plans here may run it elsewhere.
     let (arrangement, doubt) = match (arranged, doubt) {
         (Ok(arrangement), doubt) => (arrangement, doubt),
@@ -32,17 +32,20 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
             let cpu = WorkerInfo::without_worker();
             let mut elsewhere = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
             elsewhere.definition.workers.device = DeviceChoice::Cpu;
-            (arrange(&elsewhere, &common.results, &cpu, None)?, doubt.or(Some(format!("{error:#}"))))
+            (
+                arrange(&elsewhere, &common.results, &cpu, None, arguments.measuring)?,
+                doubt.or(Some(format!("{error:#}"))),
+            )
         }
     };
-    let Arrangement { team, reuse, measured } = &arrangement;
+    let Arrangement { team, reuse, measured_at } = &arrangement;
     let premises = Premises {
         definition: &prepared.definition,
         trials: &prepared.trials,
         reuse,
         workers: team.devices.len(),
         threads: team.threads,
-        measured: *measured,
+        measured_at: *measured_at,
         need: space::need(&prepared, &arrangement, &complete(common, &prepared), &common.results),
         missing: prepared.missing.iter().map(|entry| entry.name).collect(),
     };
@@ -99,7 +102,10 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team) ->
         writeln!(out, "\nFrozen layers are computed once for all the trials that share them:\n")?;
         write!(out, "{}", cuts(&plan.cuts))?;
     }
-    let source = if plan.measured { "measured here" } else { "estimated from operation counts" };
+    let source = match plan.measured_at {
+        Some(at) => format!("measured here {}", output::ago(at)),
+        None => "estimated from operation counts".to_owned(),
+    };
     let without = match plan.cuts.iter().any(|cut| cut.fill) {
         true => format!("; {} if nothing were kept", output::seconds(plan.expected_seconds_without_cache)),
         false => String::new(),

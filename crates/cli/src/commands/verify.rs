@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{BAD, GOOD, count, print_json};
+use frostline_assets::kept;
 use frostline_results::{Folder, checkpoint, features, seal};
 use frostline_store::{Finding, Reader, Sweep};
 use frostline_sweep::expand::Sources;
@@ -42,6 +43,15 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
             audit.findings.push(Finding { place: path.display().to_string(), problem });
         }
     }
+    let models = models(&results.models());
+    for (trial, path) in &models {
+        if let Err(what) = kept::check_file(path, *trial)
+            && path.exists()
+        {
+            let problem = format!("this kept model cannot be used: {what}");
+            audit.findings.push(Finding { place: path.display().to_string(), problem });
+        }
+    }
     let exit = if audit.findings.is_empty() { Exit::Done } else { Exit::Error };
     if arguments.json.json {
         let finding = |finding: &Finding| json!({"place": finding.place, "problem": finding.problem});
@@ -53,6 +63,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
             "epochs": audit.epochs,
             "checkpoints": checkpoints.len(),
             "feature_caches": folders.len(),
+            "models": models.len(),
             "findings": audit.findings.iter().map(finding).collect::<Vec<_>>(),
         }))?;
         return Ok(exit);
@@ -62,13 +73,14 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
         writeln!(out, "{BAD}!!{BAD:#}  {place}: {problem}")?;
     }
     let looked_at = format!(
-        "{}, {}, {}, {}, {}, {}",
+        "{}, {}, {}, {}, {}, {}, {}",
         count(names.len() as u64, "sweep"),
         count(audit.trials, "trial"),
         count(audit.attempts, "attempt"),
         count(audit.epochs, "epoch"),
         count(checkpoints.len() as u64, "checkpoint"),
-        count(folders.len() as u64, "feature cache")
+        count(folders.len() as u64, "feature cache"),
+        count(models.len() as u64, "model")
     );
     match audit.findings.len() as u64 {
         0 => writeln!(out, "{GOOD}sound{GOOD:#}: {looked_at}")?,
@@ -95,4 +107,16 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     } else {
         Vec::new()
     })
+}
+
+/// The kept models, by whose they are.
+fn models(folder: &Path) -> Vec<(TrialId, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let trial = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<TrialId>().ok();
+    let mut models: Vec<(TrialId, PathBuf)> = entries
+        .filter_map(|path| Some((trial(&path)?, path)))
+        .filter(|(trial, path)| path.ends_with(trial.model_file()))
+        .collect();
+    models.sort();
+    models
 }

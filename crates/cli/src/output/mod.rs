@@ -14,7 +14,7 @@ pub(crate) use table::Table;
 
 use anstyle::{AnsiColor, Style};
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -69,6 +69,15 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 pub(crate) fn seconds(seconds: f64) -> String {
     Duration::try_from_secs_f64(seconds).map_or_else(|_| "?".to_owned(), duration)
+}
+
+pub(crate) fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
+}
+
+/// How long a moment lies back, from seconds since 1970.
+pub(crate) fn ago(moment: f64) -> String {
+    format!("{} ago", seconds((seconds_since_1970() - moment).max(0.0)))
 }
 
 /// "1 trial", "2 trials".

@@ -203,7 +203,7 @@ impl Screen {
     fn status(&mut self, status: &Status) {
         if status.draining && !self.said_draining {
             self.said_draining = true;
-            self.line("Stopping: running epochs may end within 8 s. Once more Ctrl-C leaves at once; nothing measured is lost.");
+            self.line("Stopping: running epochs get some seconds to end. Press Ctrl-C again to leave at once; nothing measured is lost.");
         }
         if status.held.is_some() && !self.said_held {
             self.line("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
