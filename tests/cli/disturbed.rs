@@ -77,6 +77,31 @@ fn an_interrupted_sweep_is_resumed_where_it_stood() {
 }
 
 #[test]
+fn a_closed_terminal_ends_a_sweep_as_ctrl_c_does() {
+    let (place, running, _) = half_done();
+    running.signal(Signal::HUP);
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(130), "{outcome}");
+    assert!(outcome.stderr.contains("Go on with:  frostline resume demo\n"), "{outcome}");
+    place.release();
+    place.succeed("resume demo");
+    assert_all_complete_once(&place);
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_waited_for() {
+    let (place, running, _) = half_done();
+    let browser = rusqlite::Connection::open(place.path("results/frostline.db")).unwrap();
+    browser.execute_batch("BEGIN IMMEDIATE").unwrap();
+    place.release();
+    running.wait_until_it_says("Another program holds the database");
+    drop(browser);
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert_all_complete_once(&place);
+}
+
+#[test]
 fn a_second_interrupt_does_not_wait_for_workers() {
     let (place, running, _) = half_done();
     // This one will not answer to the first interrupt.

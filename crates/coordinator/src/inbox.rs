@@ -30,13 +30,15 @@ impl Inbox {
 
     /// Waits for something to happen, `most` at the longest, and takes all that is there.
     pub(crate) fn wait(&mut self, runtime: &Runtime, most: Duration, hands: &mut Hands) -> Vec<Input> {
-        let first = runtime.block_on(timeout(most, async {
+        let something = async {
             tokio::select! {
                 Some(event) = self.from_net.recv() => hands.take(event),
                 Some(exit) = self.exits.recv() => hands.exited(exit),
                 () = self.signals.next() => Input::Interrupted,
             }
-        }));
+        };
+        // The timer must be made within the runtime.
+        let first = runtime.block_on(async { timeout(most, something).await });
         let mut batch: Vec<Input> = first.into_iter().collect();
         while batch.len() < BATCH
             && let Ok(event) = self.from_net.try_recv()
@@ -57,6 +59,6 @@ impl Inbox {
 
     /// The next end of a process, `most` from now at the latest.
     pub(crate) fn exit(&mut self, runtime: &Runtime, most: Duration) -> Option<Exit> {
-        runtime.block_on(timeout(most, self.exits.recv())).ok().flatten()
+        runtime.block_on(async { timeout(most, self.exits.recv()).await }).ok().flatten()
     }
 }
