@@ -213,7 +213,7 @@ fn weights_that_are_no_weights() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: model.weights: [PLACE]/weights.pth is damaged or cut short: tensor `a`: its data ends after the file; get the file again, or name another
+    error: model.weights: [PLACE]/weights.pth is damaged or cut short: its data ends after the file; get the file again, or name another
     ");
     // PyTorch's older format, with a call of `os.system` behind its three pickles of magic, version and system.
     let head = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.";

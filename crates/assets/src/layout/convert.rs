@@ -34,8 +34,8 @@ impl From<WeightsFileError> for ConvertError {
     }
 }
 
-/// Writes the network of a file to `target` as safetensors, float32: under torchvision's names where it has
-/// such a network, else timm's, with a classifier where there is one. The metadata keep the library whose weights they
+/// Writes the network of a file to `target` as safetensors, float32: under torchvision's names where it has such a
+/// network, else timm's, with a classifier where there is one. The metadata keep the library whose weights they
 /// are, so that the network is still run by that library's rules.
 ///
 /// # Errors
