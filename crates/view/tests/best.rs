@@ -1,5 +1,8 @@
 //! What `best` answers where a sweep has several seeds: by trials that a store holds.
 
+// clippy.toml allows it in tests, which does not cover the functions that they share.
+#![allow(clippy::unwrap_used)]
+
 use frostline_store::{Provenance, Reader, Sweep, Writer};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
