@@ -119,7 +119,7 @@ fn wait_for_work(results: &Path, child: &mut Child) -> anyhow::Result<()> {
 
 fn interrupt(mut child: Child) -> anyhow::Result<()> {
     if child.try_wait()?.is_none() {
-        let _ = kill_process(Pid::from_child(&child), Signal::INT);
+        let _ = kill_process(Pid::from_child(&child), Signal::TERM);
     }
     child.wait()?;
     Ok(())

@@ -89,6 +89,18 @@ fn a_closed_terminal_ends_a_sweep_as_ctrl_c_does() {
 }
 
 #[test]
+fn a_signal_that_was_ignored_at_the_start_stays_so() {
+    let place = Place::new();
+    place.hold();
+    let running = place.start_ignoring("HUP", "launch demo.toml --set workers.count=1");
+    place.wait_for_epochs("demo", 1);
+    running.signal(Signal::HUP);
+    place.release();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+}
+
+#[test]
 fn a_database_that_another_program_holds_is_waited_for() {
     let (place, running, _) = half_done();
     let browser = rusqlite::Connection::open(place.path("results/frostline.db")).unwrap();

@@ -142,8 +142,14 @@ impl Place {
     }
 
     fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_frostline"));
-        command.args(arguments.split_whitespace());
+        // Whoever runs the tests in the background has them ignore Ctrl-C, which frostline would take over.
+        self.command_with("--default-signal=HUP,INT,TERM", arguments)
+    }
+
+    /// `signals` says what `env` does with them before it becomes `frostline`.
+    fn command_with(&self, signals: &str, arguments: &str) -> Command {
+        let mut command = Command::new("/usr/bin/env");
+        command.args([signals, env!("CARGO_BIN_EXE_frostline")]).args(arguments.split_whitespace());
         self.prepared(command)
     }
 
@@ -215,6 +221,11 @@ impl Place {
 
     pub fn start(&self, arguments: &str) -> Running {
         self.spawn(self.command(arguments)).unwrap()
+    }
+
+    /// The same, started with this signal ignored, as `nohup` does.
+    pub fn start_ignoring(&self, signal: &str, arguments: &str) -> Running {
+        self.spawn(self.command_with(&format!("--ignore-signal={signal}"), arguments)).unwrap()
     }
 
     fn spawn(&self, mut command: Command) -> std::io::Result<Running> {

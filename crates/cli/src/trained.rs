@@ -7,7 +7,7 @@ use frostline_assets::catalogue::{self, Content, Entry};
 use frostline_assets::weights as weights_file;
 use frostline_protocol::tools::ModelFiles;
 use frostline_results::Folder;
-use frostline_store::{Reader, Sweep, TrialDetail};
+use frostline_store::{Sweep, TrialDetail};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::{ModelSpec, WeightsIdentity};
@@ -27,7 +27,7 @@ impl Trained {
     /// # Errors
     /// The trial is not complete, its model was not kept, or its pretrained weights are not there any more.
     pub(crate) fn find(common: &Common, prefix: &str, weights: Option<&Path>) -> anyhow::Result<Trained> {
-        let reader = Reader::open(&common.results)?;
+        let reader = frostline_store::open(&common.results)?;
         let detail = reader.find_trial(prefix)?;
         let sweeps: Vec<Sweep> = detail.sweeps.iter().map(|name| reader.sweep(name)).collect::<Result<_, _>>()?;
         // A definition of an older version that is no longer valid names no weights and no rule.

@@ -80,7 +80,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let _listening =
         Listening::start(runtime.handle(), listener, socket.clone(), token, to_net).map_err(socket_failed)?;
     let mut run = Run { hands, upkeep, hub, clock, told: None, logs_bounded: Instant::now() };
-    let ended = run.to_the_end(core, committed, &mut inbox, &runtime);
+    let ended = run.serve(core, committed, &mut inbox, &runtime);
     if ended.is_err() {
         // There is no core any more that could decide anything.
         run.hands.kill_all();
@@ -100,7 +100,7 @@ struct Run {
 }
 
 impl Run {
-    fn to_the_end(
+    fn serve(
         &mut self,
         mut core: Core<Ledger>,
         mut committed: Committed,

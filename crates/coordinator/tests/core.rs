@@ -64,15 +64,8 @@ fn almost_done(disk: &Disk) -> Core<Disk> {
     let newest = BTreeMap::from([(trial(1), idle::metrics(trial(1), EPOCHS))]);
     let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
     let terms = Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0 };
-    let restored = Core::restore(
-        disk.clone(),
-        Settings::default(),
-        restored,
-        Worklist::default(),
-        newest,
-        terms,
-        Time(0),
-    );
+    let restored =
+        Core::restore(disk.clone(), Settings::default(), restored, Worklist::default(), newest, terms, Time(0));
     let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(committed.into_parts().1, [Action::Launch(ONE)], "the survivor is taken over");
     core
@@ -97,18 +90,17 @@ fn complete() -> Input {
 
 /// A turn that must be written. The facts as records with their last epochs, and the actions.
 fn turn(core: Core<Disk>, batch: Vec<Input>) -> (Core<Disk>, Vec<frostline_coordinator::Fact>, Vec<Action>) {
-    let (core, committed) =
-        core.turn(Time(10), batch, &|_| Vec::new()).unwrap_or_else(|error| panic!("{error}"));
+    let (core, committed) = core.turn(Time(10), batch, &|_| Vec::new()).unwrap_or_else(|error| panic!("{error}"));
     let (facts, actions) = committed.into_parts();
     (core, facts, actions)
 }
 
 fn told(actions: &[Action]) -> Vec<&ToWorker> {
-    let message = |action| match action {
+    let to_peer = actions.iter().filter_map(|action| match action {
         Action::Tell { peer: PEER, message } => Some(message),
         _ => None,
-    };
-    actions.iter().filter_map(message).collect()
+    });
+    to_peer.collect()
 }
 
 #[test]

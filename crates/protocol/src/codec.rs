@@ -51,6 +51,8 @@ fn body<T: Serialize + DeserializeOwned>(message: &T) -> Result<Vec<u8>, CodecEr
 /// and the other way round. After an error the connection is of no use any more.
 pub struct Messages<Out, In> {
     frames: LengthDelimitedCodec,
+    /// A message has begun and is not complete.
+    is_within: bool,
     types: PhantomData<fn(Out) -> In>,
 }
 
@@ -58,7 +60,7 @@ impl<Out, In> Default for Messages<Out, In> {
     fn default() -> Messages<Out, In> {
         let frames =
             LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(MAX_BYTES).new_codec();
-        Messages { frames, types: PhantomData }
+        Messages { frames, is_within: false, types: PhantomData }
     }
 }
 
@@ -70,15 +72,19 @@ impl<Out, In: DeserializeOwned> Decoder for Messages<Out, In> {
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<In>, CodecError> {
         // It leaves the prefix where it is when it refuses what the prefix announces.
         let prefix = bytes.first_chunk().copied();
+        let has_begun = self.is_within || !bytes.is_empty();
         match self.frames.decode(bytes) {
-            Ok(frame) => frame.map(|body| decode(&body)).transpose(),
+            Ok(frame) => {
+                self.is_within = frame.is_none() && has_begun;
+                frame.map(|body| decode(&body)).transpose()
+            }
             Err(error) => Err(prefix.and_then(|prefix| announced(prefix).err()).unwrap_or(CodecError::Io(error))),
         }
     }
 
     fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<In>, CodecError> {
         match self.decode(bytes)? {
-            None if !bytes.is_empty() => Err(CodecError::Truncated),
+            None if self.is_within => Err(CodecError::Truncated),
             message => Ok(message),
         }
     }
@@ -218,7 +224,10 @@ mod tests {
         assert!(error.to_string().starts_with(r"the message `\0hey!` can't be read"), "{error}");
         let error = read_message::<FromWorker>(&mut &bytes[..6]).unwrap_err();
         assert!(matches!(error, CodecError::Truncated));
-        let error = Messages::<FromWorker, FromWorker>::default().decode_eof(&mut bytes[..6].into()).unwrap_err();
-        assert!(matches!(error, CodecError::Truncated));
+        for cut in [2, 4, 6] {
+            let mut codec = Messages::<FromWorker, FromWorker>::default();
+            let error = codec.decode_eof(&mut bytes[..cut].into()).unwrap_err();
+            assert!(matches!(error, CodecError::Truncated), "{cut} bytes: {error}");
+        }
     }
 }

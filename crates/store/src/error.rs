@@ -19,8 +19,8 @@ pub enum StoreError {
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error(
-        "`{}` was written by an older Frostline (format {found}, this one reads {known}): \
-         resume one of its sweeps once, which upgrades it", .path.display()
+        "`{}` was written by an older Frostline (format {found}, this one reads {known}), and cannot be brought up to date \
+         now: it is in use, or cannot be written; try again later, or with a copy", .path.display()
     )]
     Older { path: PathBuf, found: u32, known: u32 },
     /// The process is unknown for the moment between its lock and its note.

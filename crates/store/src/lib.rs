@@ -41,3 +41,18 @@ pub use writer::Writer;
 
 /// Name of the database inside a results folder.
 pub const FILE: &str = "frostline.db";
+
+/// Opens `results` for reading. A database of an earlier version is brought up to date first, where it can be written.
+///
+/// # Errors
+/// [`StoreError::Older`] where it is of an earlier version and stays so: it is in use, or cannot be written. Otherwise as
+/// [`Reader::open`].
+pub fn open(results: &std::path::Path) -> Result<Reader, StoreError> {
+    match Reader::open(results) {
+        Err(older @ StoreError::Older { .. }) => match Writer::open(results) {
+            Ok(_) => Reader::open(results),
+            Err(_) => Err(older),
+        },
+        opened => opened,
+    }
+}

@@ -3,10 +3,9 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
-use frostline_store::Reader;
 
 pub(crate) fn run(common: &Common, arguments: &args::Backup) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&common.results)?;
+    let reader = frostline_store::open(&common.results)?;
     let file = arguments.file.display();
     if arguments.file.exists() {
         return Err(wrong_input(format!("`{file}` is there already: name a new file, or remove it first")));

@@ -3,7 +3,6 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, print_json, ranking};
-use frostline_store::Reader;
 use frostline_sweep::parameters::Filter;
 use frostline_view::best::{Question, best};
 use std::io::Write;
@@ -11,7 +10,7 @@ use std::io::Write;
 pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exit> {
     let filter = |text: &String| Filter::parse(text).map_err(|error| wrong_input(format!("--where {text}: {error}")));
     let filters: Vec<Filter> = arguments.conditions.iter().map(filter).collect::<Result<_, _>>()?;
-    let reader = Reader::open(&common.results)?;
+    let reader = frostline_store::open(&common.results)?;
     let sweep = &arguments.sweep;
     let best = best(&reader, Question { sweep, most: arguments.n, filters: &filters, trials: arguments.trials })?;
     if arguments.json.json {

@@ -12,7 +12,7 @@ use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
 pub(crate) fn run(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
-    let wanted = find(&Reader::open(&common.results)?, &arguments.what)?;
+    let wanted = find(&frostline_store::open(&common.results)?, &arguments.what)?;
     for (sweep, cancelled) in cancel(common, &wanted)? {
         output::note(&match cancelled {
             0 => format!("`{sweep}` has nothing to cancel: what was asked for has ended already"),

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::machine;
 use crate::output::{self, BAD, GOOD, print_json};
 use frostline_assets::{cache, catalogue};
-use frostline_store::{Reader, StoreError};
+use frostline_store::StoreError;
 use frostline_sweep::backbone;
 use serde_json::json;
 use std::io::Write;
@@ -14,7 +14,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let worker = machine::worker_info();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let free = machine::free_space(&common.results);
-    let database = match Reader::open(&common.results).and_then(|reader| reader.sweeps()) {
+    let database = match frostline_store::open(&common.results).and_then(|reader| reader.sweeps()) {
         Ok(sweeps) => Ok(Some(sweeps.len())),
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),

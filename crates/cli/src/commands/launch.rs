@@ -246,7 +246,7 @@ fn carry_out(
 }
 
 fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> {
-    let reader = frostline_store::Reader::open(&common.results)?;
+    let reader = frostline_store::open(&common.results)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if counts.complete > 0 {

@@ -3,13 +3,12 @@
 use crate::args::{Common, Json};
 use crate::exit::Exit;
 use crate::output::{self, Table, print_json};
-use frostline_store::Reader;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::list::list;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
-    let sweeps = list(&Reader::open(&common.results)?)?;
+    let sweeps = list(&frostline_store::open(&common.results)?)?;
     if json.json {
         return print_json(&sweeps);
     }

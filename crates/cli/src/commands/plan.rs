@@ -7,7 +7,6 @@ use crate::machine::{self, Team, WorkerInfo};
 use crate::output::{self, DIM, Table, count, print_json};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space;
-use frostline_store::Reader;
 use frostline_sweep::definition::DeviceChoice;
 use frostline_sweep::parameters::named;
 use frostline_view::plan::{Cut, Decision, Plan, Premises, plan};
@@ -61,7 +60,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
 
 /// What the results folder has of the sweep, where there is one.
 fn complete(common: &Common, prepared: &Prepared) -> BTreeSet<frostline_sweep::trial::TrialId> {
-    let reader = Reader::open(&common.results);
+    let reader = frostline_store::open(&common.results);
     let complete = reader.and_then(|reader| reader.complete(&prepared.definition.name));
     complete.unwrap_or_default().into_iter().collect()
 }

@@ -3,10 +3,10 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, count};
-use frostline_store::{Reader, Writer};
+use frostline_store::Writer;
 
 pub(crate) fn run(common: &Common, arguments: &args::Retry) -> anyhow::Result<Exit> {
-    Reader::open(&common.results)?.sweep(&arguments.sweep)?;
+    frostline_store::open(&common.results)?.sweep(&arguments.sweep)?;
     let mut writer = Writer::open(&common.results)?;
     let retried = writer.retry(&arguments.sweep, &[arguments.state], arguments.kind)?;
     let (sweep, results) = (&arguments.sweep, common.results_argument());

@@ -3,7 +3,6 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, BOLD, DIM, Table, print_json};
-use frostline_store::Reader;
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::show::{Shown, show};
@@ -11,7 +10,7 @@ use frostline_view::shown;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
-    let trial = show(&Reader::open(&common.results)?, &arguments.trial)?;
+    let trial = show(&frostline_store::open(&common.results)?, &arguments.trial)?;
     if arguments.json.json {
         return print_json(&trial);
     }

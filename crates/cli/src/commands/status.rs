@@ -3,13 +3,12 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, Table, print_json};
-use frostline_store::Reader;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::status::status;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<Exit> {
-    let status = status(&Reader::open(&common.results)?, &arguments.sweep)?;
+    let status = status(&frostline_store::open(&common.results)?, &arguments.sweep)?;
     if arguments.json.json {
         return print_json(&status);
     }

@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<Exit> {
-    let reader = Reader::open(&common.results)?;
+    let reader = frostline_store::open(&common.results)?;
     let mut audit = reader.verify(arguments.sweep.as_deref())?;
     let names = match &arguments.sweep {
         Some(name) => vec![name.clone()],
