@@ -1,5 +1,7 @@
-//! What comes from outside: weight files, data sets, and the catalogue that they are fetched from. No libtorch here,
-//! so that the command line can check all of it before a sweep begins.
+//! What comes from outside: weights files, data sets, and the catalogue that they are fetched from.
+//!
+//! It owns reading what others wrote, without running any of it, and every wait for a server. It must not know libtorch, so
+//! that the command line can check all of it before a sweep begins, nor what a file is wanted for.
 
 pub mod cache;
 pub mod catalogue;

@@ -47,7 +47,7 @@ pub(crate) fn arrange(
     let reuse = place.plan(prepared, &|_| Costs::estimated(&rows, team.threads));
     let estimated = Arrangement { reuse, team, measured_at: None };
     // CUDA is so much faster that operation counts say nothing.
-    let is_cuda = estimated.team.devices.iter().any(|device| device.starts_with("cuda"));
+    let is_cuda = estimated.team.is_cuda();
     let is_short = estimated.reuse.expected(estimated.team.devices.len()) < WORTH_MEASURING;
     // Workers with arguments of their own may not do what would be measured.
     if is_short && !is_cuda || !worker_arguments().is_empty() {

@@ -1,5 +1,7 @@
-//! Asking: the commands of `frostline` and what they print. It starts in milliseconds, because libtorch is linked by the
-//! workers alone. Only the modules of this crate print; what they print comes from the crates below.
+//! Asking: the commands of `frostline` and what they print.
+//!
+//! It owns arguments, words, tables and exit codes; only the modules of this crate print. It must not know libtorch, which
+//! the workers alone link, so that it starts in milliseconds, nor any SQL; what it prints comes from the crates below.
 
 mod args;
 mod commands;

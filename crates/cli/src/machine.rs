@@ -5,6 +5,7 @@ use crate::output::count;
 use anyhow::{Context, anyhow, bail};
 use frostline_coordinator::worker_program;
 use frostline_sweep::definition::{DeviceChoice, Workers};
+use frostline_sweep::device::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -105,17 +106,21 @@ pub(crate) fn load() -> Option<f64> {
 /// The workers of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Team {
-    /// One worker each, in the words of the worker's `--device`.
-    pub(crate) devices: Vec<String>,
+    /// One worker each.
+    pub(crate) devices: Vec<Device>,
     pub(crate) threads: u32,
 }
 
 impl Team {
+    pub(crate) fn is_cuda(&self) -> bool {
+        self.devices.iter().any(|device| device.is_cuda())
+    }
+
     /// "2 workers of 1 thread on cpu".
     pub(crate) fn describe(&self) -> String {
         let workers = count(self.devices.len() as u64, "worker");
         let threads = count(u64::from(self.threads), "thread");
-        let device = self.devices.first().map_or("cpu", |device| device.split(':').next().unwrap_or(device));
+        let device = if self.is_cuda() { "cuda" } else { "cpu" };
         format!("{workers} of {threads} on {device}")
     }
 }
@@ -132,9 +137,9 @@ pub(crate) fn teams(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>)
     if workers.count.is_some() {
         return Ok(vec![first]);
     }
-    if first.devices.iter().any(|device| device.starts_with("cuda")) {
+    if first.is_cuda() {
         let shared = |share: usize| {
-            let devices = std::iter::repeat_n(&first.devices, share).flatten().cloned().collect();
+            let devices = std::iter::repeat_n(&first.devices, share).flatten().copied().collect();
             Team { devices, threads: first.threads }
         };
         return Ok(SHARES.into_iter().map(shared).collect());
@@ -144,9 +149,7 @@ pub(crate) fn teams(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>)
     }
     let cores = info.cores.max(1);
     let threads = std::iter::successors(Some(1), |threads| Some(2 * threads)).take_while(|threads| *threads <= cores);
-    Ok(threads
-        .map(|threads| Team { devices: vec!["cpu".to_owned(); cores / threads], threads: threads as u32 })
-        .collect())
+    Ok(threads.map(|threads| Team { devices: vec![Device::Cpu; cores / threads], threads: threads as u32 }).collect())
 }
 
 /// Chooses devices and threads. `recorded` are the threads that earlier trials of the sweep were run with: results
@@ -178,13 +181,13 @@ pub(crate) fn team(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>) 
     let cores = info.cores.max(1);
     if use_cuda {
         let count = workers.count.map_or(cuda, |count| (count as usize).min(cuda)).max(1);
-        let devices = (0..count).map(|index| format!("cuda:{index}")).collect();
+        let devices = (0..count as u32).map(Device::Cuda).collect();
         let threads = recorded.or(workers.threads).unwrap_or((cores / count).clamp(1, 4) as u32);
         return Ok(Team { devices, threads });
     }
     let threads = recorded.or(workers.threads).unwrap_or(1).max(1);
     let count = workers.count.map_or(cores / threads as usize, |count| count as usize).max(1);
-    Ok(Team { devices: vec!["cpu".to_owned(); count], threads })
+    Ok(Team { devices: vec![Device::Cpu; count], threads })
 }
 
 #[cfg(test)]
@@ -206,7 +209,7 @@ mod tests {
         let cpu = team(&auto, &info(false, &["cpu"], 8), None).unwrap();
         assert_eq!((cpu.devices.len(), cpu.threads), (8, 1));
         let gpus = team(&auto, &info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16), None).unwrap();
-        assert_eq!((gpus.devices, gpus.threads), (vec!["cuda:0".to_owned(), "cuda:1".to_owned()], 4));
+        assert_eq!((gpus.devices, gpus.threads), (vec![Device::Cuda(0), Device::Cuda(1)], 4));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use frostline_assets::cache;
 use frostline_protocol::tools::Measure;
 use frostline_sweep::costs::Costs;
+use frostline_sweep::device::Device;
 use frostline_sweep::trial::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,11 +72,11 @@ pub(crate) fn measured(wanted: &Wanted) -> Option<Measured> {
         .collect();
     let mut measured = Measured { costs: BTreeMap::new(), at: f64::INFINITY, busy: false };
     for (name, precision) in precisions {
-        let question = |device: &String| Measure {
+        let question = |device: &Device| Measure {
             backbone: prepared.definition.model.architecture.name.to_owned(),
             size: prepared.definition.data.image_size,
             precision,
-            device: device.clone(),
+            device: *device,
             threads: team.threads,
             folder: disk.to_owned(),
         };

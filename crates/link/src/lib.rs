@@ -10,6 +10,8 @@
 //! - A report stays in the outbox until it is acknowledged, and is sent again after a reconnection.
 //! - Nothing waits for an acknowledgement: training goes on while the coordinator commits, and while it is away.
 //! - A worker that has no coordinator for the grace period stops and returns [`LinkError::CoordinatorLost`].
+//!
+//! It must not know libtorch, nor what an assignment is about.
 
 mod connection;
 pub mod desk;

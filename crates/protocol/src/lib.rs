@@ -11,6 +11,8 @@
 //!
 //! Inside a worker, [`work`] is what connection and training say to each other, and [`tools`] what a command asks of a
 //! worker program without any connection.
+//!
+//! It owns the words and their bytes. It must not know sockets or threads, nor what is done with a message.
 
 pub mod codec;
 pub mod message;

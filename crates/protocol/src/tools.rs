@@ -1,5 +1,6 @@
 //! What a command asks of a worker program that it runs for one answer: JSON on standard input, JSON on standard output.
 
+use frostline_sweep::device::Device;
 use frostline_sweep::trial::{Precision, TrialSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -99,8 +100,7 @@ pub struct Measure {
     pub size: u32,
     /// Of the frozen part.
     pub precision: Precision,
-    /// In the words of `--device`.
-    pub device: String,
+    pub device: Device,
     pub threads: u32,
     /// A folder on the disk that features are kept on.
     pub folder: PathBuf,

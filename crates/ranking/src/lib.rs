@@ -2,6 +2,8 @@
 //!
 //! With several seeds the best single trial is the luckiest one, and its configuration need not be the best: that is the
 //! one with the best mean.
+//!
+//! It owns order, replicates and what can't be told apart. It must not know where values come from or who reads them.
 
 mod spread;
 

@@ -9,6 +9,8 @@
 //!   attempt; since the number is no longer current, it is counted, told to stop, and changes nothing (fencing).
 //! - After a restart the machine is rebuilt from rows. There is no other state: what remains to do is what has no
 //!   accepted outcome.
+//!
+//! It owns the decision. Who commits, who speaks to workers and who starts them is the coordinator's.
 
 mod event;
 mod invariants;

@@ -18,6 +18,8 @@
 //! - A trial's row repeats its newest epoch, so that ranking many trials reads no epoch rows; a complete member's row
 //!   has its score, and a configuration the mean of its members' scores, so that the best are found without the others.
 //! - Not-a-number is stored as NULL, because SQLite has no such number; it reads back as not-a-number.
+//!
+//! It owns what was written. It must not decide anything, and knows nothing of workers or of what people are shown.
 
 mod error;
 mod lock;

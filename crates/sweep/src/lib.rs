@@ -1,5 +1,8 @@
-//! What to run: a TOML sweep definition, checked, expanded into trials with a stable identity. Pure: no files, no
-//! clock, no libtorch.
+//! What to run: a TOML sweep definition, checked by one table of keys, expanded into trials with a stable identity; which
+//! cuts of the network are worth keeping; and what is recorded of it all.
+//!
+//! It owns the words that every other crate speaks in (trials, features, metrics, records). It must not know files, clocks,
+//! SQL or libtorch: the same text gives the same trials everywhere.
 
 pub mod backbone;
 pub mod costs;

@@ -1,5 +1,7 @@
-//! Learning: backbones, weights, data, the feature cache, optimizers and the trainer. The only library that knows
-//! libtorch.
+//! Learning: backbones, weights, data, the feature cache, optimizers and the trainer.
+//!
+//! It owns every tensor: the only library that knows libtorch. It must not know sockets, the database or who decides: an
+//! assignment goes in, and what it says while it works goes to an observer.
 
 pub mod backbone;
 mod checkpoint;

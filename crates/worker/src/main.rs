@@ -1,4 +1,6 @@
 //! `frostline-worker`: the process that links libtorch. Commands of `frostline` start it; people rarely do.
+//!
+//! It puts `link` and `training` together and owns nothing but the process: its log, its device, its signals, its allocator.
 
 mod connect;
 mod info;

@@ -37,7 +37,6 @@ pub(crate) fn features() -> anyhow::Result<()> {
 
 pub(crate) fn measure() -> anyhow::Result<()> {
     let Measure { backbone, size, precision, device, threads, folder } = question()?;
-    let device = device.parse()?;
     check_device(device)?;
     tch::set_num_threads(threads as i32);
     answer(&training::measure(&backbone, size, precision, &folder, of_libtorch(device))?)

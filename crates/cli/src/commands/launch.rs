@@ -11,6 +11,7 @@ use crate::space;
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
 use frostline_sweep::definition::DefinitionErrors;
+use frostline_sweep::device::Device;
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_view::best::{Question, best};
@@ -150,7 +151,7 @@ fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: None,
         libtorch: Some(info.libtorch.clone()),
-        device: Some(team.devices.join(", ")),
+        device: Some(team.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", ")),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }
 }

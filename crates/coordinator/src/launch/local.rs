@@ -8,6 +8,7 @@ use super::adopt::processes_with;
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Exits, Launcher};
 use frostline_protocol::WorkerId;
+use frostline_sweep::device::Device;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -28,8 +29,8 @@ use tokio::runtime::Handle;
 pub struct LocalWorkers {
     /// The `frostline-worker` to run, see [`worker_program`].
     pub program: PathBuf,
-    /// One worker a device, in the words of `--device`: worker 1 has the first.
-    pub devices: Vec<String>,
+    /// One worker a device: worker 1 has the first.
+    pub devices: Vec<Device>,
     /// Threads of each worker; libtorch's results depend on it.
     pub threads: u32,
     /// Further arguments for each worker.
@@ -56,7 +57,7 @@ pub fn worker_program() -> io::Result<PathBuf> {
 
 impl Engine for LocalWorkers {
     fn is_cuda(&self) -> bool {
-        self.devices.iter().any(|device| device.starts_with("cuda"))
+        self.devices.iter().any(|device| device.is_cuda())
     }
 
     /// Finds the workers that a dead coordinator left behind, and ends those that don't fit this one.
@@ -104,9 +105,14 @@ struct Process {
 
 impl LocalLauncher {
     fn arguments(&self, worker: WorkerId) -> Vec<OsString> {
-        let device = self.workers.devices.get(worker.0 as usize - 1).map_or("cpu", String::as_str);
+        let device = self.workers.devices.get(worker.0 as usize - 1).map_or(Device::Cpu, |device| *device);
         let mut arguments = vec!["connect".into(), "--socket".into(), self.socket.clone().into_os_string()];
-        arguments.extend(["--worker".into(), worker.0.to_string().into(), "--device".into(), device.into()]);
+        arguments.extend([
+            "--worker".into(),
+            worker.0.to_string().into(),
+            "--device".into(),
+            device.to_string().into(),
+        ]);
         arguments.extend(["--threads".into(), self.workers.threads.to_string().into()]);
         arguments.extend(self.workers.arguments.iter().cloned());
         arguments
