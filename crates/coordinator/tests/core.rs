@@ -139,6 +139,19 @@ fn whoever_speaks_another_version_or_is_not_known_learns_it_and_is_turned_away()
 }
 
 #[test]
+fn progress_of_an_attempt_that_is_not_current_is_not_shown() {
+    let (core, _, _) = turn(almost_done(&Disk::default()), vec![joined()]);
+    let progress = |attempt, done| {
+        let claim = Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(attempt) };
+        Input::Said { peer: PEER, message: FromWorker::Progress { claim, done, total: 10 } }
+    };
+    let (core, _, _) = turn(core, vec![progress(4, 9)]);
+    assert_eq!(core.status().running[0].steps, None, "of an earlier attempt");
+    let (core, _, _) = turn(core, vec![progress(5, 2)]);
+    assert_eq!(core.status().running[0].steps, Some((2, 10)));
+}
+
+#[test]
 fn a_command_is_answered_behind_what_it_did() {
     let ask = |core, sweep: &str, trials| {
         let command = Command::Cancel { sweep: sweep.to_owned(), trials };

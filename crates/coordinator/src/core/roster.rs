@@ -1,7 +1,7 @@
 //! Who is there: which worker speaks over which connection, whose process lives, and what each was given last.
 
 use super::{Action, PeerId};
-use frostline_protocol::{Claim, ToWorker, WorkerId};
+use frostline_protocol::{ToWorker, WorkerId};
 use frostline_scheduler::Restored;
 use frostline_sweep::outcome::AttemptId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,11 +86,9 @@ impl Roster {
         self.holders.iter().find(|(_, held)| **held == attempt).map(|(worker, _)| *worker)
     }
 
-    /// A worker tells how far it has come. What it says of another attempt than it was given last is not shown.
-    pub(super) fn stepped(&mut self, worker: WorkerId, claim: &Claim, done: u64, total: u64) {
-        if self.holders.get(&worker) == Some(&claim.attempt) {
-            self.steps.insert(worker, (done, total));
-        }
+    /// A worker tells how far its attempt has come.
+    pub(super) fn stepped(&mut self, worker: WorkerId, done: u64, total: u64) {
+        self.steps.insert(worker, (done, total));
     }
 
     /// A step is over.
@@ -106,22 +104,17 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frostline_protocol::TaskKey;
-    use frostline_sweep::trial::TrialId;
 
     const ONE: WorkerId = WorkerId(1);
 
     #[test]
-    fn progress_of_an_attempt_that_a_worker_has_no_more_is_not_shown() {
+    fn each_attempt_begins_at_no_steps() {
         let mut roster = Roster::default();
-        let claim = |attempt| Claim { task: TaskKey::Trial(TrialId([1; 16])), attempt: AttemptId(attempt) };
         roster.holds(ONE, AttemptId(4));
-        roster.stepped(ONE, &claim(3), 9, 10);
-        assert_eq!(roster.steps(ONE), None, "of the attempt before");
-        roster.stepped(ONE, &claim(4), 2, 10);
+        roster.stepped(ONE, 2, 10);
         assert_eq!(roster.steps(ONE), Some((2, 10)));
         roster.holds(ONE, AttemptId(5));
-        assert_eq!(roster.steps(ONE), None, "a new attempt begins at nothing");
+        assert_eq!(roster.steps(ONE), None);
     }
 
     #[test]

@@ -14,7 +14,10 @@ impl<J: Journal> Core<J> {
                 Some(match message {
                     FromWorker::Heartbeat => Event::Heard { worker },
                     FromWorker::Progress { claim, done, total } => {
-                        self.roster.stepped(worker, &claim, done, total);
+                        // What a worker says of an attempt that it has no more is not shown.
+                        if self.scheduler.is_current(worker, &claim) {
+                            self.roster.stepped(worker, done, total);
+                        }
                         Event::Heard { worker }
                     }
                     FromWorker::Report { claim, number, report } => {
