@@ -48,18 +48,6 @@ pub enum FetchError {
     File { action: &'static str, path: PathBuf, source: io::Error },
 }
 
-impl FetchError {
-    /// Whether another try on another network could succeed.
-    pub fn is_network(&self) -> bool {
-        match self {
-            // A proxy in between refuses too.
-            FetchError::Unreachable { .. } | FetchError::Refused { .. } => true,
-            FetchError::BrokeOff { .. } | FetchError::Pip { .. } => true,
-            FetchError::Checksum { .. } | FetchError::File { .. } => false,
-        }
-    }
-}
-
 /// Puts an entry of the catalogue in its place in the user's cache folder and returns that place; at once where it
 /// lies there already.
 pub fn fetch(entry: &Entry, say: &mut dyn FnMut(Event)) -> Result<PathBuf, FetchError> {

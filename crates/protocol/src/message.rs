@@ -1,4 +1,4 @@
-//! The messages.
+//! What is said: greetings, assignments, reports and acknowledgements, commands and their answers.
 
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure};

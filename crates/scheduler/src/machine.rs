@@ -1,4 +1,4 @@
-//! The state machine.
+//! Attempts and workers: which event ends, begins or changes which of them, and what follows from it.
 
 use crate::Time;
 use crate::event::{Effect, Event, Task};

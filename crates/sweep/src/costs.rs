@@ -13,7 +13,7 @@ const ESTIMATED_TRAINING: f64 = 3.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Costs {
-    /// Timed on this machine; else reckoned from operation counts.
+    /// Timed on this machine; else estimated from operation counts.
     pub measured: bool,
     /// Seconds to scale and resize one image.
     pub prepare: f64,

@@ -40,7 +40,7 @@ impl Session {
     /// From now on trials compute frozen layers on this many images at a time: memory has run out with a whole portion.
     /// What comes out is put together before anything trains on it, so a batch's gradient is the one that the gradients
     /// of its pieces would add up to, with the same dropout.
-    pub fn take_at_a_time(&mut self, images: Option<u32>) {
+    pub fn limit_images(&mut self, images: Option<u32>) {
         self.micro_batch = images;
     }
 

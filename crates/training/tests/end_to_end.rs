@@ -415,7 +415,7 @@ fn fewer_images_at_a_time_give_the_same_trial() {
     spec.data.augment = Augment::Flip;
     let (whole, test) = bench.complete(&spec, None);
     for images in [5, 1] {
-        bench.session.take_at_a_time(Some(images));
+        bench.session.limit_images(Some(images));
         let (pieces, test_of_pieces) = bench.complete(&spec, None);
         assert_eq!(pieces.len(), whole.len());
         for (one, other) in pieces.iter().zip(&whole) {

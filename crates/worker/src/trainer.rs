@@ -84,7 +84,7 @@ fn out_of_memory(work: &Work, message: &str) -> String {
 fn carry_out(session: &mut Session, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
     let ended = match work {
         Work::Train { spec, features, micro_batch, .. } => {
-            session.take_at_a_time(*micro_batch);
+            session.limit_images(*micro_batch);
             session.train(spec, features.as_ref(), observer)
         }
         Work::Fill { spec, from, streams } => session.fill(spec, from.as_ref(), *streams, observer),

@@ -167,7 +167,7 @@ fn a_download_that_gets_no_further_ends_after_three_tries() {
     let (base, _heads) = serve(&[Answer::Stall(10), Answer::Stall(0)]);
     let (result, said) = run_hastily(cache.path(), &base);
     let error = result.unwrap_err();
-    assert!(error.is_network(), "{error}");
+    assert!(matches!(error, FetchError::BrokeOff { .. }), "{error}");
     let message = error.to_string();
     let expected = format!(
         "the download of {base}/models/small.pth broke off after 10 bytes: no byte came for 0.2 s, 3 times without \

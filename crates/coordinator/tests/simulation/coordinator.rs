@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Events that wait are handled together after this time at most.
-const PATIENCE: u64 = 30;
+pub(crate) const PATIENCE: u64 = 30;
 /// What a standstill of the coordinator's process counts as, at most.
 const SLACK: u64 = 1_000;
 pub(crate) const SWEEP: &str = "simulated";

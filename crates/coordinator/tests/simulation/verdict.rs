@@ -1,5 +1,6 @@
 //! What must be true of every record, and of the sweep in the end.
 
+use crate::coordinator::PATIENCE;
 use crate::database::Outcome;
 use crate::plan::{evaluation, metrics};
 use crate::world::World;
@@ -25,9 +26,10 @@ pub(crate) struct Blame {
 }
 
 impl Blame {
+    /// What happens to a worker until then explains its loss for as long as a coordinator may take to look at it.
     pub(crate) fn worker(&mut self, worker: WorkerId, until: u64) {
         let known = self.workers.entry(worker).or_default();
-        *known = (*known).max(until);
+        *known = (*known).max(until.saturating_add(PATIENCE));
     }
 
     pub(crate) fn everybody(&mut self, until: u64) {
