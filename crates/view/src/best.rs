@@ -11,7 +11,6 @@ use crate::{ViewError, stored};
 use finished::Finished;
 use frostline_store::{Reader, TrialRow};
 use frostline_sweep::backbone;
-use frostline_sweep::definition::Definition;
 use frostline_sweep::metric;
 use frostline_sweep::parameters::Filter;
 
@@ -25,18 +24,20 @@ pub struct Question<'a> {
     pub filters: &'a [Filter],
     /// Single trials also where there are several seeds.
     pub trials: bool,
+    /// For a table: in which hyperparameters the whole sweep varies. Of a large grid's definition that takes a while.
+    pub columns: bool,
 }
 
 /// # Errors
 /// There is no such sweep, or a failure of the database.
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
-    let Question { sweep: name, most, filters, trials } = question;
+    let Question { sweep: name, most, filters, trials, columns } = question;
     let sweep = reader.sweep(name)?;
     let unknown = || ViewError::UnknownMetric { sweep: sweep.name.clone(), metric: sweep.objective.clone() };
     let objective = metric::find(&sweep.objective).ok_or_else(unknown)?;
     // A definition that an older program stored may not be one any more: then the trials decide.
-    let definition = stored::definition(&sweep).ok();
-    let as_groups = !trials && has_seeds(reader, name, definition.as_ref())?;
+    let definition = if columns { stored::definition(&sweep).ok() } else { None };
+    let as_groups = !trials && has_seeds(reader, name)?;
     if filters.is_empty() {
         return match as_groups {
             true => groups::of_sweep(reader, objective, name, most, definition.as_ref()),
@@ -50,12 +51,8 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
     })
 }
 
-/// Whether configurations of a sweep have several seeds: by its definition, else by its best one, whose trials may be of
-/// seeds that the definition no longer has.
-fn has_seeds(reader: &Reader, sweep: &str, definition: Option<&Definition>) -> Result<bool, ViewError> {
-    if definition.is_some_and(|definition| definition.seeds.len() > 1) {
-        return Ok(true);
-    }
+/// Whether configurations of a sweep have several seeds, finished or not: by its best one.
+fn has_seeds(reader: &Reader, sweep: &str) -> Result<bool, ViewError> {
     Ok(reader.best_groups(sweep, 1)?.first().is_some_and(|best| best.seeds > 1))
 }
 
