@@ -11,6 +11,7 @@ use crate::{ViewError, stored};
 use finished::Finished;
 use frostline_store::{Reader, TrialRow};
 use frostline_sweep::backbone;
+use frostline_sweep::definition::Definition;
 use frostline_sweep::metric;
 use frostline_sweep::parameters::Filter;
 
@@ -24,24 +25,30 @@ pub struct Question<'a> {
     pub filters: &'a [Filter],
     /// Single trials also where there are several seeds.
     pub trials: bool,
-    /// For a table: in which hyperparameters the whole sweep varies. Of a large grid's definition that takes a while.
-    pub columns: bool,
+    /// What only a table says, too: how many have finished and in what the whole sweep varies, which takes a while for a
+    /// large one, and needs its definition.
+    pub whole: bool,
+}
+
+/// What a table says of a sweep beside its rows.
+struct Whole {
+    definition: Option<Definition>,
 }
 
 /// # Errors
 /// There is no such sweep, or a failure of the database.
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
-    let Question { sweep: name, most, filters, trials, columns } = question;
+    let Question { sweep: name, most, filters, trials, whole } = question;
     let sweep = reader.sweep(name)?;
     let unknown = || ViewError::UnknownMetric { sweep: sweep.name.clone(), metric: sweep.objective.clone() };
     let objective = metric::find(&sweep.objective).ok_or_else(unknown)?;
     // A definition that an older program stored may not be one any more: then the trials decide.
-    let definition = if columns { stored::definition(&sweep).ok() } else { None };
+    let whole = whole.then(|| Whole { definition: stored::definition(&sweep).ok() });
     let as_groups = !trials && has_seeds(reader, name)?;
     if filters.is_empty() {
         return match as_groups {
-            true => groups::of_sweep(reader, objective, name, most, definition.as_ref()),
-            false => trials::of_sweep(reader, objective, name, most, definition.as_ref()),
+            true => groups::of_sweep(reader, objective, name, most, whole.as_ref()),
+            false => trials::of_sweep(reader, objective, name, most, whole.as_ref()),
         };
     }
     let rows = meeting(reader, name, filters)?;

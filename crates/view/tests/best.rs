@@ -88,7 +88,7 @@ fn life(attempt: u64, trial: &Trial, val_accuracy: f64) -> [Record; 3] {
 }
 
 fn ask(reader: &Reader, filters: &[Filter]) -> Best {
-    best(reader, Question { sweep: "demo", most: 10, filters, trials: false, columns: true }).unwrap()
+    best(reader, Question { sweep: "demo", most: 10, filters, trials: false, whole: true }).unwrap()
 }
 
 fn groups(best: &Best) -> &[Group] {
@@ -118,7 +118,7 @@ fn the_luckiest_trial_does_not_make_its_configuration_the_best() {
 }
 
 fn best_trials(reader: &Reader) -> Vec<f64> {
-    let best = best(reader, Question { sweep: "demo", most: 10, filters: &[], trials: true, columns: true }).unwrap();
+    let best = best(reader, Question { sweep: "demo", most: 10, filters: &[], trials: true, whole: true }).unwrap();
     match best.rows {
         Rows::Trials(trials) => trials.iter().map(|trial| trial.objective).collect(),
         Rows::Groups(_) => panic!("groups"),

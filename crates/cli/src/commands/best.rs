@@ -12,8 +12,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
     let filters: Vec<Filter> = arguments.conditions.iter().map(filter).collect::<Result<_, _>>()?;
     let reader = frostline_store::open(&common.results)?;
     let sweep = &arguments.sweep;
-    let (most, filters, columns) = (arguments.n, filters.as_slice(), !arguments.json.json);
-    let best = best(&reader, Question { sweep, most, filters, trials: arguments.trials, columns })?;
+    let (most, filters, whole) = (arguments.n, filters.as_slice(), !arguments.json.json);
+    let best = best(&reader, Question { sweep, most, filters, trials: arguments.trials, whole })?;
     if arguments.json.json {
         return print_json(&best.rows);
     }

@@ -251,7 +251,7 @@ fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> 
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if counts.complete > 0 {
-        ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false, columns: true })?)?;
+        ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false, whole: true })?)?;
     }
     if counts.failed > 0 {
         let results = common.results_argument();

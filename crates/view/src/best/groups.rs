@@ -1,11 +1,11 @@
 //! Configurations, best first: the trials that differ in the seed only, by their mean.
 
+use super::Whole;
 use super::finished::{Finished, columns_of_sweep};
 use super::row::{Because, Best, Doubt, Group, Rows};
 use crate::{Columns, ViewError};
 use frostline_ranking::{Candidate, Replicates, Spread, groups};
 use frostline_store::{GroupRow, Reader, TrialRow};
-use frostline_sweep::definition::Definition;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::trial::GroupId;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(super) fn of_sweep(
     objective: &'static Metric,
     sweep: &str,
     most: usize,
-    definition: Option<&Definition>,
+    whole: Option<&Whole>,
 ) -> Result<Best, ViewError> {
     let configuration = |row: GroupRow| Configuration {
         group: row.group,
@@ -40,12 +40,13 @@ pub(super) fn of_sweep(
     };
     let rows = reader.best_groups(sweep, most.max(COMPARED))?;
     let configurations: Vec<Configuration> = rows.into_iter().map(configuration).collect();
-    let columns = definition.map(|definition| {
-        columns_of_sweep(definition, configurations.iter().take(most.max(1)).flat_map(|it| &it.trials)).without_seed()
-    });
     let mut best = ranked(objective, &configurations, most);
+    let Some(Whole { definition }) = whole else { return Ok(best) };
     best.total = reader.finished_groups(sweep)?;
-    best.columns = columns.unwrap_or(best.columns);
+    if let Some(definition) = definition {
+        let shown = configurations.iter().take(most.max(1)).flat_map(|it| &it.trials);
+        best.columns = columns_of_sweep(definition, shown).without_seed();
+    }
     Ok(best)
 }
 

@@ -1,11 +1,11 @@
 //! Single trials, best first.
 
+use super::Whole;
 use super::finished::{Finished, columns_of_sweep};
 use super::row::{Because, Best, Doubt, Rows};
 use crate::{Columns, ViewError};
 use frostline_ranking::{Candidate, order};
 use frostline_store::Reader;
-use frostline_sweep::definition::Definition;
 use frostline_sweep::metric::Metric;
 
 /// Of a whole sweep: its first places, without a look at the others.
@@ -14,14 +14,16 @@ pub(super) fn of_sweep(
     objective: &'static Metric,
     sweep: &str,
     most: usize,
-    definition: Option<&Definition>,
+    whole: Option<&Whole>,
 ) -> Result<Best, ViewError> {
     // One at least: it says what the others are compared with.
     let shown = Finished::of(reader.best(sweep, most.max(1))?);
-    let columns = definition.map(|definition| columns_of_sweep(definition, shown.iter()));
     let mut best = of_rows(objective, &shown, most);
+    let Some(Whole { definition }) = whole else { return Ok(best) };
     best.total = reader.finished(sweep)?;
-    best.columns = columns.unwrap_or(best.columns);
+    if let Some(definition) = definition {
+        best.columns = columns_of_sweep(definition, shown.iter());
+    }
     if let (Some((low, _)), Some(doubt)) =
         (shown.first().and_then(|first| first.interval(objective)), &mut best.doubt)
     {
