@@ -9,6 +9,7 @@ use crate::output::{self, Screen, Shown, count, ranking};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space;
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
+use frostline_results::Folder;
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
 use frostline_sweep::definition::DefinitionErrors;
 use frostline_sweep::device::Device;
@@ -182,7 +183,7 @@ fn carry_out(
     // The database has them now. A large sweep's take as much memory as the coordinator.
     let trials = std::mem::take(&mut prepared.trials);
     let definition = &prepared.definition;
-    let logs = common.results.join("logs");
+    let logs = Folder::new(&common.results).logs();
     log_to(&logs, common.verbose)?;
     let counts = writer.reader().counts(&definition.name)?;
     let missing = counts.waiting + counts.running;
