@@ -5,12 +5,12 @@ set -eu
 cd "$(dirname -- "$0")/.."
 frostline=target/release/frostline
 
-if "$frostline" fetch cifar10 && "$frostline" fetch efficientnet_v2_s.imagenet1k; then
+if "$frostline" fetch cifar10 --optional && "$frostline" fetch efficientnet_v2_s.imagenet1k --optional; then
     name=quickstart
 else
     name=quickstart-offline
+    echo "That is no trouble: sweeps/$name.toml draws its own images."
     "$frostline" fetch efficientnet_lite0.imagenet1k
-    echo "CIFAR-10 or the weights of EfficientNetV2-S cannot be fetched: running sweeps/$name.toml instead."
 fi
 
 "$frostline" launch "sweeps/$name.toml"

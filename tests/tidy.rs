@@ -12,9 +12,9 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("frostline-protocol", &["frostline-sweep"]),
     ("frostline-results", &["frostline-sweep"]),
     ("frostline-scheduler", &["frostline-sweep", "frostline-protocol"]),
-    ("frostline-store", &["frostline-sweep", "frostline-ranking"]),
+    ("frostline-store", &["frostline-sweep", "frostline-ranking", "frostline-results"]),
     ("frostline-assets", &["frostline-sweep"]),
-    ("frostline-link", &["frostline-sweep", "frostline-protocol"]),
+    ("frostline-link", &["frostline-sweep", "frostline-protocol", "frostline-results"]),
     (
         "frostline-coordinator",
         &["frostline-protocol", "frostline-results", "frostline-scheduler", "frostline-store", "frostline-sweep"],

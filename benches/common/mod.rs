@@ -135,7 +135,7 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 place.and_then(|place| arguments.get(place + 1)).with_context(|| format!("{name} is missing"))
             };
             let options = Options {
-                socket: value("--socket")?.into(),
+                endpoint: value("--endpoint")?.into(),
                 token: std::env::var("FROSTLINE_TOKEN").context("FROSTLINE_TOKEN is missing")?,
                 worker: WorkerId(value("--worker")?.parse()?),
                 build: build(),

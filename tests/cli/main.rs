@@ -14,6 +14,7 @@ mod disturbed;
 mod ranking;
 mod real;
 mod startup;
+mod surroundings;
 mod sweeps;
 mod trouble;
 mod wrong_definitions;

@@ -10,6 +10,7 @@ mod exit;
 mod log;
 mod machine;
 mod measure;
+mod memory;
 mod output;
 mod prepare;
 mod sources;

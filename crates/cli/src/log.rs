@@ -1,9 +1,10 @@
 //! The coordinator's log: in the results folder, and on the terminal where that is wanted.
 
 use anyhow::Context;
+use frostline_results::Folder;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -42,16 +43,17 @@ impl Write for Log {
     }
 }
 
-/// Logs into `folder`, and with `verbose` to the terminal too.
+/// Logs into the results folder, and with `verbose` to the terminal too.
 ///
 /// # Errors
 /// The folder cannot be made, or its log not written.
-pub(crate) fn log_to(folder: &Path, verbose: u8) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| {
+pub(crate) fn log_to(folder: &Folder, verbose: u8) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder.logs()).map_err(|error| {
+        let folder = folder.logs();
         let folder = folder.display();
         anyhow::anyhow!("cannot create `{folder}`: {error}; move it away, or name another folder with --results")
     })?;
-    let path = folder.join("coordinator.log");
+    let path = folder.coordinator_log();
     let log = Log::open(path.clone()).with_context(|| format!("cannot write {}", path.display()))?;
     let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log)).with_filter(EnvFilter::new("info"));
     let level = match verbose {

@@ -3,14 +3,14 @@
 use crate::exit::wrong_input;
 use crate::output::count;
 use anyhow::{Context, anyhow, bail};
-use frostline_coordinator::worker_program;
+use frostline_coordinator::{worker_command, worker_program};
 use frostline_sweep::definition::{DeviceChoice, Workers};
 use frostline_sweep::device::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// What `frostline-worker info --json` prints.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub(crate) fn question<A: DeserializeOwned>(tool: &str, question: &impl Serializ
 fn ask(arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
     let program = worker_program()?;
     let failed = || format!("`{}` could not be started", program.display());
-    let mut command = Command::new(&program);
+    let mut command = worker_command(&program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut worker = command.spawn().with_context(failed)?;
     if let Some(mut stdin) = worker.stdin.take() {
@@ -89,13 +89,6 @@ pub(crate) fn free_space(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     let space = path.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
     Some(space.f_bavail.saturating_mul(space.f_frsize))
-}
-
-/// Bytes of main memory by a line of the system's table: "MemTotal:", or "MemAvailable:" for what processes could take.
-pub(crate) fn memory(line: &str) -> Option<u64> {
-    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kibibytes = table.lines().find_map(|each| each.strip_prefix(line))?.trim().strip_suffix("kB")?;
-    kibibytes.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
 /// How many processes ran or waited to, on average over the last minute.
@@ -200,7 +193,7 @@ mod tests {
     }
 
     fn workers(count: Option<u32>, threads: Option<u32>, device: DeviceChoice) -> Workers {
-        Workers { count, threads, device, lease: 20.0, reconnect_grace: 30.0 }
+        Workers { count, threads, device, lease: 20.0, stall: 600.0, reconnect_grace: 30.0 }
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// # Errors
+    /// A path that workers could not be told.
+    pub(crate) fn check_places(&self, results: &Path) -> anyhow::Result<()> {
+        let Places { data, weights, features, checkpoints, models } = self.places(&std::path::absolute(results)?);
+        let all = [data, weights, Some(features), Some(checkpoints), models];
+        all.iter().flatten().try_for_each(|path| text(path).map(drop))
+    }
+
     pub(crate) fn places(&self, results: &Path) -> Places {
         let results = Folder::new(results);
         Places {
@@ -57,19 +65,31 @@ pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
     let definition = Definition::parse(&name, &text, &arguments.set).map_err(wrong_input)?;
     let mut overrides = arguments.set.clone();
     if let Some(path) = definition.data.path.as_ref().filter(|path| path.is_relative()) {
-        overrides.push(("data.path".to_owned(), quoted(&std::path::absolute(path)?)));
+        overrides.push(("data.path".to_owned(), quoted(&std::path::absolute(path)?)?));
     }
     let weights = definition.model.weights.as_str();
     let is_file = weights != sources::RANDOM && catalogue::find(weights).is_none();
     if is_file && Path::new(weights).is_relative() {
-        overrides.push(("model.weights".to_owned(), quoted(&std::path::absolute(weights)?)));
+        overrides.push(("model.weights".to_owned(), quoted(&std::path::absolute(weights)?)?));
     }
     Definition::parse(&name, &text, &overrides).map_err(wrong_input)
 }
 
 /// As a TOML string.
-fn quoted(path: &Path) -> String {
-    toml_string(&path.display().to_string())
+fn quoted(path: &Path) -> anyhow::Result<String> {
+    Ok(toml_string(text(path)?))
+}
+
+/// # Errors
+/// The path is no text: definitions and workers could not be told it.
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().ok_or_else(|| {
+        wrong_input(format!(
+            "the path `{}` is no UTF-8 text, which definitions and workers are told paths in: rename the folder, or use \
+             another one (--results, `data.path`, `model.weights`, FROSTLINE_CACHE)",
+            path.display()
+        ))
+    })
 }
 
 /// Finds what the definition names, checks it, and expands the trials.

@@ -1,9 +1,10 @@
 //! Commands to a running coordinator.
 
 use crate::error::CoordinatorError;
-use crate::net::endpoint;
+use crate::net::token::read_token;
 use frostline_protocol::codec::{read_message, write_message};
 use frostline_protocol::{Command, Greeting, Request, Response, VERSION};
+use frostline_results::{Endpoint, Folder};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -20,10 +21,11 @@ pub fn request(results: &Path, command: Command) -> Result<Option<Response>, Coo
     if !results.is_dir() {
         return Ok(None);
     }
-    let failed = |source| CoordinatorError::Socket { path: results.to_owned(), source };
-    let socket = endpoint::path(results).map_err(failed)?;
+    let file = Folder::new(results).endpoint();
+    let read = Endpoint::read(&file).map_err(|source| CoordinatorError::File { path: file.clone(), source })?;
+    let Some(Endpoint { socket, .. }) = read else { return Ok(None) };
     let failed = |source| CoordinatorError::Socket { path: socket.clone(), source };
-    let Some(token) = endpoint::read_token(results).map_err(failed)? else { return Ok(None) };
+    let Some(token) = read_token(results).map_err(failed)? else { return Ok(None) };
     let mut stream = match UnixStream::connect(&socket) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

@@ -10,6 +10,13 @@ pub enum CoordinatorError {
     Store(#[from] StoreError),
     #[error("the coordinator cannot use `{}`: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error(
+        "no place for the coordinator's socket can be used ({tried}); name a folder of yours on this machine in \
+         XDG_RUNTIME_DIR"
+    )]
+    NoSocket { tried: String },
+    #[error("the results folder `{}` {what}", path.display())]
+    Gone { path: PathBuf, what: String },
     #[error("the coordinator's socket `{}` cannot be used: {source}", path.display())]
     Socket { path: PathBuf, source: io::Error },
     #[error("worker processes cannot be managed: {source}")]

@@ -21,6 +21,8 @@ pub struct Job {
     pub engine: Box<dyn Engine>,
     /// Seconds of silence after which a worker is given up.
     pub lease: f64,
+    /// Seconds without a step after which a worker that lives is given up.
+    pub stall: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
 }

@@ -1,6 +1,8 @@
 //! The database as a core's journal: waits for another program that holds it, and gives up on everything else at once.
 
 use crate::core::Journal;
+use crate::error::CoordinatorError;
+use crate::folder::Watched;
 use crate::hub::Hub;
 use crate::signals::Interrupts;
 use frostline_store::{StoreError, Writer};
@@ -20,12 +22,15 @@ pub(crate) struct Ledger {
     pub(crate) sweep: String,
     pub(crate) hub: Arc<Hub>,
     pub(crate) interrupts: Interrupts,
+    pub(crate) folder: Arc<Watched>,
 }
 
 impl Journal for Ledger {
-    type Error = StoreError;
+    type Error = CoordinatorError;
 
-    fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    fn commit(&mut self, records: &[Record]) -> Result<(), CoordinatorError> {
+        // What fails because the folder is gone is no fault of a trial's, and is not recorded as one.
+        self.folder.check(&self.sweep)?;
         let start = Instant::now();
         let mut is_told = false;
         loop {
@@ -34,7 +39,7 @@ impl Journal for Ledger {
                     let since = start.elapsed();
                     // Interrupted twice, nobody wants to wait.
                     if since >= PATIENCE || self.interrupts.count() > 1 {
-                        return Err(error);
+                        return Err(error.into());
                     }
                     if !is_told {
                         tracing::warn!("{error}");
@@ -48,7 +53,7 @@ impl Journal for Ledger {
                         self.hub.held(None);
                         tracing::info!("the database was held for {:.1} s", start.elapsed().as_secs_f64());
                     }
-                    return result;
+                    return Ok(result?);
                 }
             }
         }

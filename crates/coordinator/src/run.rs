@@ -6,16 +6,18 @@
 use crate::clock::Clock;
 use crate::core::{Committed, Core, Outcome, Terms};
 use crate::error::CoordinatorError;
+use crate::folder::Watched;
 use crate::hands::Hands;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::job::Job;
 use crate::launch::Access;
 use crate::ledger::Ledger;
-use crate::net::{Listening, endpoint};
+use crate::net::{Listening, token::token};
 use crate::signals::Signals;
 use crate::start::{Start, make_room_for, start};
 use crate::upkeep::{Models, Upkeep};
+use frostline_results::Folder;
 use frostline_results::features::remove_unfinished;
 use frostline_scheduler::Settings;
 use frostline_store::{Reader, Writer};
@@ -30,6 +32,8 @@ const HEARTBEAT: f64 = 1.0;
 const WAIT: Duration = Duration::from_millis(250);
 /// The status is told this often at most.
 const STATUS_PAUSE: Duration = Duration::from_millis(100);
+/// How often the results folder and the socket are looked for.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// How often the workers' logs are looked at.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 /// Workers that were killed have this long to end.
@@ -46,10 +50,14 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let signals = Signals::listen(runtime.handle()).map_err(|source| CoordinatorError::Runtime { source })?;
     let (mut inbox, to_net, exits) = Inbox::new(signals);
     let hub = Arc::new(hub);
-    let token = endpoint::token(&job.results)?;
-    let (listener, socket) = endpoint::listen(&job.results)?;
+    let results = job.results.canonicalize();
+    let results = results.map_err(|source| CoordinatorError::File { path: job.results.clone(), source })?;
+    let folder = Arc::new(Watched::open(&results)?);
+    let sweep = job.sweep.clone();
+    let token = token(&results)?;
     let is_cuda = job.engine.is_cuda();
-    let access = Access { socket: socket.clone(), token: token.clone(), exits, runtime: runtime.handle().clone() };
+    let endpoint = Folder::new(&results).endpoint();
+    let access = Access { endpoint, token: token.clone(), exits, runtime: runtime.handle().clone() };
     let launcher = job.engine.start(access).map_err(|source| CoordinatorError::Launcher { source })?;
     let hands = Hands::new(launcher);
     if hands.launcher().survivors().is_empty() {
@@ -66,8 +74,10 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         None => None,
     };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
-    let settings = Settings { lease: (1000.0 * job.lease) as u64, ..Settings::default() };
-    let ledger = Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts() };
+    let milliseconds = |seconds: f64| (1000.0 * seconds) as u64;
+    let settings =
+        Settings { lease: milliseconds(job.lease), stall: milliseconds(job.stall), ..Settings::default() };
+    let ledger = Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts(), folder: Arc::clone(&folder) };
     let terms = Terms {
         sweep: job.sweep,
         places: job.places,
@@ -76,10 +86,10 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     };
     let clock = Clock::start();
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;
-    let socket_failed = |source| CoordinatorError::Socket { path: socket.clone(), source };
-    let _listening =
-        Listening::start(runtime.handle(), listener, socket.clone(), token, to_net).map_err(socket_failed)?;
-    let mut run = Run { hands, upkeep, hub, clock, told: None, logs_bounded: Instant::now() };
+    let now = Instant::now();
+    let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
+    let mut run = Run { hands, upkeep, hub, clock, listening, folder, sweep, told: None, looked: now, logs_bounded: now };
+
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     if ended.is_err() {
         // There is no core any more that could decide anything.
@@ -95,7 +105,11 @@ struct Run {
     upkeep: Upkeep,
     hub: Arc<Hub>,
     clock: Clock,
+    listening: Listening,
+    folder: Arc<Watched>,
+    sweep: String,
     told: Option<Instant>,
+    looked: Instant,
     logs_bounded: Instant,
 }
 
@@ -112,7 +126,7 @@ impl Run {
             let mut batch = self.hands.carry_out(actions);
             facts.iter().for_each(|fact| self.upkeep.note(fact));
             self.hub.facts(facts);
-            self.look_around(&core);
+            self.look_around(&core)?;
             if let Some(outcome) = core.outcome() {
                 return Ok(outcome.clone());
             }
@@ -137,8 +151,13 @@ impl Run {
         }
     }
 
-    /// Tells how things stand, and keeps logs short, now and then.
-    fn look_around(&mut self, core: &Core<Ledger>) {
+    /// Tells how things stand, looks whether others still find what they need, and keeps logs short, now and then.
+    fn look_around(&mut self, core: &Core<Ledger>) -> Result<(), CoordinatorError> {
+        if self.looked.elapsed() >= LOOK_PAUSE {
+            self.looked = Instant::now();
+            self.folder.check(&self.sweep)?;
+            self.listening.keep();
+        }
         if self.logs_bounded.elapsed() >= LOG_PAUSE {
             self.hands.launcher().bound_logs();
             self.logs_bounded = Instant::now();
@@ -147,6 +166,7 @@ impl Run {
             self.told = Some(Instant::now());
             self.hub.status(core.status());
         }
+        Ok(())
     }
 }
 

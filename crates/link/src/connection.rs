@@ -4,6 +4,7 @@ use crate::shared::Shared;
 use crate::{LinkError, Options};
 use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{Greeting, Hello, ToWorker, VERSION, Welcome};
+use frostline_results::Endpoint;
 use futures_util::{SinkExt, StreamExt};
 use std::io;
 use std::time::Duration;
@@ -46,8 +47,8 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
         };
         let left = grace.saturating_sub(alone_since.elapsed());
         if left.is_zero() {
-            let socket = options.socket.clone();
-            return Err(LinkError::CoordinatorLost { socket, seconds: grace.as_secs(), reason: reason.to_string() });
+            let endpoint = options.endpoint.clone();
+            return Err(LinkError::CoordinatorLost { endpoint, seconds: grace.as_secs(), reason: reason.to_string() });
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
@@ -55,7 +56,8 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
 }
 
 async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> {
-    let stream = UnixStream::connect(&options.socket).await?;
+    let endpoint = Endpoint::read(&options.endpoint)?.ok_or(io::ErrorKind::NotFound)?;
+    let stream = UnixStream::connect(&endpoint.socket).await?;
     let hello = Hello {
         protocol: VERSION,
         token: options.token.clone(),

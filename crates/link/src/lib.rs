@@ -46,7 +46,8 @@ pub struct Problem {
 }
 
 pub struct Options {
-    pub socket: PathBuf,
+    /// The file in which the coordinator says where it listens; read anew for each try to connect.
+    pub endpoint: PathBuf,
     pub token: String,
     pub worker: WorkerId,
     pub build: Build,
@@ -58,8 +59,8 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    #[error("the coordinator at {} did not come back within {seconds} s: {reason}", socket.display())]
-    CoordinatorLost { socket: PathBuf, seconds: u64, reason: String },
+    #[error("the coordinator that {} names did not come back within {seconds} s: {reason}", endpoint.display())]
+    CoordinatorLost { endpoint: PathBuf, seconds: u64, reason: String },
     #[error(
         "the coordinator speaks protocol {theirs}, this worker {ours}: use the `frostline` and `frostline-worker` of one build"
     )]

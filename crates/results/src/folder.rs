@@ -103,6 +103,7 @@ mod tests {
             (folder.database(), "results/frostline.db".to_owned()),
             (folder.lock(), "results/frostline.lock".to_owned()),
             (folder.token(), "results/run/token".to_owned()),
+            (folder.endpoint(), "results/run/endpoint.json".to_owned()),
             (folder.coordinator_log(), "results/logs/coordinator.log".to_owned()),
             (folder.worker_log(3), "results/logs/worker-3.log".to_owned()),
             (folder.checkpoint(trial), format!("results/checkpoints/{id}.checkpoint")),

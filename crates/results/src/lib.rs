@@ -16,10 +16,12 @@
 
 mod bucket;
 pub mod checkpoint;
+mod endpoint;
 pub mod features;
 mod folder;
 pub mod models;
 pub mod seal;
 
 pub use bucket::CacheBucket;
+pub use endpoint::Endpoint;
 pub use folder::{DATABASE, Folder, LOCK};

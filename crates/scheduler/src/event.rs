@@ -18,6 +18,10 @@ pub enum Event {
     Heard {
         worker: WorkerId,
     },
+    /// What a worker carries out has come further.
+    Stepped {
+        worker: WorkerId,
+    },
     Reported {
         worker: WorkerId,
         claim: Claim,

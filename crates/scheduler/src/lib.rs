@@ -14,6 +14,7 @@
 
 mod event;
 mod invariants;
+mod liveness;
 mod machine;
 mod queue;
 mod request;

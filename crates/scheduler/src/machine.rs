@@ -28,6 +28,8 @@ pub(crate) struct Attempt {
     pub(crate) worker: WorkerId,
     /// Reports recorded: the next one has the number after this.
     pub(crate) reported: u32,
+    /// When it last came further: began, made a step, reported, or was taken over.
+    pub(crate) stepped: Time,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Scheduler {
     pub(crate) attempts: BTreeMap<AttemptId, Attempt>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) next_attempt: AttemptId,
+    /// The longest time between two steps of one attempt so far.
+    pub(crate) longest_pause: u64,
     /// When what still runs is cut off.
     pub(crate) draining: Option<Time>,
     pub(crate) stale: u64,
@@ -103,6 +107,7 @@ impl Scheduler {
             attempts: BTreeMap::new(),
             workers: restored.workers.into_iter().map(worker).collect(),
             next_attempt: restored.next_attempt,
+            longest_pause: 0,
             draining: None,
             stale: 0,
             breaches: 0,
@@ -117,7 +122,7 @@ impl Scheduler {
                     Some(slot) if is_ours && slot.running.is_none() => {
                         slot.running = Some(attempt);
                         let task = TaskKey::Trial(trial);
-                        scheduler.attempts.insert(attempt, Attempt { task, worker, reported });
+                        scheduler.attempts.insert(attempt, Attempt { task, worker, reported, stepped: now });
                     }
                     _ => {
                         let trial = Some((trial, TrialState::Waiting));
@@ -146,8 +151,13 @@ impl Scheduler {
         match event {
             Event::Joined { worker, build, running } => self.joined(now, worker, build, running, effects),
             Event::Heard { worker } => self.heard(now, worker),
+            Event::Stepped { worker } => {
+                self.heard(now, worker);
+                self.stepped(now, worker);
+            }
             Event::Reported { worker, claim, number, report } => {
                 self.heard(now, worker);
+                self.stepped(now, worker);
                 self.reported(worker, claim, number, report, effects);
             }
             Event::Left { worker } => {
@@ -169,21 +179,6 @@ impl Scheduler {
         self.dispatch(now, effects);
     }
 
-    pub(crate) fn deadline(&self, phase: Phase) -> Option<Time> {
-        match phase {
-            Phase::Starting { until } => Some(until),
-            Phase::Connected { heard } => Some(heard.after(self.settings.lease)),
-            Phase::Away { since } => Some(since.after(self.settings.lease)),
-            Phase::Off | Phase::Ending | Phase::Broken => None,
-        }
-    }
-
-    fn heard(&mut self, now: Time, worker: WorkerId) {
-        if let Some(Worker { phase: Phase::Connected { heard }, .. }) = self.workers.get_mut(&worker) {
-            *heard = now;
-        }
-    }
-
     fn joined(
         &mut self,
         now: Time,
@@ -199,6 +194,10 @@ impl Scheduler {
             return;
         }
         slot.phase = Phase::Connected { heard: now };
+        if let Some(attempt) = slot.running.and_then(|attempt| self.attempts.get_mut(&attempt)) {
+            // How far it came meanwhile is not known yet.
+            attempt.stepped = now;
+        }
         slot.build = Some(build);
         let held = slot.running;
         let goes_on = |claim: &Claim| {
@@ -330,7 +329,7 @@ impl Scheduler {
     }
 
     /// Ends an attempt whose worker is gone.
-    fn lose(
+    pub(crate) fn lose(
         &mut self,
         attempt: AttemptId,
         kind: FailureKind,
@@ -344,30 +343,6 @@ impl Scheduler {
             false => Ending::Failed(Failure { kind, message, log }),
         };
         self.end(attempt, ending, effects);
-    }
-
-    /// Gives up workers whose time is over.
-    fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let cut_off = self.draining.is_some_and(|deadline| deadline <= now);
-        let over = |worker: &Worker| {
-            self.deadline(worker.phase).is_some_and(|deadline| deadline <= now)
-                || (cut_off && worker.running.is_some())
-        };
-        let ids: Vec<WorkerId> = self.workers.iter().filter(|(_, worker)| over(worker)).map(|(id, _)| *id).collect();
-        for id in ids {
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
-            let message = match worker.phase {
-                Phase::Starting { .. } => {
-                    format!("the worker did not connect within {} s of its start", self.settings.start / 1000)
-                }
-                _ => format!("the worker said nothing for {} s", self.settings.lease / 1000),
-            };
-            worker.phase = Phase::Ending;
-            effects.push(Effect::Kill(id));
-            if let Some(attempt) = worker.running {
-                self.lose(attempt, FailureKind::WorkerLost, message, Vec::new(), effects);
-            }
-        }
     }
 
     /// Gives out work to who is free, and starts workers while there is more to do than workers to do it.
@@ -386,7 +361,7 @@ impl Scheduler {
             let idle = |worker: &&Worker| worker.running.is_none() && worker.phase != Phase::Broken;
             let spare = self.workers.values().filter(idle).count().saturating_sub(1);
             let Some(task) = self.queue.pop(spare, trial_at) else { break };
-            self.assign(id, task, effects);
+            self.assign(now, id, task, effects);
         }
         let coming = |worker: &&Worker| {
             worker.running.is_none()
@@ -408,13 +383,13 @@ impl Scheduler {
         }
     }
 
-    fn assign(&mut self, worker: WorkerId, task: Task, effects: &mut Vec<Effect>) {
+    fn assign(&mut self, now: Time, worker: WorkerId, task: Task, effects: &mut Vec<Effect>) {
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         let Some(build) = slot.build.clone() else { return };
         let id = self.next_attempt;
         self.next_attempt = AttemptId(id.0 + 1);
         slot.running = Some(id);
-        self.attempts.insert(id, Attempt { task: task.key(), worker, reported: 0 });
+        self.attempts.insert(id, Attempt { task: task.key(), worker, reported: 0, stepped: now });
         let micro_batch = match &task {
             Task::Train { trial, micro_batch, .. } => {
                 self.set_state(*trial, TrialState::Running);

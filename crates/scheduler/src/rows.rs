@@ -14,6 +14,9 @@ pub struct Settings {
     pub lease: u64,
     /// A new process has this long to connect; loading libtorch from a cold disk takes a while.
     pub start: u64,
+    /// A worker that is heard of and makes no step for this long is ended, and never before ten times the longest pause
+    /// between two steps that the sweep has shown.
+    pub stall: u64,
     /// Running epochs may take this long after [`Event::Drain`].
     pub drain: u64,
     /// A worker whose process ends this often in a row without a result is not started again. More often than one trial
@@ -23,7 +26,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { lease: 20_000, start: 120_000, drain: 8_000, failed_starts: 5 }
+        Settings { lease: 20_000, start: 120_000, stall: 600_000, drain: 8_000, failed_starts: 5 }
     }
 }
 

@@ -10,7 +10,8 @@ use frostline_sweep::trial::TrialId;
 impl Scheduler {
     /// When [`Event::Tick`](crate::Event::Tick) is due, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        let workers = self.workers.values().filter_map(|worker| self.deadline(worker.phase));
+        let deadlines = |worker| self.deadline(worker.phase).into_iter().chain(self.stall(worker));
+        let workers = self.workers.values().flat_map(deadlines);
         workers.chain(self.draining.filter(|_| !self.is_idle())).min()
     }
 

@@ -59,6 +59,11 @@ pub enum StoreError {
     )]
     ReadOnly { path: PathBuf },
     #[error(
+        "`{}` may not be read by this user: ask its owner for access, or name another folder with --results",
+        .path.display()
+    )]
+    Forbidden { path: PathBuf },
+    #[error(
         "`{}` is no database of Frostline: move it away, or name another folder with --results", .path.display()
     )]
     NotADatabase { path: PathBuf },
@@ -74,6 +79,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A file that is to be read only.
+    pub(crate) fn reading(action: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.to_owned() },
+            _ => StoreError::file(action, path, source),
+        }
+    }
+
     pub(crate) fn file(action: &'static str, path: &Path, source: std::io::Error) -> StoreError {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let path = path.to_owned();

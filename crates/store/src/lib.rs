@@ -34,15 +34,13 @@ mod verify;
 mod writer;
 
 pub use error::StoreError;
+pub use frostline_results::DATABASE as FILE;
 pub use reader::Reader;
 pub use rows::{
     AttemptRow, Counts, GroupRow, Provenance, Put, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
 pub use writer::Writer;
-
-/// Name of the database inside a results folder.
-pub const FILE: &str = "frostline.db";
 
 /// Opens `results` for reading. A database of an earlier version is brought up to date first, where it can be written.
 ///

@@ -1,12 +1,10 @@
 //! One writer a results folder: a lock that ends with its process, however that ends.
 
 use crate::StoreError;
+use frostline_results::Folder;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
-
-/// Name of the lock file. It stays in the folder: removing it would let two processes lock two files of one name.
-const FILE: &str = "frostline.lock";
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -18,7 +16,7 @@ impl Lock {
     /// # Errors
     /// [`StoreError::Locked`] where another process, or another part of this one, holds it.
     pub(crate) fn take(results: &Path) -> Result<Lock, StoreError> {
-        let path = results.join(FILE);
+        let path = Folder::new(results).lock();
         let failed = |action| {
             let path = path.clone();
             move |source| StoreError::file(action, &path, source)

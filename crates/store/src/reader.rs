@@ -6,17 +6,40 @@ use crate::rows::{
     ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary,
     TrialDetail, TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
 };
-use crate::{FILE, StoreError, place, schema};
+use crate::{StoreError, place, schema};
+use frostline_results::Folder;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics};
 use frostline_sweep::trial::TrialId;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long to wait for a lock that another process holds only for moments. Whoever holds it longer is to be named, and
 /// the caller can say so and try again.
 pub(crate) const BUSY: Duration = Duration::from_secs(1);
+
+/// Whether a writer has its log beside the database.
+fn is_being_written(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+/// The database's file as a URI that promises that nobody changes it (<https://www.sqlite.org/uri.html>).
+fn immutable_uri(path: &Path) -> OsString {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    (uri + "?immutable=1").into()
+}
 
 /// How many matches of an ambiguous prefix are worth showing.
 const SHOWN: usize = 8;
@@ -34,17 +57,33 @@ impl Reader {
     /// [`StoreError::Missing`] where nothing was launched into `results`, and what is wrong with the file otherwise.
     pub fn open(results: &Path) -> Result<Reader, StoreError> {
         place::refuse_network(results, place::file_system)?;
-        let path = results.join(FILE);
-        let exists = path.try_exists().map_err(|source| StoreError::file("look for", &path, source))?;
+        let path = Folder::new(results).database();
+        let exists = path.try_exists().map_err(|source| StoreError::reading("look for", &path, source))?;
         if !exists {
             return Err(StoreError::Missing { results: results.to_owned() });
         }
-        let failed = |source| StoreError::sqlite(&path, source);
+        File::open(&path).map_err(|source| StoreError::reading("open", &path, source))?;
+        match Reader::connect(&path, results, false) {
+            // SQLite wants to write beside the database, which a copy for reading does not allow. Where nobody has left a
+            // log there, nobody writes, and the file alone is all that there is.
+            Err(StoreError::ReadOnly { .. } | StoreError::Sqlite { .. }) if !is_being_written(&path) => {
+                Reader::connect(&path, results, true)
+            }
+            opened => opened,
+        }
+    }
+
+    fn connect(path: &Path, results: &Path, immutable: bool) -> Result<Reader, StoreError> {
+        let failed = |source| StoreError::sqlite(path, source);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        let connection = match immutable {
+            false => Connection::open_with_flags(path, flags),
+            true => Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI),
+        };
+        let connection = connection.map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        schema::check(&connection, &path, results)?;
-        Ok(Reader { connection, path })
+        schema::check(&connection, path, results)?;
+        Ok(Reader { connection, path: path.to_owned() })
     }
 
     /// The sweeps, oldest first.

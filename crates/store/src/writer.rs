@@ -6,7 +6,8 @@ use crate::lookup::sweep_id;
 use crate::ranked::rank_sweep;
 use crate::reader::BUSY;
 use crate::rows::{Cells, MEMBER_STATE, Put, Sweep, WANTED, json, state};
-use crate::{FILE, Reader, StoreError, place, records, schema};
+use crate::{Reader, StoreError, place, records, schema};
+use frostline_results::Folder;
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::Record;
@@ -46,7 +47,7 @@ impl Writer {
         folder.recursive(true).mode(0o700);
         folder.create(results).map_err(|source| StoreError::file("create the folder", results, source))?;
         let lock = Lock::take(results)?;
-        let path = results.join(FILE);
+        let path = Folder::new(results).database();
         let open = || -> Result<Connection, Fault> {
             let mut connection = Connection::open(&path)?;
             connection.busy_timeout(BUSY)?;

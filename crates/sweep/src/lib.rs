@@ -11,6 +11,7 @@ pub mod device;
 pub mod difference;
 pub mod expand;
 pub mod features;
+pub mod filter;
 pub mod keys;
 pub mod layers;
 pub mod metric;

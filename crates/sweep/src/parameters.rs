@@ -1,8 +1,7 @@
 //! The hyperparameters by name: their values in a trial, and conditions on them.
 
 use crate::backbone::Architecture;
-use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
-use crate::suggest;
+use crate::keys::{Key, Kind};
 use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -139,65 +138,5 @@ impl TrialSpec {
     /// [`named`], as programs read it.
     pub fn named_object(&self) -> Map<String, Value> {
         named(self).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-}
-
-/// A condition on a trial: `frozen_layers=256`, `learning_rate<0.01`, `optimizer!=adam`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Filter {
-    name: &'static str,
-    comparison: Comparison,
-    value: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Comparison {
-    Equal,
-    Unequal,
-    Less,
-    AtMost,
-    Greater,
-    AtLeast,
-}
-
-impl Filter {
-    /// # Errors
-    /// A sentence that names what is wrong with the condition.
-    pub fn parse(text: &str) -> Result<Filter, String> {
-        use Comparison::{AtLeast, AtMost, Equal, Greater, Less, Unequal};
-        let signs = [("!=", Unequal), ("<=", AtMost), (">=", AtLeast), ("=", Equal), ("<", Less), (">", Greater)];
-        let start = text.find(['=', '!', '<', '>']).ok_or_else(|| {
-            format!("`{text}` is no condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)")
-        })?;
-        let (name, rest) = (text[..start].trim(), &text[start..]);
-        let (sign, comparison) = signs
-            .into_iter()
-            .find(|(sign, _)| rest.starts_with(sign))
-            .ok_or_else(|| format!("`{text}` is no condition: `!` stands before `=` only"))?;
-        let names = || keys::of(HYPERPARAMETERS).map(|key| key.name).chain(["seed"]);
-        let known = names().find(|known| *known == name);
-        let name =
-            known.ok_or_else(|| format!("no hyperparameter is called `{name}`{}", suggest::hint(name, names())))?;
-        Ok(Filter { name, comparison, value: rest[sign.len()..].trim().to_owned() })
-    }
-
-    /// Whether a trial of this network meets the condition. `frozen_layers` may be given as in a definition.
-    pub fn matches(&self, spec: &TrialSpec, architecture: &Architecture) -> bool {
-        let Some((_, actual)) = named(spec).into_iter().find(|(name, _)| *name == self.name) else { return false };
-        let wanted = serde_json::from_str(&self.value).unwrap_or_else(|_| Value::String(self.value.clone()));
-        let canonical = |key: &Key| canonical(key, &wanted, Some(architecture)).ok();
-        let wanted = keys::hyperparameter(self.name).and_then(canonical).unwrap_or(wanted);
-        let order = match (actual.as_f64(), wanted.as_f64()) {
-            (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
-            _ => (actual == wanted).then_some(std::cmp::Ordering::Equal),
-        };
-        match self.comparison {
-            Comparison::Equal => order.is_some_and(|order| order.is_eq()),
-            Comparison::Unequal => !order.is_some_and(|order| order.is_eq()),
-            Comparison::Less => order.is_some_and(|order| order.is_lt()),
-            Comparison::AtMost => order.is_some_and(|order| order.is_le()),
-            Comparison::Greater => order.is_some_and(|order| order.is_gt()),
-            Comparison::AtLeast => order.is_some_and(|order| order.is_ge()),
-        }
     }
 }

@@ -3,7 +3,8 @@
 use frostline_sweep::definition::{Definition, toml_string};
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
-use frostline_sweep::parameters::{Filter, named};
+use frostline_sweep::filter::Filter;
+use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
 use serde_json::json;
 use std::collections::BTreeSet;

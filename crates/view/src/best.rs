@@ -12,8 +12,8 @@ use finished::Finished;
 use frostline_store::{Reader, TrialRow};
 use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
+use frostline_sweep::filter::Filter;
 use frostline_sweep::metric;
-use frostline_sweep::parameters::Filter;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]

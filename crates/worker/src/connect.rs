@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The coordinator's socket; its secret is read from FROSTLINE_TOKEN
+    /// The file in which the coordinator says where it listens; its secret is read from FROSTLINE_TOKEN
     #[arg(long)]
-    socket: PathBuf,
+    endpoint: PathBuf,
     /// This worker's number
     #[arg(long)]
     worker: u32,
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         TrainerKind::Idle => Box::new(Idle { hold: arguments.hold, deaf: arguments.deaf }),
     };
     let worker = WorkerId(arguments.worker);
-    serve(Options { socket: arguments.socket, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
+    serve(Options { endpoint: arguments.endpoint, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
     tracing::info!("no more work");
     Ok(())
 }

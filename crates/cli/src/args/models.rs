@@ -8,6 +8,9 @@ use std::path::PathBuf;
 pub(crate) struct Fetch {
     /// Name in the catalogue
     pub(crate) name: Option<String>,
+    /// Where it cannot be downloaded, say so in one line, and end with exit code 1
+    #[arg(long, requires = "name")]
+    pub(crate) optional: bool,
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, print_json, ranking};
-use frostline_sweep::parameters::Filter;
+use frostline_sweep::filter::Filter;
 use frostline_view::best::{Question, best};
 use std::io::Write;
 

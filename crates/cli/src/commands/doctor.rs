@@ -3,6 +3,7 @@
 use crate::args::{Common, Json};
 use crate::exit::Exit;
 use crate::machine;
+use crate::memory::memory;
 use crate::output::{self, BAD, GOOD, print_json};
 use frostline_assets::{cache, catalogue};
 use frostline_store::StoreError;
@@ -19,6 +20,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
     };
+    let memory = memory();
     let healthy = worker.is_ok() && database.is_ok();
     let exit = if healthy { Exit::Done } else { Exit::Error };
     if json.json {
@@ -27,7 +29,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
             "worker": worker.as_ref().ok(),
             "worker_error": worker.as_ref().err().map(|error| format!("{error:#}")),
             "cores": cores,
-            "memory_bytes": machine::memory("MemTotal:"),
+            "memory_bytes": memory.map(|memory| memory.total),
             "results": common.results,
             "free_bytes": free,
             "sweeps": database.as_ref().ok(),
@@ -57,7 +59,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         }
         Err(error) => line(false, "worker", &error.to_string())?,
     }
-    let memory = machine::memory("MemTotal:").map_or_else(|| "?".to_owned(), output::bytes);
+    let memory = memory.map_or_else(|| "?".to_owned(), |memory| output::bytes(memory.total));
     line(true, "machine", &format!("{}, {memory} of memory", output::count(cores as u64, "core")))?;
     let free = free.map_or_else(|| "?".to_owned(), output::bytes);
     line(true, "results", &format!("{} ({free} free)", common.results.display()))?;

@@ -25,7 +25,16 @@ pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
         let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`"));
         wrong_input(format!("the catalogue has no `{name}`{near}; `frostline fetch` lists what it has"))
     })?;
-    let path = download(entry)?;
+    let path = match download(entry) {
+        Ok(path) => path,
+        Err(error) if arguments.optional => {
+            let reason = error.root_cause().to_string();
+            let reason = reason.lines().next().unwrap_or_default();
+            output::note(&format!("`{name}` cannot be downloaded here ({reason})"));
+            return Ok(Exit::Error);
+        }
+        Err(error) => return Err(error),
+    };
     writeln!(out, "{}", path.display())?;
     Ok(Exit::Done)
 }

@@ -30,8 +30,9 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     machine::team(&definition.workers, &info, None)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
     let results = &common.results;
+    prepared.check_places(results)?;
     let mut arranged = None;
-    if !results.join(frostline_store::FILE).exists() {
+    if !Folder::new(results).database().exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
         let first = arranged.insert(arrange(&prepared, results, &info, None, arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
@@ -71,7 +72,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
-    if !common.results.join(frostline_store::FILE).exists() {
+    if !Folder::new(&common.results).database().exists() {
         return Err(StoreError::Missing { results: common.results.clone() }.into());
     }
     let writer = Writer::open(&common.results)?;
@@ -80,6 +81,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let info = machine::worker_info()?;
     machine::team(&definition.workers, &info, known.threads)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
+    prepared.check_places(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
     let arrangement = arrange(&prepared, &common.results, &info, known.threads, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
@@ -183,8 +185,8 @@ fn carry_out(
     // The database has them now. A large sweep's take as much memory as the coordinator.
     let trials = std::mem::take(&mut prepared.trials);
     let definition = &prepared.definition;
-    let logs = Folder::new(&common.results).logs();
-    log_to(&logs, common.verbose)?;
+    let folder = Folder::new(std::path::absolute(&common.results)?);
+    log_to(&folder, common.verbose)?;
     let counts = writer.reader().counts(&definition.name)?;
     let missing = counts.waiting + counts.running;
     let mut screen = Screen::new(
@@ -215,9 +217,10 @@ fn carry_out(
                 devices: team.devices,
                 threads: team.threads,
                 arguments: worker_arguments(),
-                logs,
+                folder,
             }),
             lease: definition.workers.lease,
+            stall: definition.workers.stall,
             reconnect_grace: definition.workers.reconnect_grace,
         };
         let hub = Hub::new();

@@ -15,10 +15,13 @@ impl<J: Journal> Core<J> {
                     FromWorker::Heartbeat => Event::Heard { worker },
                     FromWorker::Progress { claim, done, total } => {
                         // What a worker says of an attempt that it has no more is not shown.
-                        if self.scheduler.is_current(worker, &claim) {
-                            self.roster.stepped(worker, done, total);
+                        match self.scheduler.is_current(worker, &claim) {
+                            true => {
+                                self.roster.stepped(worker, done, total);
+                                Event::Stepped { worker }
+                            }
+                            false => Event::Heard { worker },
                         }
-                        Event::Heard { worker }
                     }
                     FromWorker::Report { claim, number, report } => {
                         self.roster.reported(worker);

@@ -5,9 +5,11 @@
 //! Processes are held by file descriptor, so a process id that was given to somebody else is never killed.
 
 use super::adopt::processes_with;
+use super::command::worker_command;
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Exits, Launcher};
 use frostline_protocol::WorkerId;
+use frostline_results::Folder;
 use frostline_sweep::device::Device;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::Interest;
@@ -27,7 +29,7 @@ use tokio::runtime::Handle;
 /// Where worker processes come from and what they are told.
 #[derive(Debug, Clone)]
 pub struct LocalWorkers {
-    /// The `frostline-worker` to run, see [`worker_program`].
+    /// The `frostline-worker` to run, see [`super::worker_program`].
     pub program: PathBuf,
     /// One worker a device: worker 1 has the first.
     pub devices: Vec<Device>,
@@ -35,24 +37,8 @@ pub struct LocalWorkers {
     pub threads: u32,
     /// Further arguments for each worker.
     pub arguments: Vec<OsString>,
-    /// Folder of the workers' log files.
-    pub logs: PathBuf,
-}
-
-/// `FROSTLINE_WORKER`, else `frostline-worker` beside the running program.
-///
-/// # Errors
-/// There is none.
-pub fn worker_program() -> io::Result<PathBuf> {
-    if let Some(program) = std::env::var_os("FROSTLINE_WORKER") {
-        return Ok(program.into());
-    }
-    let program = std::env::current_exe()?.with_file_name("frostline-worker");
-    if program.is_file() {
-        return Ok(program);
-    }
-    let message = format!("there is no {}; build it, or name another in FROSTLINE_WORKER", program.display());
-    Err(io::Error::new(io::ErrorKind::NotFound, message))
+    /// The results folder, for their logs.
+    pub folder: Folder,
 }
 
 impl Engine for LocalWorkers {
@@ -62,18 +48,17 @@ impl Engine for LocalWorkers {
 
     /// Finds the workers that a dead coordinator left behind, and ends those that don't fit this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
-        std::fs::create_dir_all(&self.logs)?;
-        let Access { socket, token, exits, runtime } = access;
+        let Access { endpoint, token, exits, runtime } = access;
         let mut launcher = LocalLauncher {
             workers: *self,
-            socket,
+            endpoint,
             token,
             exits,
             runtime,
             processes: BTreeMap::new(),
             survivors: BTreeMap::new(),
         };
-        let begin = ["connect".as_ref(), "--socket".as_ref(), launcher.socket.as_os_str()];
+        let begin = ["connect".as_ref(), "--endpoint".as_ref(), launcher.endpoint.as_os_str()];
         for (arguments, handle) in processes_with(&begin) {
             match launcher.workers().into_iter().find(|worker| launcher.arguments(*worker) == arguments) {
                 Some(worker) => drop(launcher.survivors.insert(worker, handle)),
@@ -86,7 +71,7 @@ impl Engine for LocalWorkers {
 
 struct LocalLauncher {
     workers: LocalWorkers,
-    socket: PathBuf,
+    endpoint: PathBuf,
     token: String,
     exits: Exits,
     runtime: Handle,
@@ -106,7 +91,7 @@ struct Process {
 impl LocalLauncher {
     fn arguments(&self, worker: WorkerId) -> Vec<OsString> {
         let device = self.workers.devices.get(worker.0 as usize - 1).map_or(Device::Cpu, |device| *device);
-        let mut arguments = vec!["connect".into(), "--socket".into(), self.socket.clone().into_os_string()];
+        let mut arguments = vec!["connect".into(), "--endpoint".into(), self.endpoint.clone().into_os_string()];
         arguments.extend([
             "--worker".into(),
             worker.0.to_string().into(),
@@ -119,19 +104,19 @@ impl LocalLauncher {
     }
 
     fn path(&self, worker: WorkerId) -> PathBuf {
-        self.workers.logs.join(format!("worker-{}.log", worker.0))
+        self.workers.folder.worker_log(worker.0)
     }
 
     fn spawn(&self, worker: WorkerId) -> io::Result<(Child, LogStart)> {
         let path = self.path(worker);
+        // Somebody may have tidied up.
+        std::fs::create_dir_all(self.workers.folder.logs())?;
         bound(&path)?;
         let log = OpenOptions::new().create(true).append(true).open(&path)?;
         let start = LogStart { offset: log.metadata()?.len(), path };
-        let child = Command::new(&self.workers.program)
+        let child = worker_command(&self.workers.program)
             .args(self.arguments(worker))
             .env("FROSTLINE_TOKEN", &self.token)
-            // A backtrace of an allocation that fails allocates, and waits for its own lock for ever.
-            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -4,10 +4,12 @@
 //! its workers come to life.
 
 mod adopt;
+mod command;
 mod local;
 mod log;
 
-pub use local::{LocalWorkers, worker_program};
+pub use command::{worker_command, worker_program};
+pub use local::LocalWorkers;
 
 use frostline_protocol::WorkerId;
 use std::collections::BTreeSet;
@@ -28,7 +30,8 @@ pub trait Engine: Send {
 
 /// What a worker needs to find its coordinator, and how its launcher tells of its end.
 pub struct Access {
-    pub socket: PathBuf,
+    /// The file in which the coordinator says where it listens.
+    pub endpoint: PathBuf,
     /// The results folder's secret.
     pub token: String,
     pub exits: Exits,

@@ -1,56 +1,87 @@
-//! Where a results folder's coordinator listens, and the secret that its workers and clients show.
+//! Where a results folder's coordinator listens: in a folder for its user alone.
 //!
-//! The socket lies in a private folder outside the results folder: its path must fit into 108 bytes, and a results
-//! folder may be on a file system without sockets. The path follows from the results folder alone, so that workers
-//! find the next coordinator of the same folder after the last one died.
+//! A socket's path must fit into 108 bytes, and a results folder may be on a file system without sockets, so the socket
+//! lies elsewhere as a rule: in the first place that works. Which one that is stands in the results folder
+//! ([`Endpoint`]): workers and commands may live in another environment, and find it there.
 
 use crate::error::CoordinatorError;
-use frostline_results::Folder;
+use frostline_results::{Endpoint, Folder};
 use rustix::process::getuid;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// Folder and path of the socket of `results`. The results folder must exist.
-pub(crate) fn path(results: &Path) -> io::Result<PathBuf> {
-    let results = results.canonicalize()?;
-    let digest = blake3::hash(results.as_os_str().as_encoded_bytes()).to_hex();
-    Ok(runtime_folder().join(&digest[..16]).join("socket"))
-}
+/// Bytes of a socket's path at most: `sun_path` less the zero at its end.
+const LONGEST: usize = 107;
 
-/// The user's folder for sockets: `$XDG_RUNTIME_DIR/frostline`, else `/tmp/frostline-<uid>`.
-fn runtime_folder() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir()) {
-        Some(folder) => folder.join("frostline"),
-        None => PathBuf::from(format!("/tmp/frostline-{}", getuid().as_raw())),
-    }
-}
-
-/// Listens for `results`. The caller holds the results folder's lock: a socket that is there is a dead coordinator's.
-pub(crate) fn listen(results: &Path) -> Result<(UnixListener, PathBuf), CoordinatorError> {
-    let attempt = || {
-        let socket = path(results)?;
-        let folder = socket.parent().unwrap_or(Path::new("/"));
-        folder.parent().map_or(Ok(()), private_folder)?;
-        private_folder(folder)?;
-        match std::fs::remove_file(&socket) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Listens for the results folder `results`, which must exist, and leaves word of it there. The caller holds the folder's
+/// lock: a socket that is there is a dead coordinator's.
+pub(crate) fn listen(results: &Path) -> Result<(UnixListener, Endpoint), CoordinatorError> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut tried = Vec::new();
+    for socket in candidates(runtime, std::env::temp_dir(), results) {
+        match bind(&socket) {
+            Ok(listener) => {
+                let endpoint = Endpoint { socket, process: std::process::id() };
+                let file = Folder::new(results).endpoint();
+                let written = private_folder(&Folder::new(results).run()).and_then(|()| endpoint.write(&file));
+                written.map_err(|source| CoordinatorError::File { path: file, source })?;
+                return Ok((listener, endpoint));
+            }
+            Err(error) => tried.push(format!("{}: {error}", socket.display())),
         }
-        let listener = UnixListener::bind(&socket)?;
-        std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-        Ok((listener, socket))
-    };
-    attempt().map_err(|source| CoordinatorError::Socket {
-        path: path(results).unwrap_or_else(|_| runtime_folder()),
-        source,
-    })
+    }
+    Err(CoordinatorError::NoSocket { tried: tried.join("; ") })
+}
+
+/// Places for the socket of `results`, the best first: the user's runtime folder, folders for temporary files, and the
+/// results folder itself.
+fn candidates(runtime: Option<PathBuf>, temporary: PathBuf, results: &Path) -> Vec<PathBuf> {
+    let digest = blake3::hash(results.as_os_str().as_encoded_bytes()).to_hex();
+    let user = format!("frostline-{}", getuid().as_raw());
+    let mut folders: Vec<PathBuf> = Vec::new();
+    folders.extend(runtime.filter(|folder| folder.is_dir()).map(|folder| folder.join("frostline")));
+    for shared in [temporary, "/tmp".into(), "/dev/shm".into()] {
+        let folder = shared.join(&user);
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    let mut sockets: Vec<PathBuf> = folders.into_iter().map(|folder| folder.join(&digest[..16]).join("socket")).collect();
+    sockets.push(Folder::new(results).run().join("socket"));
+    sockets
+}
+
+fn bind(socket: &Path) -> io::Result<UnixListener> {
+    if socket.as_os_str().len() > LONGEST {
+        return Err(io::Error::other(format!("a socket's path has {LONGEST} bytes at most")));
+    }
+    // It is told to workers in a text.
+    if socket.to_str().is_none() {
+        return Err(io::Error::other("the path is no UTF-8"));
+    }
+    let folder = socket.parent().unwrap_or(Path::new("/"));
+    folder.parent().filter(|parent| is_ours(parent)).map_or(Ok(()), private_folder)?;
+    private_folder(folder)?;
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Whether a folder is one that Frostline makes, by its name.
+fn is_ours(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name == "frostline" || name == format!("frostline-{}", getuid().as_raw())
 }
 
 /// Makes sure that `folder` is there, is ours, and is closed to others.
-fn private_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -58,7 +89,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     // In /tmp somebody else may have made it before us, or put a link there.
     let found = std::fs::symlink_metadata(folder)?;
     if !found.is_dir() || found.uid() != getuid().as_raw() {
-        let message = format!("{} is not a folder of this user; remove it or set XDG_RUNTIME_DIR", folder.display());
+        let message = format!("{} is not a folder of this user", folder.display());
         return Err(io::Error::new(ErrorKind::PermissionDenied, message));
     }
     if found.mode() & 0o077 != 0 {
@@ -67,74 +98,46 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn token_path(results: &Path) -> PathBuf {
-    Folder::new(results).token()
-}
-
-/// The results folder's secret. None where no coordinator has run in it yet.
-pub(crate) fn read_token(results: &Path) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(token_path(results)) {
-        Ok(token) if token.is_empty() => Ok(None),
-        Ok(token) => Ok(Some(token)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The results folder's secret, made where there is none: workers of the last coordinator must still be known.
-pub(crate) fn token(results: &Path) -> Result<String, CoordinatorError> {
-    let attempt = || {
-        if let Some(token) = read_token(results)? {
-            return Ok(token);
-        }
-        let path = token_path(results);
-        private_folder(path.parent().unwrap_or(results))?;
-        let mut secret = [0; 32];
-        File::open("/dev/urandom")?.read_exact(&mut secret)?;
-        let token = blake3::Hash::from_bytes(secret).to_hex().to_string();
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        file.write_all(token.as_bytes())?;
-        file.sync_all()?;
-        Ok(token)
-    };
-    attempt().map_err(|source| CoordinatorError::File { path: token_path(results), source })
-}
-
-/// Compares in a time that does not depend on where the two differ.
-pub(crate) fn same_token(ours: &str, theirs: &str) -> bool {
-    blake3::hash(ours.as_bytes()) == blake3::hash(theirs.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
 
     #[test]
-    fn the_token_is_kept_and_private() {
-        let results = tempfile::tempdir().unwrap();
-        assert_eq!(read_token(results.path()).unwrap(), None);
-        let first = token(results.path()).unwrap();
-        assert_eq!(first.len(), 64);
-        assert_eq!(token(results.path()).unwrap(), first);
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
-        assert_eq!(mode(&token_path(results.path())), 0o600);
-        assert_eq!(mode(&results.path().join("run")), 0o700);
-    }
-
-    #[test]
-    fn the_socket_follows_from_the_folder_and_is_private() {
+    fn the_socket_is_private_and_the_results_folder_says_where_it_is() {
         let parent = tempfile::tempdir().unwrap();
         let long = parent.path().join("a".repeat(200));
         std::fs::create_dir(&long).unwrap();
-        std::os::unix::fs::symlink(&long, parent.path().join("link")).unwrap();
-        assert_eq!(path(&long).unwrap(), path(&parent.path().join("link")).unwrap());
+        let (_listener, endpoint) = listen(&long).unwrap();
+        assert_eq!(Endpoint::read(&Folder::new(&long).endpoint()).unwrap().as_ref(), Some(&endpoint));
+        assert_eq!(std::fs::metadata(&endpoint.socket).unwrap().mode() & 0o777, 0o600);
+        let folder = endpoint.socket.parent().unwrap();
+        assert_eq!(std::fs::metadata(folder).unwrap().mode() & 0o777, 0o700);
+        UnixStream::connect(&endpoint.socket).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
-        let (_listener, socket) = listen(&long).unwrap();
-        assert!(socket.as_os_str().len() < 108);
-        assert_eq!(std::fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::metadata(socket.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-        std::os::unix::net::UnixStream::connect(&socket).unwrap();
-        std::fs::remove_dir_all(socket.parent().unwrap()).unwrap();
+    #[test]
+    fn a_place_that_cannot_be_used_is_passed_over() {
+        let parent = tempfile::tempdir().unwrap();
+        let results = parent.path().join("results");
+        std::fs::create_dir_all(results.join("run")).unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let long = parent.path().join("b".repeat(90));
+        std::fs::create_dir(&long).unwrap();
+        let link = parent.path().join("link");
+        std::fs::create_dir(&link).unwrap();
+        std::os::unix::fs::symlink("/usr", link.join("frostline")).unwrap();
+        for unusable in [&file, &long, &link] {
+            let first = &candidates(Some(unusable.clone()), parent.path().to_owned(), &results)[0];
+            assert!(!unusable.is_dir() || first.starts_with(unusable), "{}", first.display());
+            assert!(!unusable.is_dir() || bind(first).is_err(), "{}", first.display());
+        }
+        let all = candidates(None, parent.path().to_owned(), &results);
+        assert!(all[0].starts_with(parent.path()), "{all:?}");
+        assert_eq!(all.last().unwrap(), &results.join("run/socket"));
+        bind(&all[0]).unwrap();
     }
 
     #[test]

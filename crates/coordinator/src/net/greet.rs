@@ -1,6 +1,6 @@
 //! Who may come in: processes of this user that know the secret, within one deadline.
 
-use super::endpoint::same_token;
+use super::token::same_token;
 use super::peer::{Wire, serve};
 use super::{Asked, Event, PeerId};
 use frostline_protocol::codec::Messages;

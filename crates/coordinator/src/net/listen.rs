@@ -1,9 +1,13 @@
 //! Accepts connections for as long as it lives, whatever goes wrong with one of them.
 
+use super::endpoint;
 use super::greet::greet;
 use super::{Event, PeerId};
+use crate::error::CoordinatorError;
+use frostline_results::{Endpoint, Folder};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -23,32 +27,72 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts until it is dropped, and removes the socket then.
 pub(crate) struct Listening {
-    socket: PathBuf,
+    results: PathBuf,
+    runtime: Handle,
+    token: Arc<str>,
+    events: Sender<Event>,
+    endpoint: Endpoint,
+    /// Device and number of the socket.
+    socket: (u64, u64),
     accepting: JoinHandle<()>,
 }
 
 impl Listening {
+    /// Listens for `results`, whose lock the caller holds.
+    ///
     /// # Errors
-    /// The listener cannot be waited for.
+    /// There is no place for a socket.
     pub(crate) fn start(
         runtime: &Handle,
-        listener: std::os::unix::net::UnixListener,
-        socket: PathBuf,
-        token: String,
+        results: PathBuf,
+        token: Arc<str>,
         events: Sender<Event>,
-    ) -> io::Result<Listening> {
-        listener.set_nonblocking(true)?;
-        let _entered = runtime.enter();
-        let listener = UnixListener::from_std(listener)?;
-        let accepting = runtime.spawn(accept(listener, token.into(), events));
-        Ok(Listening { socket, accepting })
+    ) -> Result<Listening, CoordinatorError> {
+        let (listener, endpoint) = endpoint::listen(&results)?;
+        let attempt = || {
+            listener.set_nonblocking(true)?;
+            let _entered = runtime.enter();
+            io::Result::Ok((UnixListener::from_std(listener)?, identity(&endpoint.socket)?))
+        };
+        let failed = |source| CoordinatorError::Socket { path: endpoint.socket.clone(), source };
+        let (listener, socket) = attempt().map_err(failed)?;
+        let accepting = runtime.spawn(accept(listener, Arc::clone(&token), events.clone()));
+        Ok(Listening { results, runtime: runtime.clone(), token, events, endpoint, socket, accepting })
     }
+
+    /// Listens anew where the socket, or the word of it, is gone: folders for temporary files are tidied up, and a user's
+    /// runtime folder goes when the user logs out. Connections that are there stay.
+    pub(crate) fn keep(&mut self) {
+        let is_there = identity(&self.endpoint.socket).is_ok_and(|socket| socket == self.socket);
+        let file = Folder::new(&self.results).endpoint();
+        if is_there && Endpoint::read(&file).is_ok_and(|endpoint| endpoint.as_ref() == Some(&self.endpoint)) {
+            return;
+        }
+        tracing::warn!("the socket {} is gone: listening anew", self.endpoint.socket.display());
+        let (results, token, events) = (self.results.clone(), Arc::clone(&self.token), self.events.clone());
+        match Listening::start(&self.runtime, results, token, events) {
+            // The one before is dropped, and leaves a socket alone that is not its own.
+            Ok(new) => *self = new,
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+fn identity(socket: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(socket)?;
+    Ok((found.dev(), found.ino()))
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
         self.accepting.abort();
-        let _ = std::fs::remove_file(&self.socket);
+        // A socket that somebody else has put there is theirs.
+        if identity(&self.endpoint.socket).is_ok_and(|socket| socket == self.socket) {
+            let _ = std::fs::remove_file(&self.endpoint.socket);
+            // Goes where nothing else is in it, and the results folder's stays.
+            let _ = self.endpoint.socket.parent().map(std::fs::remove_dir);
+            let _ = std::fs::remove_file(Folder::new(&self.results).endpoint());
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Connections: who listens, who may come in, and how each is served. Nothing here decides anything.
 
-pub(crate) mod endpoint;
+mod endpoint;
 mod greet;
 mod listen;
 mod peer;
+pub(crate) mod token;
 
 pub(crate) use listen::Listening;
 pub(crate) use peer::Outbox;

@@ -96,7 +96,7 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 29] = [
+const REMARKABLE: [&str; 30] = [
     "a broken connection",
     "a commit that fails",
     "a crash",
@@ -117,6 +117,7 @@ const REMARKABLE: [&str; 29] = [
     "a standstill",
     "a survivor",
     "a sweep without workers that live",
+    "a trainer that stands still",
     "a waiting trial that is cancelled",
     "an attempt that was interrupted",
     "an interruption",

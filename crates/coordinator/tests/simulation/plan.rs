@@ -38,10 +38,12 @@ pub(crate) enum Disturbance {
     BadStart,
     /// A worker's next step fails.
     Fail,
+    /// A worker's trainer stands still for ever, while its process says that it lives.
+    Stick,
 }
 
 impl Disturbance {
-    pub(crate) const ALL: [Disturbance; 12] = [
+    pub(crate) const ALL: [Disturbance; 13] = [
         Disturbance::Crash,
         Disturbance::Hang,
         Disturbance::Cut,
@@ -54,6 +56,7 @@ impl Disturbance {
         Disturbance::Lie,
         Disturbance::BadStart,
         Disturbance::Fail,
+        Disturbance::Stick,
     ];
 }
 
@@ -121,6 +124,7 @@ impl Plan {
         let settings = Settings {
             lease,
             start: rng.random_range(5_000..=20_000),
+            stall: rng.random_range(15_000..=60_000),
             drain: rng.random_range(1_000..=5_000),
             failed_starts: rng.random_range(2..=4),
         };

@@ -45,6 +45,9 @@ pub(crate) struct Process {
     pub(crate) lies: u32,
     /// How its next step fails.
     pub(crate) fails: Option<FailureKind>,
+    /// Its trainer stands still with its next step, for ever.
+    pub(crate) sticks: bool,
+    stuck: bool,
     /// The run whose coordinator ended it.
     pub(crate) killed_by: Option<u64>,
     desk: Desk,
@@ -87,6 +90,8 @@ impl World {
             hung_until: 0,
             lies: 0,
             fails: None,
+            sticks: false,
+            stuck: false,
             killed_by: None,
             desk: Desk::default(),
             link: Link::Alone { since: self.now },
@@ -180,6 +185,11 @@ impl World {
         } else if known.link != (Link::Open { connection }) {
             return Ok(());
         }
+        if let ToWorker::Assign(assignment) = &message
+            && self.processes[process].stuck
+        {
+            self.blame.stuck(assignment.attempt);
+        }
         let known = &mut self.processes[process];
         known.desk.on_message(message);
         if known.training.is_some() && known.desk.stop() == Stop::Now {
@@ -242,6 +252,15 @@ impl World {
         let (stop, fails) = (known.desk.stop(), known.fails.filter(|_| !calm));
         let Some(training) = &mut known.training else { return Ok(()) };
         let attempt = training.assignment.attempt;
+        if known.stuck {
+            return Ok(());
+        }
+        if known.sticks && !calm {
+            known.stuck = true;
+            self.blame.stuck(attempt);
+            self.see("a trainer that stands still");
+            return Ok(());
+        }
         let mut reports = Vec::new();
         match training.assignment.work.clone() {
             _ if stop == Stop::Now => reports.push(Report::Stopped),

@@ -20,6 +20,8 @@ pub(crate) struct Blame {
     started: BTreeMap<AttemptId, u64>,
     said: BTreeSet<(AttemptId, FailureKind)>,
     lied: BTreeSet<AttemptId>,
+    /// Attempts whose trainer stands still for ever.
+    stuck: BTreeSet<AttemptId>,
     asked: BTreeSet<TrialId>,
     /// Trials of whose cancellation somebody was assured.
     answered: BTreeSet<TrialId>,
@@ -42,6 +44,10 @@ impl Blame {
 
     pub(crate) fn lied(&mut self, attempt: AttemptId) {
         self.lied.insert(attempt);
+    }
+
+    pub(crate) fn stuck(&mut self, attempt: AttemptId) {
+        self.stuck.insert(attempt);
     }
 
     pub(crate) fn asked_to_cancel(&mut self, trials: &[TrialId]) {
@@ -92,7 +98,8 @@ impl World {
                 };
                 let explained = blame.workers.get(&row.worker).copied().unwrap_or_default().max(blame.everybody);
                 let just = blame.said.contains(&(*attempt, failure.kind))
-                    || failure.kind == FailureKind::WorkerLost && explained >= *started
+                    || failure.kind == FailureKind::WorkerLost
+                        && (explained >= *started || blame.stuck.contains(attempt))
                     || failure.kind != FailureKind::WorkerLost && blame.lied.contains(attempt);
                 if !just {
                     return Err(format!("attempt {attempt} has failed without a cause: {failure:?}"));

@@ -82,7 +82,7 @@ fn node(value: &DeValue, place: Place, places: Places) -> Node {
         DeValue::Boolean(yes) => Content::Plain(Value::from(*yes)),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(whole) => Content::Plain(Value::from(whole)),
-            Err(_) => Content::Other("a whole number of more than 64 bits", number.to_string()),
+            Err(_) => Content::Other("a whole number above 9223372036854775807", number.to_string()),
         },
         DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
             Some(finite) => Content::Plain(Value::from(finite)),

@@ -2,6 +2,7 @@
 
 use super::document::{self, Content, Entry, Node, find};
 use super::problems::{Place, Problem};
+use crate::keys::{self, Kind};
 use std::ops::Range;
 
 /// One override, as it is to be applied.
@@ -27,14 +28,8 @@ impl<'a> Override<'a> {
             let message = "a key is written section.name, such as train.epochs".to_owned();
             return Err(Problem { place, message });
         };
-        // Text where it is no TOML, so that `data.path=images/cifar` needs no quotes.
-        let (value, node) = match document::value(value, &place) {
-            Some(node) => (value.clone(), node),
-            None => {
-                let content = Content::Plain(value.as_str().into());
-                (toml_string(value), Node { place, content })
-            }
-        };
+        let is_text = keys::find(section, name).is_some_and(|key| matches!(key.kind, Kind::Name | Kind::Text(_)));
+        let (value, node) = read(value, is_text, &place);
         Ok(Override { section, name, value, node })
     }
 
@@ -106,6 +101,24 @@ impl<'a> Override<'a> {
         ];
         ways.into_iter().flatten().collect()
     }
+}
+
+/// A value as TOML, and what it says. Words need no quotes here, alone or in a list, so that a shell does not need more of
+/// them: `data.path=images/cifar`, `grid.optimizer=[adam, sgd]`, and, where the key is for text, `sweep.name=2024`.
+fn read(written: &str, is_text: bool, place: &Place) -> (String, Node) {
+    match document::value(written, place) {
+        Some(node) if !is_text || matches!(&node.content, Content::Plain(value) if value.is_string()) => {
+            return (written.to_owned(), node);
+        }
+        _ => {}
+    }
+    let items = written.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(items) = items.filter(|items| !is_text && !items.contains(['[', ']', '"', '\''])) {
+        let (texts, nodes): (Vec<String>, Vec<Node>) =
+            items.split(',').map(|item| read(item.trim(), false, place)).unzip();
+        return (format!("[{}]", texts.join(", ")), Node { place: place.clone(), content: Content::List(nodes) });
+    }
+    (toml_string(written), Node { place: place.clone(), content: Content::Plain(written.into()) })
 }
 
 /// Where a table's last entry ends, or its header where it has none.

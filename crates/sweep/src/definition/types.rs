@@ -76,6 +76,8 @@ pub struct Workers {
     pub device: DeviceChoice,
     /// Seconds of silence after which a worker is given up.
     pub lease: f64,
+    /// Seconds without a step after which a worker that lives is replaced.
+    pub stall: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
 }

@@ -95,7 +95,12 @@ impl Kind {
                 _ => of.check(value).ok(),
             },
         };
-        canonical.ok_or_else(|| format!("{}, not {value}", self.wanted()))
+        canonical.ok_or_else(|| match (self, value) {
+            (Kind::Name | Kind::Text(_), Value::Number(_) | Value::Bool(_)) => {
+                format!("text, which stands in quotes (\"{value}\"), not {value}")
+            }
+            _ => format!("{}, not {value}", self.wanted()),
+        })
     }
 
     fn word(&self, value: &Value, words: &[&str]) -> Result<Value, String> {
@@ -126,7 +131,8 @@ impl Kind {
         if filled && items.is_empty() {
             return Err(format!("a list of at least one value, not {value}"));
         }
-        let items = items.iter().map(|item| of.check(item)).collect::<Result<Vec<_>, _>>()?;
+        let item = |item| of.check(item).map_err(|wanted| format!("{}, and each of them {wanted}", self.wanted()));
+        let items = items.iter().map(item).collect::<Result<Vec<_>, _>>()?;
         let twice = (1..items.len()).find(|&place| items[..place].contains(&items[place]));
         match twice.filter(|_| distinct) {
             Some(place) => Err(format!("a list without repetitions; {} is there twice", items[place])),

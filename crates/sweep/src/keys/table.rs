@@ -332,6 +332,15 @@ static KEYS: [Key; 39] = [
     },
     Key {
         section: "workers",
+        name: "stall",
+        kind: Kind::seconds(1.0),
+        default: Fallback::Is("600.0"),
+        meaning: "Time without a step after which a worker that lives is replaced, as one that is lost is: a computation \
+                  can hang. A worker has ten times the longest step so far in any case.",
+        example: "60",
+    },
+    Key {
+        section: "workers",
         name: "reconnect_grace",
         kind: Kind::seconds(0.0),
         default: Fallback::Is("30.0"),

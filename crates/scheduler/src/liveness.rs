@@ -1,0 +1,76 @@
+//! Who lives and who comes further: workers whose time is over are given up.
+
+use crate::Time;
+use crate::event::Effect;
+use crate::machine::{Phase, Scheduler, Worker};
+use frostline_protocol::WorkerId;
+use frostline_sweep::outcome::FailureKind;
+
+/// A worker may take this many times as long for a step as the slowest one so far took.
+const PAUSES: u64 = 10;
+
+impl Scheduler {
+    pub(crate) fn deadline(&self, phase: Phase) -> Option<Time> {
+        match phase {
+            Phase::Starting { until } => Some(until),
+            Phase::Connected { heard } => Some(heard.after(self.settings.lease)),
+            Phase::Away { since } => Some(since.after(self.settings.lease)),
+            Phase::Off | Phase::Ending | Phase::Broken => None,
+        }
+    }
+
+    /// When a worker that lives is given up because what it carries out stands still: libtorch may wait for ever.
+    pub(crate) fn stall(&self, worker: &Worker) -> Option<Time> {
+        let attempt = worker.running.filter(|_| matches!(worker.phase, Phase::Connected { .. }))?;
+        Some(self.attempts.get(&attempt)?.stepped.after(self.patience()))
+    }
+
+    fn patience(&self) -> u64 {
+        self.settings.stall.max(self.longest_pause.saturating_mul(PAUSES))
+    }
+
+    pub(crate) fn stepped(&mut self, now: Time, worker: WorkerId) {
+        let running = self.workers.get(&worker).and_then(|worker| worker.running);
+        if let Some(attempt) = running.and_then(|attempt| self.attempts.get_mut(&attempt)) {
+            self.longest_pause = self.longest_pause.max(now.0.saturating_sub(attempt.stepped.0));
+            attempt.stepped = now;
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Time, worker: WorkerId) {
+        if let Some(Worker { phase: Phase::Connected { heard }, .. }) = self.workers.get_mut(&worker) {
+            *heard = now;
+        }
+    }
+
+    /// Gives up workers whose time is over.
+    pub(crate) fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let cut_off = self.draining.is_some_and(|deadline| deadline <= now);
+        let over = |worker: &Worker| {
+            self.deadline(worker.phase).into_iter().chain(self.stall(worker)).any(|deadline| deadline <= now)
+                || (cut_off && worker.running.is_some())
+        };
+        let ids: Vec<WorkerId> = self.workers.iter().filter(|(_, worker)| over(worker)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(worker) = self.workers.get(&id) else { continue };
+            let is_heard = self.deadline(worker.phase).is_none_or(|deadline| deadline > now);
+            let message = match worker.phase {
+                Phase::Starting { .. } => {
+                    format!("the worker did not connect within {} s of its start", self.settings.start / 1000)
+                }
+                _ if is_heard => format!(
+                    "the worker lived, but made no step for {} s (`workers.stall`)",
+                    self.patience().div_ceil(1000)
+                ),
+                _ => format!("the worker said nothing for {} s", self.settings.lease / 1000),
+            };
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let running = worker.running;
+            worker.phase = Phase::Ending;
+            effects.push(Effect::Kill(id));
+            if let Some(attempt) = running {
+                self.lose(attempt, FailureKind::WorkerLost, message, Vec::new(), effects);
+            }
+        }
+    }
+}
