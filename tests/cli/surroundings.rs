@@ -149,7 +149,11 @@ fn a_results_folder_or_a_database_that_is_removed_ends_the_sweep() {
         let place = Place::new();
         let running = waiting(&place, "");
         let path = place.path(gone);
-        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
         let outcome = running.wait();
         assert_eq!(outcome.code, Some(1), "{outcome}");
         let expected = format!("error: the results folder `[PLACE]/results` {said}");

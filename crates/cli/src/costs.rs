@@ -3,8 +3,8 @@
 
 use crate::args::Measuring;
 use crate::machine::{self, Team, WorkerInfo, worker_arguments};
-use crate::memory::memory;
 use crate::measure::{self, Measured, Wanted};
+use crate::memory::memory;
 use crate::output;
 use crate::prepare::Prepared;
 use frostline_sweep::costs::Costs;
@@ -64,8 +64,7 @@ pub(crate) fn arrange(
         disturbed |= busy;
         let reuse = place.plan(prepared, &|precision| costs[precision.name()].clone());
         let needed = team.devices.len() as u64 * costs.values().map(|costs| costs.memory).max().unwrap_or(0);
-        let fits = is_cuda
-            || memory().is_none_or(|memory| needed as f64 <= MEMORY_SHARE * memory.available as f64);
+        let fits = is_cuda || memory().is_none_or(|memory| needed as f64 <= MEMORY_SHARE * memory.available as f64);
         let is_better = |best: &Arrangement| {
             fits && reuse.expected(team.devices.len()) < best.reuse.expected(best.team.devices.len())
         };

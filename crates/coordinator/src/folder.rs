@@ -2,25 +2,26 @@
 
 use crate::error::CoordinatorError;
 use frostline_results::Folder;
-use std::fs::{File, Metadata};
+use rustix::fs::{Mode, OFlags};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Watched {
     path: PathBuf,
-    folder: File,
-    database: (u64, u64),
+    folder: OwnedFd,
+    database: OwnedFd,
 }
 
 impl Watched {
     /// # Errors
     /// The folder or its database cannot be looked at.
     pub(crate) fn open(path: &Path) -> Result<Watched, CoordinatorError> {
+        // Descriptors for looking only: closing one that can read the database would take SQLite's locks off it.
+        let open = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let attempt = || {
-            let database = identity(&std::fs::metadata(Folder::new(path).database())?);
-            io::Result::Ok(Watched { path: path.to_owned(), folder: File::open(path)?, database })
+            let database = open(&Folder::new(path).database())?;
+            io::Result::Ok(Watched { path: path.to_owned(), folder: open(path)?, database })
         };
         attempt().map_err(|source| CoordinatorError::File { path: path.to_owned(), source })
     }
@@ -28,11 +29,7 @@ impl Watched {
     /// # Errors
     /// The folder was moved or removed, or its database; says where to go on.
     pub(crate) fn check(&self, sweep: &str) -> Result<(), CoordinatorError> {
-        let is = |path: &Path, expected: (u64, u64)| {
-            std::fs::metadata(path).is_ok_and(|found| identity(&found) == expected)
-        };
-        let folder = self.folder.metadata().map(|found| identity(&found)).unwrap_or_default();
-        let what = if !is(&self.path, folder) {
+        let what = if !is_at(&self.path, &self.folder) {
             match self.now() {
                 Some(now) => format!(
                     "was moved to `{}` while a sweep ran in it; all that was measured is there, and \
@@ -42,7 +39,7 @@ impl Watched {
                 ),
                 None => "was removed while a sweep ran in it, and its results with it".to_owned(),
             }
-        } else if !is(&Folder::new(&self.path).database(), self.database) {
+        } else if !is_at(&Folder::new(&self.path).database(), &self.database) {
             "has lost its database, or has got another one, while a sweep ran in it".to_owned()
         } else {
             return Ok(());
@@ -53,13 +50,16 @@ impl Watched {
     /// Where the folder is now, if anywhere, as the system says it of an open one.
     fn now(&self) -> Option<PathBuf> {
         let now = std::fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd())).ok()?;
-        let found = std::fs::metadata(&now).ok()?;
-        (self.folder.metadata().is_ok_and(|folder| identity(&folder) == identity(&found))).then_some(now)
+        is_at(&now, &self.folder).then_some(now)
     }
 }
 
-fn identity(found: &Metadata) -> (u64, u64) {
-    (found.dev(), found.ino())
+/// Whether this path leads to what was opened. An open file keeps its number, so that no new one can have it.
+fn is_at(path: &Path, opened: &OwnedFd) -> bool {
+    match (rustix::fs::stat(path), rustix::fs::fstat(opened)) {
+        (Ok(found), Ok(opened)) => (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino),
+        _ => false,
+    }
 }
 
 /// As a shell reads it.

@@ -75,9 +75,14 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
     let milliseconds = |seconds: f64| (1000.0 * seconds) as u64;
-    let settings =
-        Settings { lease: milliseconds(job.lease), stall: milliseconds(job.stall), ..Settings::default() };
-    let ledger = Ledger { writer, sweep: job.sweep.clone(), hub: Arc::clone(&hub), interrupts: inbox.interrupts(), folder: Arc::clone(&folder) };
+    let settings = Settings { lease: milliseconds(job.lease), stall: milliseconds(job.stall), ..Settings::default() };
+    let ledger = Ledger {
+        writer,
+        sweep: job.sweep.clone(),
+        hub: Arc::clone(&hub),
+        interrupts: inbox.interrupts(),
+        folder: Arc::clone(&folder),
+    };
     let terms = Terms {
         sweep: job.sweep,
         places: job.places,
@@ -88,7 +93,8 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;
     let now = Instant::now();
     let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
-    let mut run = Run { hands, upkeep, hub, clock, listening, folder, sweep, told: None, looked: now, logs_bounded: now };
+    let mut run =
+        Run { hands, upkeep, hub, clock, listening, folder, sweep, told: None, looked: now, logs_bounded: now };
 
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     if ended.is_err() {

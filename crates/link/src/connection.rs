@@ -48,7 +48,11 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
         let left = grace.saturating_sub(alone_since.elapsed());
         if left.is_zero() {
             let endpoint = options.endpoint.clone();
-            return Err(LinkError::CoordinatorLost { endpoint, seconds: grace.as_secs(), reason: reason.to_string() });
+            return Err(LinkError::CoordinatorLost {
+                endpoint,
+                seconds: grace.as_secs(),
+                reason: reason.to_string(),
+            });
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);

@@ -12,6 +12,7 @@
 //!
 //! It owns the decision. Who commits, who speaks to workers and who starts them is the coordinator's.
 
+mod devices;
 mod event;
 mod invariants;
 mod liveness;

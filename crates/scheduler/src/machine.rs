@@ -1,6 +1,7 @@
 //! Attempts and workers: which event ends, begins or changes which of them, and what follows from it.
 
 use crate::Time;
+use crate::devices::{self, Devices};
 use crate::event::{Effect, Event, Task};
 use crate::queue::Queue;
 use crate::retry;
@@ -80,6 +81,7 @@ pub struct Scheduler {
     pub(crate) draining: Option<Time>,
     pub(crate) stale: u64,
     pub(crate) breaches: u64,
+    devices: Devices,
     /// How the last worker process ended that should not have.
     pub(crate) last_exit: Option<String>,
 }
@@ -111,6 +113,7 @@ impl Scheduler {
             draining: None,
             stale: 0,
             breaches: 0,
+            devices: Devices::default(),
             last_exit: None,
         };
         for (position, row) in (0u32..).zip(restored.trials) {
@@ -262,10 +265,14 @@ impl Scheduler {
                 self.made_progress(worker);
             }
             (_, Report::Failed(failure)) if number == expected => {
-                let is_full = failure.kind == FailureKind::OutOfMemory;
+                let kind = failure.kind;
+                if kind == FailureKind::Device {
+                    self.device_failed(worker, &claim.task, &failure.message);
+                } else {
+                    self.made_progress(worker);
+                }
                 self.end(id, Ending::Failed(failure), effects);
-                self.made_progress(worker);
-                if is_full {
+                if matches!(kind, FailureKind::OutOfMemory | FailureKind::Device) {
                     effects.push(acknowledge);
                     return self.renew(worker, effects);
                 }
@@ -292,7 +299,8 @@ impl Scheduler {
         effects.push(Effect::Disconnect(worker));
     }
 
-    /// Ends a worker whose memory ran out, to start it anew: what is free in its process lies in pieces.
+    /// Ends a worker to start it anew: one whose memory ran out has what is free in pieces, and one whose GPU failed can do
+    /// nothing more with it.
     fn renew(&mut self, id: WorkerId, effects: &mut Vec<Effect>) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.phase = Phase::Ending;
@@ -304,14 +312,45 @@ impl Scheduler {
     fn made_progress(&mut self, worker: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.failed_starts = 0;
+            if let Some(build) = &worker.build {
+                self.devices.works(&build.device);
+            }
         }
     }
 
+    /// A GPU that fails for one task after another is taken out of service, and every worker on it with it.
+    fn device_failed(&mut self, worker: WorkerId, task: &TaskKey, message: &str) {
+        let Some(device) =
+            self.workers.get(&worker).and_then(|worker| worker.build.as_ref()).map(|it| it.device.clone())
+        else {
+            return;
+        };
+        if self.devices.failed(&device, task) {
+            self.last_exit = Some(devices::out_of_service(&device, message));
+        }
+    }
+
+    fn is_out_of_service(&self, worker: &Worker) -> bool {
+        worker.build.as_ref().is_some_and(|build| self.devices.is_out_of_service(&build.device))
+    }
+
     fn exited(&mut self, worker: WorkerId, description: String, log: Vec<String>, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.workers.get(&worker) else { return };
+        let kind = retry::kind_of_exit(&log);
+        if kind == FailureKind::Device
+            && let Some(attempt) = slot.running.and_then(|attempt| self.attempts.get(&attempt))
+        {
+            let (task, last) = (attempt.task.clone(), log.last().cloned().unwrap_or_default());
+            self.device_failed(worker, &task, &last);
+        }
+        let Some(slot) = self.workers.get(&worker) else { return };
+        let is_out_of_service = self.is_out_of_service(slot);
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         let held = slot.running;
-        slot.phase = Phase::Off;
-        if self.draining.is_none() && !slot.adopted {
+        slot.phase = if is_out_of_service { Phase::Broken } else { Phase::Off };
+        if is_out_of_service {
+            // Why it is not started again is said already.
+        } else if self.draining.is_none() && !slot.adopted {
             slot.failed_starts += 1;
             if slot.failed_starts >= self.settings.failed_starts {
                 slot.phase = Phase::Broken;
@@ -320,7 +359,6 @@ impl Scheduler {
             self.last_exit = Some(last.map_or(description.clone(), |line| format!("{description}: {line}")));
         }
         if let Some(attempt) = held {
-            let kind = retry::kind_of_exit(&log);
             self.lose(attempt, kind, format!("the worker process ended ({description})"), log, effects);
         }
         if let Some(slot) = self.workers.get_mut(&worker) {
@@ -408,7 +446,9 @@ impl Scheduler {
         let trial = match attempt.task {
             TaskKey::Fill(key) => {
                 match &ending {
-                    Ending::Failed(Failure { kind: FailureKind::WorkerLost, .. }) => self.queue.lost(&key),
+                    Ending::Failed(Failure { kind: FailureKind::WorkerLost | FailureKind::Device, .. }) => {
+                        self.queue.lost(&key);
+                    }
                     Ending::Failed(_) => self.queue.given_up(&key),
                     Ending::Interrupted | Ending::Cancelled => self.queue.interrupted(&key),
                 }

@@ -1,6 +1,6 @@
 //! Which failures deserve another try.
 
-use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
+use frostline_sweep::outcome::FailureKind;
 
 /// Attempts that a trial may lose with their workers: beyond that the trial is to blame.
 pub(crate) const LOST_WORKERS: usize = 3;
@@ -10,13 +10,13 @@ pub(crate) const INTERNAL_ERRORS: usize = 2;
 /// Whether a trial is tried again after `failures`, the newest last; `divisible` is how many images it takes at a
 /// time, where it may take fewer.
 ///
-/// Divergence and bad files give the same again. Where memory ran out, the next attempt takes half as many images at a
+/// A GPU that fails is no fault of the trial's, as a worker that is lost is none. Divergence and bad files give the same again. Where memory ran out, the next attempt takes half as many images at a
 /// time, down to one.
 pub(crate) fn again(failures: &[FailureKind], divisible: Option<u32>) -> bool {
     let Some(newest) = failures.last() else { return true };
     let same = failures.iter().filter(|kind| *kind == newest).count();
     match newest {
-        FailureKind::WorkerLost => same < LOST_WORKERS,
+        FailureKind::WorkerLost | FailureKind::Device => same < LOST_WORKERS,
         FailureKind::Internal => same < INTERNAL_ERRORS,
         FailureKind::OutOfMemory => divisible.is_some_and(|images| halved(images, same - 1) > 1),
         FailureKind::Diverged | FailureKind::BadData => false,
@@ -39,7 +39,10 @@ pub(crate) fn kind_of_exit(log: &[String]) -> FailureKind {
     let mut last = log.iter().rev().map(|line| line.trim()).filter(|line| !line.is_empty());
     match last.next() {
         Some(line) if line.starts_with("memory allocation of ") => FailureKind::OutOfMemory,
-        Some(line) if line.starts_with("what():") && says_out_of_memory(line) => FailureKind::OutOfMemory,
+        Some(line) if line.starts_with("what():") => match FailureKind::of_message(line) {
+            FailureKind::Internal => FailureKind::WorkerLost,
+            kind => kind,
+        },
         _ => FailureKind::WorkerLost,
     }
 }
@@ -47,7 +50,7 @@ pub(crate) fn kind_of_exit(log: &[String]) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use FailureKind::{BadData, Diverged, Internal, OutOfMemory, WorkerLost};
+    use FailureKind::{BadData, Device, Diverged, Internal, OutOfMemory, WorkerLost};
 
     #[test]
     fn each_kind_has_its_rule() {
@@ -57,6 +60,8 @@ mod tests {
         assert!(!again(&[WorkerLost, WorkerLost, WorkerLost]));
         assert!(again(&[WorkerLost, WorkerLost, Internal]));
         assert!(!again(&[Internal, WorkerLost, Internal]));
+        assert!(again(&[Device, Device]));
+        assert!(!again(&[Device, WorkerLost, Device, Device]), "a trial that breaks every GPU is to blame");
         for kind in [OutOfMemory, Diverged, BadData] {
             assert!(!again(&[kind]));
         }
@@ -81,6 +86,8 @@ mod tests {
         let kind = |lines: &[&str]| kind_of_exit(&lines.iter().map(|line| line.to_string()).collect::<Vec<_>>());
         assert_eq!(kind(&["start", "memory allocation of 4096 bytes failed", ""]), OutOfMemory);
         assert_eq!(kind(&["terminate called after throwing", "  what():  std::bad_alloc"]), OutOfMemory);
+        assert_eq!(kind(&["  what():  CUDA error: an illegal memory access was encountered"]), Device);
+        assert_eq!(kind(&["  what():  basic_string::substr"]), WorkerLost);
         assert_eq!(kind(&["ERROR attempt=3 out_of_memory: not enough memory"]), WorkerLost, "of an earlier attempt");
         assert_eq!(kind(&[]), WorkerLost);
     }

@@ -1,7 +1,7 @@
 //! What the scheduler says of itself.
 
 use crate::Time;
-use crate::machine::{Phase, Scheduler};
+use crate::machine::{Phase, Scheduler, Worker};
 use frostline_protocol::{Claim, WorkerId};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::TaskKey;
@@ -10,7 +10,7 @@ use frostline_sweep::trial::TrialId;
 impl Scheduler {
     /// When [`Event::Tick`](crate::Event::Tick) is due, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        let deadlines = |worker| self.deadline(worker.phase).into_iter().chain(self.stall(worker));
+        let deadlines = |worker: &Worker| self.deadline(worker.phase).into_iter().chain(self.stall(worker));
         let workers = self.workers.values().flat_map(deadlines);
         workers.chain(self.draining.filter(|_| !self.is_idle())).min()
     }

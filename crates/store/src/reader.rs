@@ -13,7 +13,6 @@ use frostline_sweep::trial::TrialId;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,7 +61,9 @@ impl Reader {
         if !exists {
             return Err(StoreError::Missing { results: results.to_owned() });
         }
-        File::open(&path).map_err(|source| StoreError::reading("open", &path, source))?;
+        // Asked, not opened: closing a second descriptor of a database takes this process' locks off it.
+        let readable = rustix::fs::access(&path, rustix::fs::Access::READ_OK);
+        readable.map_err(|error| StoreError::reading("open", &path, error.into()))?;
         match Reader::connect(&path, results, false) {
             // SQLite wants to write beside the database, which a copy for reading does not allow. Where nobody has left a
             // log there, nobody writes, and the file alone is all that there is.

@@ -166,6 +166,43 @@ const MIGRATIONS: &[&str] = &[
             iif(count(score) = count(*), avg(score), NULL), iif(count(tie) = count(*), avg(tie), NULL)
         FROM member JOIN trial ON trial.id = member.trial WHERE ranked GROUP BY sweep, group_id;
     ",
+    // 5: a GPU that fails
+    "
+    -- As before, but for the kinds of failure: the program knows them, checks them when it reads, and learns new ones.
+    CREATE TABLE new_attempt (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        trial BLOB REFERENCES trial (id),
+        features TEXT,
+        worker INTEGER NOT NULL,
+        build TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ended_at REAL,
+        outcome TEXT NOT NULL DEFAULT 'running'
+            CHECK (outcome IN ('running', 'complete', 'failed', 'interrupted', 'cancelled')),
+        failure_kind TEXT,
+        failure_message TEXT,
+        failure_log TEXT,
+        feature_bytes INTEGER,
+        feature_seconds REAL,
+        feature_computed INTEGER,
+        -- Images that the attempt's frozen layers took at a time because memory had run out before, NULL where it had not.
+        micro_batch INTEGER CHECK (micro_batch > 0),
+        CHECK ((trial IS NULL) != (features IS NULL)),
+        CHECK ((outcome = 'running') = (ended_at IS NULL)),
+        CHECK ((outcome = 'failed') = (failure_kind IS NOT NULL)),
+        CHECK ((failure_kind IS NULL) = (failure_message IS NULL)),
+        CHECK ((failure_kind IS NULL) = (failure_log IS NULL))
+    ) STRICT;
+    INSERT INTO new_attempt
+        SELECT id, trial, features, worker, build, started_at, ended_at, outcome, failure_kind, failure_message,
+            failure_log, feature_bytes, feature_seconds, feature_computed, micro_batch
+        FROM attempt;
+    DROP TABLE attempt;
+    ALTER TABLE new_attempt RENAME TO attempt;
+    CREATE INDEX attempt_of_trial ON attempt (trial, outcome);
+    CREATE UNIQUE INDEX accepted_attempt ON attempt (trial) WHERE outcome = 'complete';
+    CREATE UNIQUE INDEX running_attempt ON attempt (trial) WHERE outcome = 'running';
+    ",
 ];
 
 /// Where a database stands.
@@ -295,7 +332,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 4, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 5, .. })));
     }
 
     /// A batch that has been released has its digest here. There are databases that have seen it, and `tests/schemas` has
@@ -313,13 +350,12 @@ mod tests {
 
     #[test]
     fn the_words_of_the_schema_are_the_words_of_the_program() {
-        use frostline_sweep::outcome::{AttemptOutcome, FailureKind, TrialState};
+        use frostline_sweep::outcome::{AttemptOutcome, TrialState};
         let schema = MIGRATIONS.concat();
         let quoted = |words: Vec<&str>| format!("IN ('{}')", words.join("', '"));
         assert!(schema.contains(&quoted(TrialState::ALL.iter().map(|state| state.as_str()).collect())));
         let unwanted = TrialState::ALL.iter().filter(|state| state.is_unwanted()).map(|state| state.as_str());
         assert!(schema.contains(&quoted(["wanted", "paused"].into_iter().chain(unwanted).collect())));
         assert!(schema.contains(&quoted(AttemptOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect())));
-        assert!(schema.contains(&quoted(FailureKind::ALL.iter().map(|kind| kind.as_str()).collect())));
     }
 }

@@ -51,6 +51,9 @@ impl Writer {
         let open = || -> Result<Connection, Fault> {
             let mut connection = Connection::open(&path)?;
             connection.busy_timeout(BUSY)?;
+            // A table is made anew by dropping the one before, to which others refer
+            // (<https://www.sqlite.org/lang_altertable.html#otheralter>).
+            connection.pragma_update(None, "foreign_keys", false)?;
             // Before anything else is changed, so that a file of somebody else stays as it is.
             schema::migrate(&mut connection, &path)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -110,7 +110,9 @@ mod tests {
     #[test]
     fn a_value_is_read_however_it_is_spelled() {
         let value = |text: &str| Filter::parse(text).unwrap().value;
-        for text in ["learning_rate=0.001", "learning_rate == 1e-3", "learning_rate>=.001", "learning_rate != 0.001_0"] {
+        for text in
+            ["learning_rate=0.001", "learning_rate == 1e-3", "learning_rate>=.001", "learning_rate != 0.001_0"]
+        {
             assert_eq!(value(text), json!(0.001), "{text}");
         }
         assert_eq!(value("epochs=1_0"), json!(10));

@@ -87,19 +87,51 @@ named_variants!(
         Diverged = "diverged",
         /// The worker process ended or fell silent.
         WorkerLost = "worker_lost",
+        /// A GPU or its driver failed: whatever the same process does next fails too.
+        Device = "device",
         /// A file from outside is missing, damaged or of the wrong network.
         BadData = "bad_data",
         Internal = "internal",
     }
 );
 
-/// Whether a message says that memory ran out: CUDA's allocator, libtorch's for the CPU, C++'s, or oneDNN, which says no
-/// more than that it could not make what it wanted.
-pub fn says_out_of_memory(message: &str) -> bool {
-    ["out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "could not create a primitive"]
-        .iter()
-        .any(|sign| message.contains(sign))
+impl FailureKind {
+    /// What libtorch's or the allocator's own words say of a failure that has no other explanation.
+    pub fn of_message(message: &str) -> FailureKind {
+        let says = |signs: &[&str]| signs.iter().any(|sign| message.contains(sign));
+        match () {
+            () if says(&OUT_OF_MEMORY) => FailureKind::OutOfMemory,
+            () if says(&DEVICE) => FailureKind::Device,
+            () => FailureKind::Internal,
+        }
+    }
 }
+
+/// CUDA's allocator, libtorch's for the CPU, C++'s; oneDNN, which says no more than that it could not make what it wanted;
+/// cuBLAS and cuDNN, and cuDNN where no algorithm has room for its workspace.
+const OUT_OF_MEMORY: [&str; 9] = [
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "could not create a primitive",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute this computation",
+    "nable to find a valid cuDNN algorithm",
+];
+
+/// After one of these every later call of the process fails: a context that has seen an illegal access stays broken
+/// (CUDA Runtime API, `cudaErrorIllegalAddress` and its neighbours).
+const DEVICE: [&str; 7] = [
+    "CUDA error",
+    "CUDA driver error",
+    "CUDNN_STATUS_",
+    "CUBLAS_STATUS_",
+    "CUSOLVER_STATUS_",
+    "device-side assert",
+    "cuDNN error",
+];
 
 /// An attempt that ended without a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

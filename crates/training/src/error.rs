@@ -3,7 +3,7 @@
 use frostline_assets::cifar10::DataError;
 use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::WeightsFileError;
-use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
+use frostline_sweep::outcome::FailureKind;
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +42,13 @@ impl TrainingError {
             | TrainingError::WeightsFile(_)
             | TrainingError::KeptModel { .. } => FailureKind::BadData,
             TrainingError::Diverged { .. } => FailureKind::Diverged,
-            TrainingError::Libtorch(error) if says_out_of_memory(&error.to_string()) => FailureKind::OutOfMemory,
+            TrainingError::Libtorch(error) => FailureKind::of_message(&error.to_string()),
             TrainingError::NoPlace(_)
             | TrainingError::UnknownBackbone(_)
             | TrainingError::Impossible(_)
             | TrainingError::Layout(_)
             | TrainingError::NoLayer { .. }
-            | TrainingError::File { .. }
-            | TrainingError::Libtorch(_) => FailureKind::Internal,
+            | TrainingError::File { .. } => FailureKind::Internal,
         }
     }
 }

@@ -6,8 +6,8 @@
 use frostline_store::{Provenance, Reader, Sweep, Writer};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
 use frostline_sweep::filter::Filter;
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
 use frostline_sweep::record::{Build, Record, TaskKey};
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::best::{Because, Best, Doubt, Group, Question, Rows, best};

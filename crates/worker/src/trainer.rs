@@ -3,7 +3,7 @@
 use frostline_link::{Problem, Trainer, panic_message};
 use frostline_protocol::{Ended, Observer, Places, Work};
 use frostline_sweep::backbone;
-use frostline_sweep::outcome::{FailureKind, says_out_of_memory};
+use frostline_sweep::outcome::FailureKind;
 use frostline_training::{Session, TrainingError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Device;
@@ -33,8 +33,7 @@ impl Trainer for Libtorch {
         let mut ended = ended.unwrap_or_else(|panic| {
             self.session = None;
             let message = without_frames(&panic_message(&*panic)).to_owned();
-            let kind = if says_out_of_memory(&message) { FailureKind::OutOfMemory } else { FailureKind::Internal };
-            Err(Problem { kind, message })
+            Err(Problem { kind: FailureKind::of_message(&message), message })
         });
         if let Err(problem) = &mut ended
             && problem.kind == FailureKind::OutOfMemory

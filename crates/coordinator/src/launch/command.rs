@@ -30,7 +30,7 @@ pub fn worker_program() -> io::Result<PathBuf> {
 pub fn worker_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     let variables = std::env::vars_os().map(|(name, _)| name);
-    variables.filter(|name| is_computing(name)).for_each(|name| drop(command.env_remove(name)));
+    variables.filter(|name| is_computing(name)).for_each(|name| _ = command.env_remove(name));
     // A backtrace of an allocation that fails allocates, and waits for its own lock for ever.
     command.env("RUST_BACKTRACE", "0");
     command
@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn variables_that_change_computing_are_kept_from_workers() {
-        for name in ["OMP_THREAD_LIMIT", "OMP_NUM_THREADS", "KMP_AFFINITY", "MKL_NUM_THREADS", "ATEN_CPU_CAPABILITY"] {
+        for name in ["OMP_THREAD_LIMIT", "OMP_NUM_THREADS", "KMP_AFFINITY", "MKL_NUM_THREADS", "ATEN_CPU_CAPABILITY"]
+        {
             assert!(is_computing(OsStr::new(name)), "{name}");
         }
         for name in ["PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "FROSTLINE_TOKEN", "COMPUTE_OMP_"] {

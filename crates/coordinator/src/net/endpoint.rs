@@ -49,7 +49,8 @@ fn candidates(runtime: Option<PathBuf>, temporary: PathBuf, results: &Path) -> V
             folders.push(folder);
         }
     }
-    let mut sockets: Vec<PathBuf> = folders.into_iter().map(|folder| folder.join(&digest[..16]).join("socket")).collect();
+    let mut sockets: Vec<PathBuf> =
+        folders.into_iter().map(|folder| folder.join(&digest[..16]).join("socket")).collect();
     sockets.push(Folder::new(results).run().join("socket"));
     sockets
 }

@@ -1,7 +1,7 @@
 //! Who may come in: processes of this user that know the secret, within one deadline.
 
-use super::token::same_token;
 use super::peer::{Wire, serve};
+use super::token::same_token;
 use super::{Asked, Event, PeerId};
 use frostline_protocol::codec::Messages;
 use frostline_protocol::{Greeting, Request, Response, VERSION};

@@ -103,7 +103,11 @@ impl World {
         match message {
             ToWorker::Assign(assignment) => {
                 let (attempt, task) = (assignment.attempt, assignment.work.task());
-                let worker = self.processes[self.connections[connection].process].worker;
+                let process = self.connections[connection].process;
+                if self.blame.is_broken(coordinator.run, process) {
+                    return Err(format!("attempt {attempt} is given to process {process}, whose GPU has failed"));
+                }
+                let worker = self.processes[process].worker;
                 let known = self.database.attempts.get(&attempt);
                 if known.is_none_or(|known| known.task != task || known.worker != worker) {
                     return Err(format!("attempt {attempt} is given out and not in the database"));

@@ -96,7 +96,7 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 30] = [
+const REMARKABLE: [&str; 31] = [
     "a broken connection",
     "a commit that fails",
     "a crash",
@@ -122,6 +122,7 @@ const REMARKABLE: [&str; 30] = [
     "an attempt that was interrupted",
     "an interruption",
     "bad_data",
+    "device",
     "diverged",
     "internal",
     "out_of_memory",

@@ -40,10 +40,12 @@ pub(crate) enum Disturbance {
     Fail,
     /// A worker's trainer stands still for ever, while its process says that it lives.
     Stick,
+    /// A worker's GPU fails, and with it all that its process does from then on.
+    Poison,
 }
 
 impl Disturbance {
-    pub(crate) const ALL: [Disturbance; 13] = [
+    pub(crate) const ALL: [Disturbance; 14] = [
         Disturbance::Crash,
         Disturbance::Hang,
         Disturbance::Cut,
@@ -57,6 +59,7 @@ impl Disturbance {
         Disturbance::BadStart,
         Disturbance::Fail,
         Disturbance::Stick,
+        Disturbance::Poison,
     ];
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Process {
     /// Its trainer stands still with its next step, for ever.
     pub(crate) sticks: bool,
     stuck: bool,
+    /// Whatever it does fails.
+    pub(crate) poisoned: bool,
     /// The run whose coordinator ended it.
     pub(crate) killed_by: Option<u64>,
     desk: Desk,
@@ -92,6 +94,7 @@ impl World {
             fails: None,
             sticks: false,
             stuck: false,
+            poisoned: false,
             killed_by: None,
             desk: Desk::default(),
             link: Link::Alone { since: self.now },
@@ -137,7 +140,7 @@ impl World {
             token: String::new(),
             worker,
             process: process as u32,
-            build: build(),
+            build: build(worker),
             running: self.processes[process].desk.running(),
         };
         let connection = self.open(process, run, &Greeting::Worker(hello));
@@ -264,6 +267,7 @@ impl World {
         let mut reports = Vec::new();
         match training.assignment.work.clone() {
             _ if stop == Stop::Now => reports.push(Report::Stopped),
+            _ if known.poisoned => reports.push(failed(FailureKind::Device)),
             _ if fails.is_some_and(|_| training.resumed) => {
                 known.fails = None;
                 reports.extend(fails.map(failed));
@@ -409,11 +413,12 @@ fn failed(kind: FailureKind) -> Report {
     Report::Failed(Failure { kind, message: "as planned".to_owned(), log: Vec::new() })
 }
 
-fn build() -> Build {
+fn build(worker: WorkerId) -> Build {
     Build {
         version: "0".to_owned(),
         libtorch: "0".to_owned(),
-        device: "cpu".to_owned(),
+        // Two workers share a GPU.
+        device: format!("cuda:{}", worker.0 / 2),
         threads: 1,
         host: "h".to_owned(),
     }

@@ -3,6 +3,7 @@
 use crate::coordinator::PATIENCE;
 use crate::database::Outcome;
 use crate::plan::{evaluation, metrics};
+use crate::process::Process;
 use crate::world::World;
 use frostline_protocol::WorkerId;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
@@ -22,6 +23,8 @@ pub(crate) struct Blame {
     lied: BTreeSet<AttemptId>,
     /// Attempts whose trainer stands still for ever.
     stuck: BTreeSet<AttemptId>,
+    /// Which processes have a GPU that failed, by the coordinators that know it.
+    broken: BTreeSet<(u64, usize)>,
     asked: BTreeSet<TrialId>,
     /// Trials of whose cancellation somebody was assured.
     answered: BTreeSet<TrialId>,
@@ -48,6 +51,11 @@ impl Blame {
 
     pub(crate) fn stuck(&mut self, attempt: AttemptId) {
         self.stuck.insert(attempt);
+    }
+
+    /// Whether the coordinator of this run knows that the process can do nothing any more.
+    pub(crate) fn is_broken(&self, run: u64, process: usize) -> bool {
+        self.broken.contains(&(run, process))
     }
 
     pub(crate) fn asked_to_cancel(&mut self, trials: &[TrialId]) {
@@ -103,6 +111,11 @@ impl World {
                     || failure.kind != FailureKind::WorkerLost && blame.lied.contains(attempt);
                 if !just {
                     return Err(format!("attempt {attempt} has failed without a cause: {failure:?}"));
+                }
+                if failure.kind == FailureKind::Device {
+                    let is_its = |process: &Process| process.alive && process.worker == row.worker;
+                    let process = self.processes.iter().rposition(is_its);
+                    self.blame.broken.extend(process.map(|process| (self.runs, process)));
                 }
                 if let Some((trial, state)) = trial {
                     let mut failures = self.database.failures(*trial);
@@ -206,7 +219,7 @@ fn micro_batch_after(failures: &[FailureKind], divisible: Option<u32>) -> Option
 fn is_enough(failures: &[FailureKind], divisible: Option<u32>) -> bool {
     let count = |kind| failures.iter().filter(|failure| **failure == kind).count();
     match failures.last() {
-        Some(FailureKind::WorkerLost) => count(FailureKind::WorkerLost) == 3,
+        Some(kind @ (FailureKind::WorkerLost | FailureKind::Device)) => count(*kind) == 3,
         Some(FailureKind::Internal) => count(FailureKind::Internal) == 2,
         // The planned 8 can be halved three times.
         Some(FailureKind::OutOfMemory) if divisible.is_some() => count(FailureKind::OutOfMemory) == 4,

@@ -366,6 +366,7 @@ impl World {
                 self.processes[process].fails = Some(kinds[self.rng.random_range(0..kinds.len())]);
             }
             (Disturbance::Stick, Some(process)) => self.processes[process].sticks = true,
+            (Disturbance::Poison, Some(process)) => self.processes[process].poisoned = true,
             (Disturbance::BadStart, _) => self.bad_starts += 1,
             (Disturbance::KillAtCommit, _) => {
                 let dooms = [Doom::Fails, Doom::BeforeCommit, Doom::AfterCommit, Doom::Midway];

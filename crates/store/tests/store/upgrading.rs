@@ -10,8 +10,12 @@ use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record};
 use rusqlite::Connection;
 
-const VERSIONS: [&str; 3] =
-    [include_str!("../schemas/v1.sql"), include_str!("../schemas/v2.sql"), include_str!("../schemas/v3.sql")];
+const VERSIONS: [&str; 4] = [
+    include_str!("../schemas/v1.sql"),
+    include_str!("../schemas/v2.sql"),
+    include_str!("../schemas/v3.sql"),
+    include_str!("../schemas/v4.sql"),
+];
 
 /// A results folder with the database of a dump.
 fn folder(dump: &str) -> tempfile::TempDir {

@@ -33,7 +33,7 @@ pub static SECTIONS: [Section; 9] = [
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
 ];
 
-static KEYS: [Key; 39] = [
+static KEYS: [Key; 40] = [
     Key {
         section: "sweep",
         name: "name",
