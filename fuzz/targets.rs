@@ -76,7 +76,7 @@ fn question<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -
 pub fn manifest(folder: &Path) -> bool {
     let rough = Manifest::<serde::de::IgnoredAny>::read(folder);
     let sound = features::is_sound(folder).expect("the manifest can be read");
-    let Ok(manifest) = Manifest::read(folder) else {
+    let Ok(manifest) = <Manifest>::read(folder) else {
         assert!(rough.is_ok() || !sound);
         return false;
     };

@@ -84,7 +84,7 @@ fn messages() {
 
 #[test]
 fn definitions() {
-    fuzz(&corpus(&["fuzz/corpus/definition", "sweeps"]), &[], 5_000, targets::definition);
+    fuzz(&corpus(&["fuzz/corpus/definition", "sweeps"]), &["sweep.schema.json"], 5_000, targets::definition);
 }
 
 #[test]

@@ -107,7 +107,11 @@ impl Fit {
     pub fn seen_through(&self, file: &WeightsFile) -> Option<String> {
         let ours = file.names().filter(|name| name.starts_with(self.root.as_str())).count();
         let others = file.names().count() - ours + file.left_out();
-        let beside = if others == 0 { String::new() } else { format!("; {others} other tensors are left out") };
+        let beside = match others {
+            0 => String::new(),
+            1 => "; one other tensor is left out".to_owned(),
+            others => format!("; {others} other tensors are left out"),
+        };
         let files = match file.files() {
             1 => String::new(),
             files => format!("in {files} files"),

@@ -86,7 +86,7 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
     ];
     let skipped: Vec<String> = file.skipped().map(|name| format!("`{name}`")).collect();
     if !skipped.is_empty() {
-        lines.push(("left alone", format!("Python objects of {}: nothing of them was run", listed(&skipped))));
+        lines.push(("left alone", format!("Python objects, none of which was made: {}", first(&skipped))));
     }
     if fit.is_foreign() {
         let example = file.names().next().unwrap_or_default();
@@ -150,8 +150,12 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
 
 /// The number of names and the first of them.
 fn listed(names: &[String]) -> String {
+    format!("{}: {}", names.len(), first(names))
+}
+
+fn first(names: &[String]) -> String {
     let more = if names.len() > SHOWN { ", …" } else { "" };
-    format!("{}: {}{more}", names.len(), names[..names.len().min(SHOWN)].join(", "))
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn object(file: &WeightsFile, facts: &Facts) -> Value {

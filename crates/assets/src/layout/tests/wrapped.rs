@@ -73,7 +73,11 @@ fn a_network_is_seen_through_what_stands_around_it() {
         assert_eq!(fit.digest(&file).unwrap(), expected, "{root}");
         let said = fit.seen_through(&file).unwrap_or_default();
         let under = root.trim_end_matches('.');
-        let beside = if left_out == 0 { String::new() } else { format!("; {left_out} other tensors are left out") };
+        let beside = match left_out {
+            0 => "",
+            1 => "; one other tensor is left out",
+            _ => "; 3 other tensors are left out",
+        };
         assert_eq!(said, if root.is_empty() { String::new() } else { format!("under `{under}`{beside}") });
     }
 }
