@@ -199,7 +199,11 @@ fn weights_in_several_files_are_one() {
     let blake3 = |file: &str| place.json(&format!("weights inspect {file} --json"))["blake3"].clone();
     assert_eq!(blake3("model.bin.index.json"), blake3(&names[0]));
     std::fs::remove_file(place.path(&names[0])).unwrap();
-    says!(place, "plan demo.toml", @"");
+    says!(place, "plan demo.toml", @r"
+    exit code 2
+    --- error
+    error: model.weights: cannot read [PLACE]/model-00001-of-00002.bin: No such file or directory (os error 2); get the file again, or name another
+    ");
 }
 
 #[test]
