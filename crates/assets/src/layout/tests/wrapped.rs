@@ -1,12 +1,9 @@
 //! A network inside of what training scripts write, more than one of them, and values that are none.
 
 use super::*;
+use crate::checkpoint::{Item, dict, namespace, numpy_scalar, pth};
 use crate::weights::Named;
-use checkpoint::{Item, dict, namespace, numpy_scalar, pth};
 use frostline_sweep::trial::WeightsIdentity;
-
-#[path = "../../../tests/support/checkpoint.rs"]
-mod checkpoint;
 
 /// timm's network, every value raised by `shift`, with `prefix` before each name.
 fn state(prefix: &str, shift: f32) -> Vec<(String, Item)> {

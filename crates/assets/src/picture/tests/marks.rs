@@ -118,7 +118,7 @@ fn what_follows_a_picture_is_not_looked_at() {
 #[test]
 fn a_part_of_a_picture_with_a_mark_of_its_end_is_cut_short() {
     let noise =
-        RgbImage::from_fn(120, 120, |x, y| Rgb([(x * 37 ^ y * 91) as u8, (x * y) as u8, (x * 5 + y * 77) as u8]));
+        RgbImage::from_fn(120, 120, |x, y| Rgb([((x * 37) ^ (y * 91)) as u8, (x * y) as u8, (x * 5 + y * 77) as u8]));
     let busy = encoded(&noise, ImageFormat::Jpeg);
     let plain = encoded(&halves(120, 120), ImageFormat::Jpeg);
     // What is missing of the last row of blocks of a picture in one colour is of that colour too: nothing to be noticed.

@@ -1,10 +1,7 @@
 //! What people have around tensors: dictionaries, objects, several files, keys.
 
 use super::*;
-use checkpoint::{Item, dict, namespace, numpy_scalar, pth, raw, text};
-
-#[path = "../../../tests/support/checkpoint.rs"]
-mod checkpoint;
+use crate::checkpoint::{Item, dict, namespace, numpy_scalar, pth, raw, text};
 
 fn tensor(value: f32) -> Item {
     Item::Tensor(vec![2], vec![value, value + 1.0])
@@ -98,7 +95,7 @@ fn parameters_and_subclasses_are_tensors_and_complex_ones_are_left_out() {
     let storage = ("archive/data/0".to_owned(), [1.0f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect());
     let file = |value: Vec<u8>| {
         let table = [&b"\x80\x02}("[..], &text("v"), &tensor, &text("w"), &value, b"u."].concat();
-        checkpoint::zip(&[("archive/data.pkl".to_owned(), table), storage.clone()])
+        crate::checkpoint::zip(&[("archive/data.pkl".to_owned(), table), storage.clone()])
     };
     let call = b"ctorch._utils\n_rebuild_tensor_v2\n".len();
     let parameter = |inner: &[u8]| {
@@ -147,7 +144,7 @@ fn dictionaries_that_hold_themselves_or_share_a_name_end_in_an_error_or_stop() {
 fn a_big_endian_archive_is_refused() {
     let members =
         [("archive/byteorder".to_owned(), b"big".to_vec()), ("archive/data.pkl".to_owned(), b"\x80\x02}.".to_vec())];
-    assert!(refusal(&checkpoint::zip(&members)).contains("big-endian"));
+    assert!(refusal(&crate::checkpoint::zip(&members)).contains("big-endian"));
 }
 
 #[test]
