@@ -129,6 +129,21 @@ fn of_two_networks_the_meant_one_is_named() {
 }
 
 #[test]
+fn a_worker_reads_the_network_that_the_key_names() {
+    let place = Place::that_trains();
+    place.write("net.pth", pth(&dict([("state_dict", network(0.5)), ("state_dict_ema", network(0.25))])));
+    place.write("plain.pth", pth(&network(0.25)));
+    let output = |weights: &str| {
+        let asked = "features --backbone efficientnet_lite0 --data shapes --limit 2 --size 32 --layer 3 -o out.npy";
+        place.succeed(&format!("{asked} --weights {weights}"));
+        std::fs::read(place.path("out.npy")).unwrap()
+    };
+    let meant = output("net.pth#state_dict_ema");
+    assert_eq!(meant, output("plain.pth"));
+    assert_ne!(meant, output("net.pth#state_dict"));
+}
+
+#[test]
 fn a_file_whose_name_has_the_sign_of_a_key_is_that_file() {
     let place = Place::edited("weights = \"random\"", "weights = \"runs/#3/net.pth\"");
     place.write("runs/#3/net.pth", pth(&network(0.5)));
