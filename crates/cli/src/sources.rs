@@ -5,7 +5,8 @@ use crate::output;
 use anyhow::Context;
 use frostline_assets::catalogue::{self, Content, Entry};
 use frostline_assets::cifar10::DataError;
-use frostline_assets::weights::{self, WeightsFileError};
+use frostline_assets::layout::WeightsError;
+use frostline_assets::weights::{self, Named, WeightsFileError};
 use frostline_assets::{cifar10, fetch, layout, shapes};
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
@@ -13,6 +14,7 @@ use frostline_sweep::definition::Data;
 use frostline_sweep::suggest;
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// What a definition says for weights that no file has.
 pub(crate) const RANDOM: &str = "random";
@@ -80,7 +82,7 @@ fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
 
 fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
     let path = PathBuf::from(name);
-    if path.is_file() {
+    if Named::new(&path).is_there() {
         return Ok(path);
     }
     let names =
@@ -94,26 +96,33 @@ fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
     )))
 }
 
-/// Knows a weights file by content.
+/// Knows weights by content, and says where in their file the network was found if it is not plain to see.
 ///
 /// # Errors
-/// It cannot be read, or is not of this network.
+/// They cannot be read, or are not of this network.
 pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path) -> anyhow::Result<WeightsIdentity> {
     let shown = file.display();
     let opened = weights::open(file).map_err(|error| {
         let remedy = match error {
-            // It says what to do.
-            WeightsFileError::Code { .. } => "",
+            // They say what to do.
+            WeightsFileError::Code { .. } | WeightsFileError::NoKey { .. } => "",
             _ => "; get the file again, or name another",
         };
         wrong_input(format!("model.weights: {error}{remedy}"))
     })?;
-    layout::check(architecture, &opened).map_err(|error| {
-        wrong_input(format!(
-            "model.weights: {shown}: {error}; `frostline weights inspect {shown}` says which network the file has"
-        ))
+    let fit = layout::whole(architecture, &opened).map_err(|error| {
+        let remedy = match error {
+            WeightsError::Ambiguous { .. } | WeightsError::Value { .. } => String::new(),
+            _ => format!("; `frostline weights inspect {shown}` says which network the file has"),
+        };
+        wrong_input(format!("model.weights: {shown}: {error}{remedy}"))
     })?;
-    Ok(weights::identity(file)?)
+    // `plan` may look twice.
+    static SAID: Once = Once::new();
+    if let Some(what) = fit.seen_through(&opened) {
+        SAID.call_once(|| output::note(&format!("model.weights: {shown}: the network lies {what}")));
+    }
+    layout::identity(architecture, file).map_err(|error| wrong_input(format!("model.weights: {error}")))
 }
 
 /// Knows data by content; none where their folder is not here yet.

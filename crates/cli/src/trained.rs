@@ -4,10 +4,12 @@ use crate::args::Common;
 use crate::exit::wrong_input;
 use crate::sources;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::weights as weights_file;
+use frostline_assets::layout;
+use frostline_assets::weights::Named;
 use frostline_protocol::tools::ModelFiles;
 use frostline_results::Folder;
 use frostline_store::{Sweep, TrialDetail};
+use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::{ModelSpec, WeightsIdentity};
@@ -70,8 +72,11 @@ fn find_weights(
 ) -> anyhow::Result<Option<PathBuf>> {
     let WeightsIdentity::File(digest) = &model.weights else { return Ok(None) };
     let places = places(model, named, definitions);
-    for path in places.iter().filter(|path| path.is_file()) {
-        if weights_file::identity(path)? == model.weights {
+    let architecture = backbone::find(&model.backbone);
+    for path in places.iter().filter(|path| Named::new(path).is_there()) {
+        // What lies there now may be anything.
+        let identity = architecture.and_then(|architecture| layout::identity(architecture, path).ok());
+        if identity.as_ref() == Some(&model.weights) {
             return Ok(Some(std::path::absolute(path)?));
         }
     }

@@ -3,6 +3,7 @@
 use super::Event;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,7 +55,12 @@ pub(super) fn download(
     limits: &Limits,
     say: &mut dyn FnMut(Event),
 ) -> Result<(), Interrupted> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+    let mut config = ureq::Agent::config_builder();
+    // No proxy can reach what is meant by it.
+    if is_this_machine(url) {
+        config = config.proxy(None);
+    }
+    let agent: ureq::Agent = config
         .timeout_resolve(Some(limits.connect))
         .timeout_connect(Some(limits.connect))
         .timeout_send_request(Some(limits.silence))
@@ -87,6 +93,17 @@ pub(super) fn download(
         say(Event::Again { done, reason: &reason });
         std::thread::sleep(limits.pause * (fruitless + 1));
     }
+}
+
+/// Whether a URL's host is the machine that asks.
+fn is_this_machine(url: &str) -> bool {
+    let host = url.split('/').nth(2).unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn length(part: &Path) -> u64 {
@@ -152,5 +169,26 @@ fn failure(error: ureq::Error, limits: &Limits) -> Failure {
             _ => Failure::Unreachable(error.to_string()),
         },
         _ => Failure::Unreachable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn this_machine_is_told_by_its_host() {
+        for url in ["http://127.0.0.1:8000/a", "http://localhost/a", "https://[::1]:80/a", "http://me:x@127.9.9.9"] {
+            assert!(is_this_machine(url), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1.example/a",
+            "https://10.0.0.1/a",
+            "http://localhost.example",
+            "https://a/127.0.0.1",
+            "",
+        ] {
+            assert!(!is_this_machine(url), "{url}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Downloads from a server that runs in the test.
 
 use super::*;
+
+mod content;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -37,6 +40,8 @@ enum Answer {
     Silence,
     /// A status without a body.
     Status(u16),
+    /// Sends the asker elsewhere on the same server.
+    Redirect,
 }
 
 /// Requests, as they came.
@@ -45,6 +50,10 @@ type Heads = Arc<Mutex<Vec<String>>>;
 /// Answers one request after the other, all further ones as the last of `answers`. Returns the base URL and the heads
 /// of the requests.
 fn serve(answers: &'static [Answer]) -> (String, Heads) {
+    serve_content(CONTENT.to_vec(), answers)
+}
+
+fn serve_content(content: Vec<u8>, answers: &'static [Answer]) -> (String, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let heads = Heads::default();
@@ -60,17 +69,18 @@ fn serve(answers: &'static [Answer]) -> (String, Heads) {
                 head.split("bytes=").nth(1).map_or(0, |rest| rest.split('-').next().unwrap().parse().unwrap());
             said.lock().unwrap().push(head);
             let from = if matches!(answer, Answer::Whole) { 0 } else { asked };
-            let rest = &CONTENT[from..];
+            let rest = &content[from.min(content.len())..];
             let status = match answer {
                 Answer::Status(status) => format!("{status} As Told"),
+                Answer::Redirect => "302 Found\r\nLocation: /elsewhere/small.pth".to_owned(),
                 _ if from > 0 => "206 Partial Content".to_owned(),
                 _ => "200 OK".to_owned(),
             };
-            let length = if matches!(answer, Answer::Status(_)) { 0 } else { rest.len() };
+            let length = if matches!(answer, Answer::Status(_) | Answer::Redirect) { 0 } else { rest.len() };
             let body = match answer {
                 Answer::Serve | Answer::Whole => rest,
                 Answer::Cut(count) | Answer::Stall(count) => &rest[..(*count).min(rest.len())],
-                Answer::Silence | Answer::Status(_) => &[],
+                Answer::Silence | Answer::Status(_) | Answer::Redirect => &[],
             };
             if !matches!(answer, Answer::Silence) {
                 // A client that gave up has closed its end.

@@ -53,7 +53,7 @@ pub fn convert(
     let backbone = library.names(architecture, fit.slots()).expect("the library was chosen for this network");
     let shapes = fit.slots().iter().map(|slot| slot.shape.clone());
     let mut tensors: Vec<(String, Vec<i64>)> = backbone.into_iter().zip(shapes).collect();
-    let classifier: Option<[Place; 2]> = fit.classes.map(|_| fit.names.classifier(source));
+    let classifier: Option<[Place; 2]> = fit.classes.map(|_| fit.classifier(source));
     if let Some(classes) = fit.classes {
         let layer = library.classifier();
         tensors.push((format!("{layer}.weight"), vec![classes, i64::from(architecture.top_channels)]));

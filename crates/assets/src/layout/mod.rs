@@ -7,14 +7,17 @@
 mod conventions;
 mod convert;
 mod fit;
+mod identity;
 mod keras;
 mod origin;
 mod pytorch;
+mod root;
 mod slot;
 
 pub use conventions::{Conventions, Padding};
 pub use convert::{ConvertError, Converted, convert};
-pub use fit::{Fit, WeightsError, best_fit, check, fit};
+pub use fit::{Fit, WeightsError, best_fit, check, fit, whole};
+pub use identity::identity;
 pub use origin::Origin;
 pub use slot::{Role, Slot, slots};
 

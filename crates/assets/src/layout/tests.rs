@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod wrapped;
+
 const LIBRARIES: [Library; 3] = [Library::Torchvision, Library::LitePytorch, Library::Timm];
 
 fn lite0() -> &'static Architecture {

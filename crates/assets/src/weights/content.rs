@@ -1,18 +1,22 @@
 //! What the reader of any format gives: a table of tensors, or what is wrong with the file.
 
 use super::tensor::Entry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a reader finds in a file: tensors, and texts about them.
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) tensors: BTreeMap<String, Entry>,
+    /// How much of a tensor's name are the keys of the dictionaries around its own; none of it where it is not listed.
+    pub(super) homes: HashMap<String, usize>,
     pub(super) metadata: BTreeMap<String, String>,
+    /// Classes and functions that the file names and that were not looked at.
+    pub(super) skipped: Vec<String>,
 }
 
 impl From<BTreeMap<String, Entry>> for Content {
     fn from(tensors: BTreeMap<String, Entry>) -> Content {
-        Content { tensors, metadata: BTreeMap::new() }
+        Content { tensors, ..Content::default() }
     }
 }
 

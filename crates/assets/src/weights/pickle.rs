@@ -1,26 +1,31 @@
 //! A reader of Python's pickles that builds plain data and runs nothing.
 //!
-//! Only what PyTorch's `state_dict` files need: containers, numbers, strings, and the few constructors in
-//! [`Constructor`]. Any other global is refused by name.
+//! It knows containers, numbers, strings, and the few constructors of tensors in [`Constructor`]. An object of any other
+//! class stays a class name and the items that were put into it, which is what a subclass of a dictionary needs. A global
+//! that only an attack has use for ends the reading.
 
 use super::content::{Fault, damaged};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Values on the stack, in the memo and such that hold others, together; a real file of this family has some tens of thousands.
 const MOST_VALUES: usize = 4_000_000;
 
+type Pairs = Rc<RefCell<Vec<(Value, Value)>>>;
+
 /// What a pickle holds.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
-    None,
-    Bool,
+    /// None, booleans, floats, bytes, sets: nothing that weights depend on.
+    Other,
     Int(i64),
-    Float,
     Text(Rc<str>),
     Tuple(Rc<[Value]>),
     List(Rc<RefCell<Vec<Value>>>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Dict(Pairs),
+    /// An object of a class that is not known, with the items that it was given as a dictionary is.
+    Object(Rc<str>, Pairs),
     Constructor(Constructor),
     /// A reference to data outside the pickle: PyTorch's storages.
     Persistent(Rc<Value>),
@@ -28,24 +33,57 @@ pub(super) enum Value {
     Built(Constructor, Rc<[Value]>),
 }
 
-/// The globals that a weights file has use for.
+/// What a global of a pickle is taken for. It is never called.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Constructor {
     OrderedDict,
     Tensor,
     Parameter,
+    /// `_rebuild_from_type_v2`: a tensor of a subclass, or with attributes.
+    Typed,
     /// `torch.FloatStorage` and its kin, by name.
     Storage(Rc<str>),
+    /// Anything else, by name.
+    Unknown(Rc<str>),
 }
+
+/// Modules that a checkpoint has no use for and an attack has. Nothing is run either way; but whoever got such a file should
+/// know it before another program loads it.
+const ATTACKS: [&str; 14] = [
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "pty",
+    "runpy",
+    "importlib",
+    "ctypes",
+    "webbrowser",
+    "pip",
+    "code",
+];
+
+/// The same among Python's own functions.
+const ATTACKING_BUILTINS: [&str; 7] = ["eval", "exec", "execfile", "compile", "__import__", "open", "breakpoint"];
 
 impl Constructor {
     fn find(module: &str, name: &str) -> Result<Constructor, Fault> {
         Ok(match (module, name) {
             ("collections", "OrderedDict") => Constructor::OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Constructor::Tensor,
-            ("torch._utils", "_rebuild_parameter") => Constructor::Parameter,
+            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Constructor::Parameter,
+            ("torch._tensor", "_rebuild_from_type_v2") => Constructor::Typed,
             ("torch", storage) if storage.ends_with("Storage") => Constructor::Storage(storage.into()),
-            _ => return Err(Fault::Code(format!("{module}.{name}"))),
+            ("builtins" | "__builtin__", name) if ATTACKING_BUILTINS.contains(&name) => {
+                return Err(Fault::Code(format!("{module}.{name}")));
+            }
+            _ if module.split('.').next().is_some_and(|package| ATTACKS.contains(&package)) => {
+                return Err(Fault::Code(format!("{module}.{name}")));
+            }
+            _ => Constructor::Unknown(format!("{module}.{name}").into()),
         })
     }
 }
@@ -75,11 +113,25 @@ impl Value {
     }
 }
 
+/// The pairs of `OrderedDict([[key, value], …])`, as Python 2 writes it.
+fn listed_pairs(arguments: &[Value]) -> Vec<(Value, Value)> {
+    let pair = |value: Value| match &value.elements()?[..] {
+        [key, value] => Some((key.clone(), value.clone())),
+        _ => None,
+    };
+    let listed = arguments.first().and_then(Value::elements);
+    listed.into_iter().flatten().filter_map(pair).collect()
+}
+
 /// A pickle that has been read.
 pub(super) struct Pickle {
     pub(super) value: Value,
     /// How many bytes it took.
     pub(super) length: usize,
+    /// What it says of each piece of data outside of it, in the order in which they are mentioned.
+    pub(super) outside: Vec<Value>,
+    /// Classes and functions that it names and that were not looked at.
+    pub(super) skipped: BTreeSet<Rc<str>>,
     _containers: Containers,
 }
 
@@ -93,7 +145,7 @@ impl Drop for Containers {
         for value in &self.0 {
             match value {
                 Value::List(values) => values.borrow_mut().clear(),
-                Value::Dict(pairs) => pairs.borrow_mut().clear(),
+                Value::Dict(pairs) | Value::Object(_, pairs) => pairs.borrow_mut().clear(),
                 _ => {}
             }
         }
@@ -110,11 +162,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: Vec::new(),
+        outside: Vec::new(),
+        skipped: BTreeSet::new(),
         containers: Containers::default(),
     };
     loop {
         if let Some(value) = machine.step()? {
-            return Ok(Pickle { value, length: machine.at, _containers: machine.containers });
+            let Machine { at: length, outside, skipped, containers, .. } = machine;
+            return Ok(Pickle { value, length, outside, skipped, _containers: containers });
         }
         if machine.stack.len() + machine.memo.len() + machine.containers.0.len() > MOST_VALUES {
             return Err(damaged("its pickle holds too many values"));
@@ -128,6 +183,8 @@ struct Machine<'a> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: Vec<Option<Value>>,
+    outside: Vec<Value>,
+    skipped: BTreeSet<Rc<str>>,
     containers: Containers,
 }
 
@@ -205,7 +262,7 @@ impl Machine<'_> {
 
     /// Puts pairs into the dictionary on top of the stack.
     fn set_items(&mut self, items: Vec<Value>) -> Result<(), Fault> {
-        let Some(Value::Dict(dict)) = self.stack.last() else {
+        let Some(Value::Dict(dict) | Value::Object(_, dict)) = self.stack.last() else {
             return Err(damaged("its pickle sets items of something that is no dictionary"));
         };
         let mut dict = dict.borrow_mut();
@@ -216,22 +273,37 @@ impl Machine<'_> {
     }
 
     fn append(&mut self, items: Vec<Value>) -> Result<(), Fault> {
-        let Some(Value::List(list)) = self.stack.last() else {
-            return Err(damaged("its pickle appends to something that is no list"));
-        };
-        list.borrow_mut().extend(items);
+        match self.stack.last() {
+            Some(Value::List(list)) => list.borrow_mut().extend(items),
+            // A subclass of a list, a set: nothing of it is needed.
+            Some(Value::Object(..) | Value::Other) => {}
+            _ => return Err(damaged("its pickle appends to something that is no list")),
+        }
         Ok(())
     }
 
-    fn reduce(&mut self) -> Result<(), Fault> {
-        let (arguments, callee) = (self.pop()?, self.pop()?);
-        let (Value::Constructor(constructor), Value::Tuple(arguments)) = (callee, arguments) else {
-            return Err(damaged("its pickle calls something that cannot be called"));
+    /// What Python would do by calling `callee`: here it becomes a value that says so.
+    fn construct(&mut self, callee: Value, arguments: Value) -> Result<(), Fault> {
+        let value = match (callee, arguments) {
+            (Value::Constructor(Constructor::OrderedDict), Value::Tuple(arguments)) => {
+                Value::Dict(Rc::new(RefCell::new(listed_pairs(&arguments))))
+            }
+            (Value::Constructor(Constructor::Unknown(class)) | Value::Object(class, _), _) => {
+                Value::Object(class, Rc::default())
+            }
+            (Value::Constructor(constructor), Value::Tuple(arguments)) => Value::Built(constructor, arguments),
+            _ => return Err(damaged("its pickle calls something that cannot be called")),
         };
-        self.push_container(match constructor {
-            Constructor::OrderedDict => Value::Dict(Rc::default()),
-            constructor => Value::Built(constructor, arguments),
-        });
+        self.push_container(value);
+        Ok(())
+    }
+
+    fn global(&mut self, module: &str, name: &str) -> Result<(), Fault> {
+        let constructor = Constructor::find(module, name)?;
+        if let Constructor::Unknown(name) = &constructor {
+            self.skipped.insert(Rc::clone(name));
+        }
+        self.stack.push(Value::Constructor(constructor));
         Ok(())
     }
 
@@ -244,8 +316,12 @@ impl Machine<'_> {
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Bool),
+            b'1' => drop(self.pop_to_mark()?),
+            b'2' => {
+                let value = self.stack.last().cloned();
+                self.stack.push(value.ok_or_else(|| damaged("its pickle doubles nothing"))?);
+            }
+            b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
             b'K' => {
                 let value = self.number(1)? as i64;
                 self.stack.push(Value::Int(value));
@@ -258,10 +334,10 @@ impl Machine<'_> {
                 let value = i64::from(self.number(4)? as u32 as i32);
                 self.stack.push(Value::Int(value));
             }
-            0x8a => {
+            0x8a | 0x8b => {
                 // Little-endian two's complement of any length. What is longer than 8 bytes (PyTorch's magic number)
                 // is told apart before it comes here.
-                let count = self.length(1)?;
+                let count = self.length(if opcode == 0x8a { 1 } else { 4 })?;
                 let bytes = self.take(count)?;
                 let fill = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
                 let mut word = [fill; 8];
@@ -271,17 +347,36 @@ impl Machine<'_> {
             }
             b'G' => {
                 self.take(8)?;
-                self.stack.push(Value::Float);
+                self.stack.push(Value::Other);
             }
-            b'X' | 0x8c | 0x8d | b'T' | b'U' => {
-                let width = match opcode {
-                    b'X' | b'T' => 4,
+            b'X' | 0x8c | 0x8d => {
+                let length = self.length(match opcode {
+                    b'X' => 4,
                     0x8d => 8,
                     _ => 1,
-                };
-                let length = self.length(width)?;
+                })?;
                 let text = self.text(length)?;
                 self.stack.push(Value::Text(text));
+            }
+            // Texts of Python 2, which are bytes of any encoding.
+            b'T' | b'U' => {
+                let length = self.length(if opcode == b'T' { 4 } else { 1 })?;
+                let text = std::str::from_utf8(self.take(length)?).ok().map(Rc::from);
+                self.stack.push(text.map_or(Value::Other, Value::Text));
+            }
+            b'B' | b'C' | 0x8e | 0x96 => {
+                let length = self.length(match opcode {
+                    b'B' => 4,
+                    b'C' => 1,
+                    _ => 8,
+                })?;
+                self.take(length)?;
+                self.stack.push(Value::Other);
+            }
+            0x8f => self.stack.push(Value::Other),
+            0x91 => {
+                self.pop_to_mark()?;
+                self.stack.push(Value::Other);
             }
             b')' => self.push_container(Value::Tuple(Rc::new([]))),
             0x85 => self.tuple(1)?,
@@ -297,7 +392,7 @@ impl Machine<'_> {
                 let item = self.pop()?;
                 self.append(vec![item])?;
             }
-            b'e' => {
+            b'e' | 0x90 => {
                 let items = self.pop_to_mark()?;
                 self.append(items)?;
             }
@@ -328,21 +423,29 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.stack.push(Value::Constructor(Constructor::find(&module, &name)?));
+                self.global(&module, &name)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Some(module), Some(name)) = (module.as_text(), name.as_text()) else {
                     return Err(damaged("its pickle names a global by something that is no text"));
                 };
-                self.stack.push(Value::Constructor(Constructor::find(module, name)?));
+                self.global(module, name)?;
             }
             b'Q' => {
-                let id = self.pop()?;
-                self.push_container(Value::Persistent(Rc::new(id)));
+                let value = Value::Persistent(Rc::new(self.pop()?));
+                self.outside.push(value.clone());
+                self.push_container(value);
             }
-            b'R' => self.reduce()?,
-            // State of an OrderedDict (`_metadata`): nothing that weights need.
+            b'R' | 0x81 => {
+                let (arguments, callee) = (self.pop()?, self.pop()?);
+                self.construct(callee, arguments)?;
+            }
+            0x92 => {
+                let (_keywords, arguments, callee) = (self.pop()?, self.pop()?, self.pop()?);
+                self.construct(callee, arguments)?;
+            }
+            // An object's attributes, `_metadata` of an OrderedDict: nothing that weights need.
             b'b' => drop(self.pop()?),
             other => {
                 return Err(damaged(format!("its pickle has the instruction 0x{other:02x} at byte {}", self.at - 1)));

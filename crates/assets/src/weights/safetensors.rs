@@ -26,7 +26,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Content, Fault> {
         tensors.insert(name, Entry::dense(element, info.shape.clone(), storage));
     }
     let metadata = table.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
-    Ok(Content { tensors, metadata })
+    Ok(Content { tensors, metadata, ..Content::default() })
 }
 
 /// Writes float32 tensors in row-major order, one at a time: `values` is asked for the tensor of each index. The file

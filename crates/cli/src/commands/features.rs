@@ -58,7 +58,7 @@ fn weights(named: &str, architecture: &'static Architecture) -> anyhow::Result<O
                 )));
             }
         },
-        None if Path::new(named).is_file() => PathBuf::from(named),
+        None if weights::Named::new(Path::new(named)).is_there() => PathBuf::from(named),
         None => {
             return Err(wrong_input(format!(
                 "--weights {named}: there is no such file, and the catalogue has no such name (`frostline fetch` lists \

@@ -24,7 +24,6 @@ pub(crate) fn run(arguments: &Weights) -> anyhow::Result<Exit> {
 
 /// What `inspect` finds out.
 struct Facts {
-    bytes: u64,
     blake3: String,
     tensors: usize,
     /// Numbers in all tensors.
@@ -32,8 +31,10 @@ struct Facts {
     /// How many tensors have each type.
     types: BTreeMap<ElementType, usize>,
     fit: Fit,
-    /// Identity of the network's tensors, where the file has them all.
+    /// Identity of the network's tensors, where the file has them all and they are numbers.
     identity: Option<String>,
+    /// What is wrong with their values.
+    wrong: Option<String>,
 }
 
 fn inspect(arguments: &Inspect) -> anyhow::Result<Exit> {
@@ -51,7 +52,6 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Exit> {
 
 fn facts(file: &WeightsFile) -> anyhow::Result<Facts> {
     let path = file.path();
-    let metadata = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
     let blake3 = match weights::identity(path).with_context(|| format!("cannot read {}", path.display()))? {
         WeightsIdentity::File(digest) => digest,
         WeightsIdentity::Random => String::new(),
@@ -66,8 +66,12 @@ fn facts(file: &WeightsFile) -> anyhow::Result<Facts> {
         }
     }
     let fit = layout::best_fit(file);
-    let identity = if fit.is_complete() { Some(fit.digest(file)?) } else { None };
-    Ok(Facts { bytes: metadata.len(), blake3, tensors, numbers, types, fit, identity })
+    let (identity, wrong) = match fit.is_complete().then(|| fit.digest(file)) {
+        Some(Ok(identity)) => (Some(identity), None),
+        Some(Err(error)) => (None, Some(error.to_string())),
+        None => (None, None),
+    };
+    Ok(Facts { blake3, tensors, numbers, types, fit, identity, wrong })
 }
 
 fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
@@ -76,10 +80,14 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
         facts.types.iter().map(|(element, count)| format!("{count} {}", element.name())).collect();
     let mut lines = vec![
         ("file", file.path().display().to_string()),
-        ("format", format!("{}, {}", file.format().name(), output::bytes(facts.bytes))),
+        ("format", format!("{}, {}", file.format().name(), output::bytes(file.bytes()))),
         ("BLAKE3", facts.blake3.clone()),
         ("tensors", format!("{} ({}), {} numbers", facts.tensors, types.join(", "), facts.numbers)),
     ];
+    let skipped: Vec<String> = file.skipped().map(|name| format!("`{name}`")).collect();
+    if !skipped.is_empty() {
+        lines.push(("left alone", format!("Python objects, none of which was made: {}", first(&skipped))));
+    }
     if fit.is_foreign() {
         let example = file.names().next().unwrap_or_default();
         let known = frostline_sweep::backbone::names().collect::<Vec<_>>().join(", ");
@@ -94,6 +102,9 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
         if fit.names == fit.origin { String::new() } else { format!(", converted to {}'s names", fit.names.name()) };
     lines.push(("network", format!("{} of {}{names}, {classifier}", fit.architecture.name, fit.origin.name())));
     let conventions = fit.conventions();
+    if let Some(what) = fit.seen_through(file) {
+        lines.push(("found", what));
+    }
     let padding = match conventions.padding {
         Padding::Same => "TensorFlow's \"same\"",
         Padding::Symmetric => "symmetric",
@@ -117,7 +128,14 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
             lines.push(("complete", format!("yes, all {} tensors of the backbone", fit.slots().len())));
             lines.push(("identity", identity.clone()));
         }
+        None if fit.is_complete() => {
+            lines.push(("complete", "yes, and not fit for use".to_owned()));
+            lines.extend(facts.wrong.clone().map(|wrong| ("values", wrong)));
+        }
         None => lines.push(("complete", "no".to_owned())),
+    }
+    if fit.is_ambiguous() {
+        lines.push(("choose", fit.clone().refusal(file).to_string()));
     }
     let shapes = fit.shapes.iter().map(|(name, ours, theirs)| format!("{name} is {theirs:?}, not {ours:?}"));
     for (label, names) in
@@ -132,8 +150,12 @@ fn lines(file: &WeightsFile, facts: &Facts) -> Vec<(&'static str, String)> {
 
 /// The number of names and the first of them.
 fn listed(names: &[String]) -> String {
+    format!("{}: {}", names.len(), first(names))
+}
+
+fn first(names: &[String]) -> String {
     let more = if names.len() > SHOWN { ", …" } else { "" };
-    format!("{}: {}{more}", names.len(), names[..names.len().min(SHOWN)].join(", "))
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn object(file: &WeightsFile, facts: &Facts) -> Value {
@@ -145,7 +167,8 @@ fn object(file: &WeightsFile, facts: &Facts) -> Value {
     json!({
         "file": file.path().display().to_string(),
         "format": file.format().name(),
-        "bytes": facts.bytes,
+        "bytes": file.bytes(),
+        "files": file.files(),
         "blake3": facts.blake3,
         "tensors": facts.tensors,
         "numbers": facts.numbers,
@@ -156,6 +179,10 @@ fn object(file: &WeightsFile, facts: &Facts) -> Value {
         "classes": fit.classes,
         "complete": fit.is_complete(),
         "identity": facts.identity,
+        "wrong": facts.wrong,
+        "root": known.then(|| fit.root.trim_end_matches('.')),
+        "roots": fit.roots.iter().map(|root| root.trim_end_matches('.')).collect::<Vec<_>>(),
+        "skipped": file.skipped().collect::<Vec<_>>(),
         "missing": if known { json!(fit.missing) } else { Value::Null },
         "unexpected": if known { json!(fit.unexpected) } else { Value::Null },
         "shapes": shapes.collect::<Vec<_>>(),
@@ -172,6 +199,9 @@ fn convert(arguments: &Convert) -> anyhow::Result<Exit> {
     }
     let source = weights::open(file).map_err(wrong_input)?;
     let fit = layout::best_fit(&source);
+    if fit.is_ambiguous() {
+        return Err(wrong_input(format!("{}: {}", file.display(), fit.refusal(&source))));
+    }
     let written = layout::convert(fit.architecture, &source, target).map_err(|error| match error {
         ConvertError::Weights(error) => wrong_input(format!("{}: {error}", file.display())),
         ConvertError::File(error) => anyhow::Error::new(error).context(format!("cannot write {}", target.display())),
