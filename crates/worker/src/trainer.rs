@@ -121,6 +121,7 @@ mod tests {
         WeightsIdentity,
     };
     use std::path::Path;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     #[test]
     fn a_message_ends_before_its_frames() {
@@ -131,6 +132,14 @@ mod tests {
             assert!(without_frames(message).ends_with("Error code 12 (Cannot allocate memory)"), "{message}");
         }
         assert_eq!(without_frames("no frames"), "no frames");
+    }
+
+    /// libtorch has one random generator a process: one trial at a time.
+    fn alone() -> MutexGuard<'static, ()> {
+        static LIBTORCH: Mutex<()> = Mutex::new(());
+        let guard = LIBTORCH.lock().unwrap_or_else(PoisonError::into_inner);
+        tch::set_num_threads(1);
+        guard
     }
 
     /// Listens, and panics at the second step where it is told to.
@@ -210,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_panic_fails_its_assignment_and_the_next_one_is_as_if_it_never_had_been() {
-        tch::set_num_threads(1);
+        let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         let (places, spec) = (places(folder.path()), spec());
         let expected = complete(&mut Libtorch::new(Device::Cpu), &places, &train(&spec));
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_fill_is_carried_out_and_its_trial_starts_from_it() {
-        tch::set_num_threads(1);
+        let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         let (places, spec) = (places(folder.path()), spec());
         let network = backbone::find("efficientnet_lite0").unwrap();
