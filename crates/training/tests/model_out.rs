@@ -117,7 +117,7 @@ fn relative_error(one: &Tensor, other: &Tensor) -> f64 {
 
 /// Mean of what the true classes' probabilities come to, in nats.
 fn cross_entropy(probabilities: &Tensor, labels: &[u8]) -> f64 {
-    let rows = Vec::<Vec<f64>>::try_from(probabilities.to_kind(Kind::Double)).unwrap();
+    let rows = Vec::<Vec<f64>>::try_from(probabilities.to_kind(Kind::Double)).expect("probabilities, a row an image");
     let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)].ln());
     losses.sum::<f64>() / labels.len() as f64
 }

@@ -4,7 +4,11 @@
 //! What is taken from the program under test are the network's outputs (`tests/goldens.rs` holds those against other
 //! libraries) and the splits (`frostline_assets::subset` has tests of its own).
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, its helpers too, and the errors are to be seen"
+)]
 
 use frostline_assets::weights::{self, WeightsFile};
 use frostline_assets::{shapes, subset};

@@ -189,7 +189,8 @@ fn a_checkpoint_that_does_not_fit_is_passed_over_and_the_trial_begins_anew() {
     // Two epochs of 32 images in two batches.
     assert_eq!(fresh.0, 4);
     assert_eq!(run(&|_| ()).0, 3, "one that fits is taken over");
-    let changes: [(&str, &dyn Fn(&mut Progress)); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Progress);
+    let changes: [(&str, Change); 5] = [
         ("values", &|it| {
             it.values = longer(&it.values);
             it.moments = it.moments.iter().map(longer).collect();
