@@ -50,16 +50,11 @@ pub fn seed_libtorch(seed: u64, purpose: Purpose, epoch: u32, step: u64) {
     tch::manual_seed(derived_seed(seed, purpose, epoch).wrapping_add(step) as i64);
 }
 
-/// libtorch has one generator a process: tests that draw from it, or depend on what it draws, run one at a time.
-#[cfg(test)]
-pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::alone;
+    use tch::{Device, Kind, Tensor};
 
     #[test]
     fn purposes_epochs_and_seeds_have_streams_of_their_own() {
@@ -75,9 +70,35 @@ mod tests {
         }
     }
 
+    /// Results of resumed trials depend on it: a change needs a new `frostline_sweep::trial::FORMAT`. The numbers come from
+    /// another program's BLAKE3.
     #[test]
     fn the_derivation_never_changes() {
-        // Results of resumed trials depend on it: a change needs a new `frostline_sweep::trial::FORMAT`.
-        assert_eq!(derived_seed(7, Purpose::Order, 3), derived_seed(7, Purpose::Order, 3));
+        for (seed, purpose, epoch, expected) in [
+            (7, Purpose::Order, 3, 0x014a_ed34_bc0f_4144),
+            (7, Purpose::View, 3, 0x4e8e_87b2_8163_9d28),
+            (7, Purpose::Dropout, 1, 0x162d_9ccf_0f9b_2d63),
+            (7, Purpose::HeadWeights, 0, 0x829d_c613_2f63_a4f0),
+            (0, Purpose::Order, 1, 0xe8a8_d6af_db4d_f98e),
+            (u64::MAX, Purpose::Order, 4_000_000_000, 0x624c_ccf8_e0a8_1cc1),
+        ] {
+            let found = derived_seed(seed, purpose, epoch);
+            assert_eq!(found, expected, "{seed} {purpose:?} {epoch}: {found:#x}");
+        }
+    }
+
+    #[test]
+    fn every_step_of_an_epoch_draws_other_numbers_and_the_same_ones_again() {
+        let _alone = alone();
+        let drawn = |step| {
+            seed_libtorch(7, Purpose::Dropout, 1, step);
+            Vec::<f32>::try_from(Tensor::rand([8], (Kind::Float, Device::Cpu))).unwrap()
+        };
+        // What the step adds is as fixed as the rest of the derivation.
+        tch::manual_seed(0x162d_9ccf_0f9b_2d63u64.wrapping_add(0x9e37_79b9_7f4a_7c15) as i64);
+        assert_eq!(Vec::<f32>::try_from(Tensor::rand([8], (Kind::Float, Device::Cpu))).unwrap(), drawn(1));
+        assert_eq!(drawn(0), drawn(0));
+        assert_ne!(drawn(0), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
     }
 }

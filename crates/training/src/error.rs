@@ -52,3 +52,56 @@ impl TrainingError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+    use tch::TchError;
+
+    /// A file from outside is bad data and is not tried again with the same file; what is Frostline's own is internal.
+    #[test]
+    fn every_error_has_the_kind_that_its_cause_asks_for() {
+        let path = || PathBuf::from("x");
+        let source = || Error::from(ErrorKind::NotFound);
+        let weights_file = || WeightsFileError::Unknown { path: path() };
+        let libtorch = |text: &str| TrainingError::Libtorch(TchError::Torch(text.to_owned()));
+        for (kind, errors) in [
+            (
+                FailureKind::BadData,
+                vec![
+                    DataError::File { path: path(), source: source() }.into(),
+                    DataError::Empty { path: path() }.into(),
+                    WeightsError::Unreadable(weights_file()).into(),
+                    weights_file().into(),
+                    WeightsFileError::File { path: path(), source: source() }.into(),
+                    TrainingError::KeptModel { path: path(), what: "is damaged".to_owned() },
+                ],
+            ),
+            (FailureKind::Diverged, vec![TrainingError::Diverged { epoch: 1, loss: f64::NAN, learning_rate: 1.0 }]),
+            (
+                FailureKind::OutOfMemory,
+                vec![
+                    libtorch("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+                    libtorch("CUDA out of memory. Tried to allocate 2.00 MiB"),
+                ],
+            ),
+            (
+                FailureKind::Internal,
+                vec![
+                    TrainingError::NoPlace("a weights file"),
+                    TrainingError::UnknownBackbone("resnet50".to_owned()),
+                    TrainingError::Impossible("the features vanished".to_owned()),
+                    TrainingError::Layout("timm has no such network".to_owned()),
+                    TrainingError::NoLayer { layer: 9, backbone: "efficientnet_lite0", last: 8 },
+                    TrainingError::File { action: "write", path: path(), source: source() },
+                    libtorch("shape '[3]' is invalid for input of size 4"),
+                ],
+            ),
+        ] {
+            for error in errors {
+                assert_eq!(error.kind(), kind, "{error}");
+            }
+        }
+    }
+}

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn dropout_is_active_in_training_only_and_the_classifier_has_no_relu() {
-        let _alone = crate::derive::alone();
+        let _alone = crate::testing::alone();
         let head = Head::new(8, &[16], &[0.5], 4);
         let parameters = head.initial(0);
         let input = Tensor::ones([2, 8], (Kind::Float, Device::Cpu));
@@ -86,5 +86,30 @@ mod tests {
         assert_ne!(head.forward(&parameters, &input, true), head.forward(&parameters, &input, false));
         let hidden = input.linear(&parameters[0], Some(&parameters[1])).relu();
         assert_eq!(head.forward(&parameters, &input, false), hidden.linear(&parameters[2], Some(&parameters[3])));
+    }
+
+    /// Ones go in and only the masks change them: what comes out is 0 where a layer dropped, and otherwise made up for.
+    #[test]
+    fn each_layer_drops_at_its_own_rate() {
+        let _alone = crate::testing::alone();
+        const UNITS: i64 = 50;
+        const IMAGES: i64 = 200;
+        let options = (Kind::Float, Device::Cpu);
+        let parameters: Vec<Tensor> =
+            (0..3).flat_map(|_| [Tensor::eye(UNITS, options), Tensor::zeros([UNITS], options)]).collect();
+        let ones = Tensor::ones([IMAGES, UNITS], options);
+        for (seed, rates) in (0..).zip([[0.2, 0.0], [0.0, 0.6], [0.2, 0.6], [0.0, 0.0]]) {
+            tch::manual_seed(seed);
+            let head = Head::new(UNITS, &[UNITS as u32; 2], &rates, UNITS);
+            let out = Vec::<f32>::try_from(head.forward(&parameters, &ones, true).view(-1)).unwrap();
+            let keeps: f64 = rates.iter().map(|rate| 1.0 - rate).product();
+            let kept = out.iter().filter(|value| **value != 0.0).count() as f64;
+            let all = (IMAGES * UNITS) as f64;
+            // Four standard deviations of a binomial distribution.
+            let most = 4.0 * (all * keeps * (1.0 - keeps)).sqrt();
+            assert!((kept - all * keeps).abs() <= most, "{rates:?}: {kept} of {all} are kept");
+            let scaled = |value: &f32| *value == 0.0 || (f64::from(*value) * keeps - 1.0).abs() < 1e-6;
+            assert!(out.iter().all(scaled), "{rates:?}: what is kept makes up for what is not");
+        }
     }
 }

@@ -24,6 +24,8 @@ mod no_grad;
 pub mod optimizer;
 mod session;
 mod streams;
+#[cfg(test)]
+mod testing;
 mod trainer;
 
 pub use error::TrainingError;

@@ -121,28 +121,112 @@ fn corrected(learning_rate: f64, step: u64, kind: Kind) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind};
+    use crate::flat::FlatParameters;
+    use crate::testing::alone_on;
+    use tch::Device;
+
+    const RATE: f64 = 1e-2;
+    const STEPS: u32 = 3;
+    const MOMENTUM: f64 = 0.9;
 
     /// The same steps in float64, which goes the other way.
     #[test]
     fn one_pass_takes_the_steps_of_the_tensor_operations() {
+        let _alone = alone_on(2);
         for rule in [Rule::Adam, Rule::Rmsprop] {
             let start = Tensor::arange(700_000, (Kind::Float, Device::Cpu)).sin();
             let (mut fused, mut plain) = (optimizer(rule, &start), optimizer(rule, &start.to_kind(Kind::Double)));
             let (values, exact) = (start.copy(), start.to_kind(Kind::Double));
-            for step in 1..=3 {
+            for step in 1..=STEPS {
                 let gradients = (&start * f64::from(step)).cos() * 0.1;
-                plain.step(&exact, Gradients::of(gradients.to_kind(Kind::Double)), 1e-2);
-                fused.step(&values, Gradients::of(gradients), 1e-2);
+                plain.step(&exact, Gradients::of(gradients.to_kind(Kind::Double)), RATE);
+                fused.step(&values, Gradients::of(gradients), RATE);
             }
             let difference = (values.to_kind(Kind::Double) - &exact).norm() / (exact - start).norm();
             assert!(difference.double_value(&[]) < 1e-5, "{rule:?}: {difference}");
         }
     }
 
+    /// A parameter by itself, in float64, by the formulas that Keras' sources have.
+    struct Plain {
+        value: Tensor,
+        first: Tensor,
+        second: Tensor,
+    }
+
+    impl Plain {
+        fn step(&mut self, rule: Rule, gradient: &Tensor, step: u32) {
+            let Plain { value, first, second } = self;
+            let squared = gradient * gradient;
+            *value -= match rule {
+                Rule::Adam | Rule::Adamw => {
+                    *first = &*first * 0.9 + gradient * 0.1;
+                    *second = &*second * 0.999 + squared * 0.001;
+                    let correction = (1.0 - 0.999f64.powf(step.into())).sqrt() / (1.0 - 0.9f64.powf(step.into()));
+                    &*first * (RATE * correction) / (second.sqrt() + 1e-7)
+                }
+                Rule::Rmsprop => {
+                    *second = &*second * 0.9 + squared * 0.1;
+                    gradient * RATE / (&*second + 1e-7).sqrt()
+                }
+                Rule::Sgd => {
+                    *first = &*first * MOMENTUM + gradient * RATE;
+                    first.copy()
+                }
+            };
+        }
+    }
+
+    /// None but one is as long as its place in the buffer, two are cut where a thread's share ends, and each has gradients
+    /// of another size, so that a gradient in a neighbour's place shows.
+    #[test]
+    fn a_step_on_padded_parameters_is_that_of_each_alone_on_any_number_of_threads() {
+        let shapes: [&[i64]; 7] = [&[10], &[24], &[300_001], &[5, 3, 1, 2], &[16], &[7], &[250_003]];
+        let waves = |scale: f64| {
+            let wave = |(part, shape): (i64, &&[i64])| {
+                let places = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, Device::Cpu)).view(*shape);
+                (places * scale + part).sin() * (part + 1)
+            };
+            (0..).zip(&shapes).map(wave).collect::<Vec<Tensor>>()
+        };
+        for (threads, rule) in [1, 2, 3].iter().flat_map(|&n| [Rule::Adam, Rule::Rmsprop, Rule::Sgd].map(|r| (n, r)))
+        {
+            let _alone = alone_on(threads);
+            let start = waves(0.7);
+            let flat = FlatParameters::new(&start, Device::Cpu);
+            let mut optimizer = optimizer(rule, flat.values());
+            let plain = |value: &Tensor| {
+                let zero = value.zeros_like();
+                Plain { value: value.to_kind(Kind::Float).to_kind(Kind::Double), first: zero.copy(), second: zero }
+            };
+            let mut plain: Vec<Plain> = start.iter().map(plain).collect();
+            for step in 1..=STEPS {
+                let wanted = waves(0.1 * f64::from(step));
+                // Its derivatives are what is wanted.
+                let products =
+                    flat.leaves().iter().zip(&wanted).map(|(leaf, wanted)| (leaf * wanted).sum(Kind::Float));
+                let loss = products.reduce(|one, other| one + other).unwrap();
+                let gradients = flat.gradients(&loss);
+                assert!(fused::applies(flat.values(), &gradients) && gradients.parts().len() == shapes.len());
+                optimizer.step(flat.values(), gradients, RATE);
+                for (plain, wanted) in plain.iter_mut().zip(&wanted) {
+                    plain.step(rule, &wanted.to_kind(Kind::Float).to_kind(Kind::Double), step);
+                }
+            }
+            for ((leaf, plain), (start, shape)) in flat.leaves().iter().zip(&plain).zip(start.iter().zip(&shapes)) {
+                let error = (leaf.detach() - &plain.value).norm() / (&plain.value - start).norm();
+                let error = error.double_value(&[]);
+                // A step is a hundredth of the values it is rounded with.
+                assert!(error < 1e-4, "{rule:?}, {threads} threads, {shape:?}: {error:.1e}");
+            }
+            let used: i64 = flat.leaves().iter().map(|leaf| leaf.count_nonzero(None::<i64>).int64_value(&[])).sum();
+            assert_eq!(flat.values().count_nonzero(None::<i64>).int64_value(&[]), used, "padding stays zero");
+        }
+    }
+
     fn optimizer(rule: Rule, values: &Tensor) -> Optimizer {
-        let moments = if rule == Rule::Adam { 2 } else { 1 };
-        let moments = (0..moments).map(|_| values.zeros_like()).collect();
-        Optimizer { rule, step: 0, moments, recipe: Recipe::default() }
+        let moments = (0..rule.moments()).map(|_| values.zeros_like()).collect();
+        let momentum = if rule == Rule::Sgd { MOMENTUM } else { 0.0 };
+        Optimizer { rule, step: 0, moments, recipe: Recipe { momentum, ..Recipe::default() } }
     }
 }

@@ -242,8 +242,9 @@ impl<'a> Trainer<'a> {
     /// Takes over a checkpoint; one that does not fit is passed over, and the trial begins anew.
     fn restore(&mut self, progress: Progress) -> (Vec<EpochMetrics>, Option<Within>) {
         let statistics = self.network.statistic_names();
-        let fits =
-            progress.values.size() == self.flat.values().size() && progress.statistics.len() == statistics.len();
+        let sizes = statistics.iter().map(|name| self.network.tensor(name).size());
+        let fits = progress.values.size() == self.flat.values().size()
+            && sizes.eq(progress.statistics.iter().map(Tensor::size));
         if !fits || !self.optimizer.restore(progress.step, &progress.moments) {
             tracing::warn!("the checkpoint of trial {} does not fit it: starting from the beginning", self.spec.id());
             return (Vec::new(), None);

@@ -2,8 +2,8 @@
 //!
 //! EfficientNets with random weights on the drawn data set, at the smallest size.
 
-use frostline_assets::shapes;
 use frostline_assets::weights::{self, WeightsFile};
+use frostline_assets::{shapes, subset};
 use frostline_protocol::tools::{Extract, Layout};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};
@@ -21,6 +21,20 @@ struct Silent;
 
 impl Observer for Silent {
     fn epoch(&mut self, _metrics: EpochMetrics) {}
+
+    fn progress(&mut self, _done: u64, _total: u64) {}
+
+    fn should_stop(&self) -> Stop {
+        Stop::No
+    }
+}
+
+struct LastEpoch(Option<EpochMetrics>);
+
+impl Observer for LastEpoch {
+    fn epoch(&mut self, metrics: EpochMetrics) {
+        self.0 = Some(metrics);
+    }
 
     fn progress(&mut self, _done: u64, _total: u64) {}
 
@@ -77,10 +91,17 @@ fn places(folder: &Path) -> Places {
 
 /// A trained trial: what it measured, and where its model lies.
 fn trained(folder: &Path, spec: &TrialSpec) -> (Evaluation, PathBuf) {
-    let mut session = Session::new(Device::Cpu, places(folder));
-    let ended = session.train(spec, None, &mut Silent).expect("the trial trains");
-    let Ended::Complete(evaluation) = ended else { panic!("nobody asked to stop: {ended:?}") };
+    let (_, evaluation) = measured(folder, spec);
     (evaluation, folder.join("models").join(spec.id().model_file()))
+}
+
+/// The last epoch of a trial, and its evaluation.
+fn measured(folder: &Path, spec: &TrialSpec) -> (EpochMetrics, Evaluation) {
+    let mut session = Session::new(Device::Cpu, places(folder));
+    let mut last = LastEpoch(None);
+    let ended = session.train(spec, None, &mut last).expect("the trial trains");
+    let Ended::Complete(evaluation) = ended else { panic!("nobody asked to stop: {ended:?}") };
+    (last.0.expect("an epoch"), evaluation)
 }
 
 fn values(file: &WeightsFile, name: &str) -> Tensor {
@@ -94,13 +115,22 @@ fn relative_error(one: &Tensor, other: &Tensor) -> f64 {
     ((one - other).norm() / other.norm()).double_value(&[])
 }
 
+/// Mean of what the true classes' probabilities come to, in nats.
+fn cross_entropy(probabilities: &Tensor, labels: &[u8]) -> f64 {
+    let rows = Vec::<Vec<f64>>::try_from(probabilities.to_kind(Kind::Double)).expect("probabilities, a row an image");
+    let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)].ln());
+    losses.sum::<f64>() / labels.len() as f64
+}
+
 #[test]
 fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec();
-    let (evaluation, file) = trained(folder.path(), &spec);
+    let (last_epoch, evaluation) = measured(folder.path(), &spec);
+    let file = folder.path().join("models").join(spec.id().model_file());
     let model = Model::open(&spec, None, &file, Device::Cpu).unwrap();
-    let test = shapes::load().test;
+    let images = shapes::load();
+    let test = &images.test;
     let pixels = Tensor::from_slice(&test.pixels).view([-1, 3, 32, 32]);
     let probabilities = model.probabilities(&pixels);
     let sums = probabilities.sum_dim_intlist(1, false, Kind::Float) - 1.0;
@@ -111,6 +141,27 @@ fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
         confusion[usize::from(label)][predicted as usize] += 1;
     }
     assert_eq!(confusion, evaluation.confusion);
+    let share = |(class, row): (usize, &Vec<u32>)| f64::from(row[class]) / f64::from(row.iter().sum::<u32>());
+    let shares: Vec<f64> = confusion.iter().enumerate().map(share).collect();
+    assert_eq!(evaluation.class_accuracy, shares);
+    let right: u32 = (0..10).map(|class| confusion[class][class]).sum();
+    assert_eq!(evaluation.test_accuracy, f64::from(right) / test.labels.len() as f64);
+    let measured = cross_entropy(&probabilities, &test.labels);
+    assert!((evaluation.test_loss - measured).abs() < 1e-5 * measured, "{} and {measured}", evaluation.test_loss);
+
+    // Validation is a part of the training images.
+    let pool = subset::stratified_limit(&images.train.labels, 200, 0);
+    let labels: Vec<u8> = pool.iter().map(|&index| images.train.labels[index as usize]).collect();
+    let (_, validation) = subset::stratified_split(&labels, 0.2, 0);
+    let chosen: Vec<i64> = validation.iter().map(|&index| i64::from(pool[index as usize])).collect();
+    let labels: Vec<u8> = validation.iter().map(|&index| labels[index as usize]).collect();
+    let pixels = Tensor::from_slice(&images.train.pixels).view([-1, 3, 32, 32]);
+    let probabilities = model.probabilities(&pixels.index_select(0, &Tensor::from_slice(&chosen)));
+    let measured = cross_entropy(&probabilities, &labels);
+    assert!((last_epoch.val_loss - measured).abs() < 1e-5 * measured, "{last_epoch:?} and {measured}");
+    let predicted = Vec::<i64>::try_from(probabilities.argmax(1, false)).unwrap();
+    let right = predicted.iter().zip(&labels).filter(|(guess, truth)| **guess == i64::from(**truth)).count();
+    assert_eq!(last_epoch.val_accuracy, right as f64 / labels.len() as f64);
     let used = confusion.iter().flat_map(|row| row.iter().enumerate()).filter(|(_, count)| **count > 0);
     assert!(used.map(|(class, _)| class).collect::<std::collections::BTreeSet<_>>().len() > 1, "{confusion:?}");
 

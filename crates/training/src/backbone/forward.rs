@@ -244,6 +244,9 @@ impl Pass<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::{Backbone, Source};
+    use crate::testing::alone;
+    use frostline_sweep::backbone::{self, Architecture};
     use tch::Device;
 
     /// Output and gradients, of the input and of the kernel.
@@ -282,5 +285,80 @@ mod tests {
             assert_eq!(settled(ours[0].shallow_clone()).data_ptr(), ours[0].data_ptr(), "channels last: not copied");
             assert_eq!(ours[0].stride()[1..], [1, width * channels, channels], "{height} x {width}");
         }
+    }
+
+    /// The block called `name`, from its input, `[images, channels, 2, 2]`, to its output, in training.
+    fn trained_block(architecture: &'static Architecture, name: &str, x: &Tensor) -> Tensor {
+        let backbone = Backbone::load(architecture, Source::Random(0), Device::Cpu, Kind::Float).unwrap();
+        let network = backbone.instance(0);
+        let segments = architecture.segments();
+        let place = segments.iter().position(|segment| segment.name == name).unwrap() as u32;
+        no_grad(|| network.forward(x, place, place + 1, true))
+    }
+
+    #[test]
+    fn a_residual_branch_is_dropped_at_its_rate_and_scaled_up_where_it_is_kept() {
+        let _alone = alone();
+        const IMAGES: i64 = 500;
+        for (network, name) in
+            [("efficientnet_lite0", "block3b"), ("efficientnet_lite0", "block6d"), ("efficientnet_v2_s", "block6o")]
+        {
+            let architecture = backbone::find(network).unwrap();
+            // Keras' rule: the rate grows from block to block, up to that of a network's whole.
+            let blocks = architecture.blocks();
+            let place = blocks.iter().position(|block| block.name == name).unwrap();
+            let rate = 0.2 * place as f64 / blocks.len() as f64;
+            let options = (Kind::Float, Device::Cpu);
+            let x = Tensor::arange(IMAGES * i64::from(blocks[place].input) * 4, options).sin();
+            let x = channels_last(&x.view([IMAGES, -1, 2, 2]));
+            tch::manual_seed(1);
+            let ours = trained_block(architecture, name, &x);
+            let never = Architecture { drop_connect: 1e-30, ..*architecture };
+            let branch = trained_block(Box::leak(Box::new(never)), name, &x) - &x;
+
+            let of_image =
+                |tensor: Tensor| Vec::<f64>::try_from(tensor.abs().amax([1, 2, 3], false).to_kind(Kind::Double));
+            let added = of_image(&ours - &x).unwrap();
+            let wrong = of_image(&ours - &x - &branch * (1.0 / (1.0 - rate))).unwrap();
+            let dropped = added.iter().filter(|added| **added == 0.0).count() as f64;
+            let all = IMAGES as f64;
+            // Four standard deviations of a binomial distribution.
+            let most = 4.0 * (all * rate * (1.0 - rate)).sqrt();
+            assert!((dropped - all * rate).abs() <= most, "{name}: {dropped} of {all} at a rate of {rate}");
+            let is_right = |(added, wrong): (&f64, &f64)| *added == 0.0 || *wrong < 1e-5 * added;
+            assert!(added.iter().zip(&wrong).all(is_right), "{name}: what is kept makes up for what is not");
+        }
+    }
+
+    /// What a trial draws for its dropout does not depend on how deep its network is frozen, or on where its features
+    /// come from.
+    #[test]
+    fn frozen_layers_draw_nothing() {
+        let _alone = alone();
+        let architecture = backbone::find("efficientnet_lite0").unwrap();
+        let backbone = Backbone::load(architecture, Source::Random(0), Device::Cpu, Kind::Float).unwrap();
+        let options = (Kind::Float, Device::Cpu);
+        let images = channels_last(&Tensor::arange(20 * 3 * 32 * 32, options).sin().view([20, 3, 32, 32]));
+        let draw_after = |run: &dyn Fn() -> Tensor| {
+            tch::manual_seed(5);
+            let out = no_grad(run);
+            (out, Tensor::rand([4], options))
+        };
+        let (_, undisturbed) = draw_after(&|| images.shallow_clone());
+        let all = architecture.layer_count();
+        for (frozen, training, draws) in [(all, true, false), (0, false, false), (0, true, true)] {
+            let network = backbone.instance(frozen);
+            let (_, next) = draw_after(&|| network.forward(&images, 0, network.cuts(), training));
+            assert_eq!(next != undisturbed, draws, "{frozen} layers frozen, training: {training}");
+        }
+        // Of two networks that are frozen up to a cut behind blocks that drop, one starts there.
+        let cut = 11;
+        let network = backbone.instance(architecture.segments()[cut].layers.start);
+        let cut = cut as u32;
+        let features = no_grad(|| network.forward(&images, 0, cut, true));
+        let whole = draw_after(&|| network.forward(&images, 0, network.cuts(), true));
+        let rest = draw_after(&|| network.forward(&features, cut, network.cuts(), true));
+        assert_ne!(whole.1, undisturbed, "the rest does draw");
+        assert_eq!(whole, rest);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::backbone::{Backbone, Role, Source as WeightsSource, slots};
-use crate::derive::alone;
 use crate::input::Source;
+use crate::testing::alone;
 use frostline_assets::shapes;
 use frostline_sweep::backbone;
 use frostline_sweep::trial::{
@@ -114,7 +114,6 @@ impl Observer for Impatient {
 #[test]
 fn an_epoch_that_was_kept_in_its_middle_goes_on_there_with_the_same_numbers() {
     let _alone = alone();
-    tch::set_num_threads(1);
     let architecture = backbone::find("efficientnet_lite0").unwrap();
     let backbone = Backbone::load(architecture, WeightsSource::Random(0), Device::Cpu, Kind::Float).unwrap();
     // Stochastic depth, dropout, mirrored images, statistics that train: all that an epoch draws and keeps.
@@ -149,4 +148,105 @@ fn an_epoch_that_was_kept_in_its_middle_goes_on_there_with_the_same_numbers() {
     assert_eq!(rest.begun, 2, "the other six steps were kept");
     assert_eq!(rest.epochs, whole.epochs);
     assert_eq!(Evaluation { seconds: 0.0, ..evaluation }, Evaluation { seconds: 0.0, ..expected });
+}
+
+/// A trainer of a head on a frozen network.
+fn with_trainer<T>(spec: &TrialSpec, use_it: impl FnOnce(&mut Trainer<'_>) -> T) -> T {
+    let architecture = backbone::find("efficientnet_lite0").unwrap();
+    let backbone = Backbone::load(architecture, WeightsSource::Random(0), Device::Cpu, Kind::Float).unwrap();
+    let data = Data::load(&spec.data, None).unwrap();
+    let source = Source::Images { conventions: backbone.conventions().clone(), size: 32, kind: Kind::Float };
+    let frozen = spec.parameters.frozen_layers;
+    let input = Input { source, from: 0, to: architecture.cut_at(frozen), portion: 32, device: Device::Cpu };
+    use_it(&mut Trainer::new(spec, &data, input, backbone.instance(frozen)))
+}
+
+/// Sealed by the same trial, as another version of the program may have left it.
+#[test]
+fn a_checkpoint_that_does_not_fit_is_passed_over_and_the_trial_begins_anew() {
+    let _alone = alone();
+    // The last normalization trains, and it has statistics.
+    let segments = backbone::find("efficientnet_lite0").unwrap().segments();
+    let mut spec = spec(segments.last().unwrap().layers.start);
+    spec.parameters.epochs = 2;
+    let run = |change: &dyn Fn(&mut Progress)| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut observer = Impatient::after(u64::MAX);
+        with_trainer(&spec, |trainer| {
+            let mut progress = trainer.progress(&[], Some(Within { steps: 1, ..Within::default() }));
+            change(&mut progress);
+            checkpoint::save(&checkpoint::path(folder.path(), spec.id()), &progress, &spec).unwrap();
+            trainer.run(folder.path(), &mut observer).unwrap();
+        });
+        (observer.begun, observer.epochs)
+    };
+    let longer = |tensor: &Tensor| Tensor::cat(&[tensor, &tensor.zeros_like()], 0);
+    let fresh = with_trainer(&spec, |trainer| {
+        let mut observer = Impatient::after(u64::MAX);
+        trainer.run(tempfile::tempdir().unwrap().path(), &mut observer).unwrap();
+        (observer.begun, observer.epochs)
+    });
+    // Two epochs of 32 images in two batches.
+    assert_eq!(fresh.0, 4);
+    assert_eq!(run(&|_| ()).0, 3, "one that fits is taken over");
+    type Change<'a> = &'a dyn Fn(&mut Progress);
+    let changes: [(&str, Change); 5] = [
+        ("values", &|it| {
+            it.values = longer(&it.values);
+            it.moments = it.moments.iter().map(longer).collect();
+        }),
+        ("more moments", &|it| it.moments.push(it.values.zeros_like())),
+        ("no moment", &|it| it.moments.clear()),
+        ("fewer statistics", &|it| drop(it.statistics.pop())),
+        ("a shorter statistic", &|it| it.statistics[0] = it.statistics[0].narrow(0, 0, 1)),
+    ];
+    for (name, change) in changes {
+        assert_eq!(run(change), fresh, "{name}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_found_at_the_next_checkpoint() {
+    let _alone = alone();
+    let mut spec = spec(backbone::find("efficientnet_lite0").unwrap().layer_count());
+    spec.parameters.batch_size = 4;
+    spec.parameters.learning_rate = 1e38;
+    let folder = tempfile::tempdir().unwrap();
+    let mut observer = Impatient::after(u64::MAX);
+    let error = with_trainer(&spec, |trainer| {
+        trainer.checkpoint_pause = Duration::ZERO;
+        trainer.run(folder.path(), &mut observer).unwrap_err()
+    });
+    assert!(matches!(error, TrainingError::Diverged { epoch: 1, .. }), "{error}");
+    assert!(observer.begun < 8, "of the epoch's eight steps {} were taken", observer.begun);
+}
+
+/// Asks to end after the running epoch as soon as a step has begun.
+#[test]
+fn an_epoch_that_is_to_be_the_last_is_reported_and_kept() {
+    struct LastEpoch(Impatient);
+    impl Observer for LastEpoch {
+        fn epoch(&mut self, metrics: EpochMetrics) {
+            self.0.epoch(metrics);
+        }
+
+        fn progress(&mut self, done: u64, total: u64) {
+            self.0.progress(done, total);
+        }
+
+        fn should_stop(&self) -> Stop {
+            if self.0.begun > 0 { Stop::AfterEpoch } else { Stop::No }
+        }
+    }
+    let _alone = alone();
+    let mut spec = spec(backbone::find("efficientnet_lite0").unwrap().layer_count());
+    spec.parameters.epochs = 2;
+    let folder = tempfile::tempdir().unwrap();
+    let mut observer = LastEpoch(Impatient::after(u64::MAX));
+    with_trainer(&spec, |trainer| {
+        assert_eq!(trainer.run(folder.path(), &mut observer).unwrap(), Ended::Stopped);
+    });
+    assert_eq!((observer.0.begun, observer.0.epochs.len()), (2, 1));
+    let kept = checkpoint::load(&checkpoint::path(folder.path(), spec.id()), &spec).unwrap().unwrap();
+    assert_eq!((kept.history.len(), kept.within), (1, None));
 }
