@@ -13,6 +13,7 @@ pub mod expand;
 pub mod features;
 pub mod keys;
 pub mod layers;
+pub mod learned;
 pub mod metric;
 pub mod outcome;
 pub mod parameters;
