@@ -1,4 +1,4 @@
-//! A large sweep on the real program: `best` of 100,000 trials, the memory of a coordinator that has restored 100,000,
+//! A large sweep on the real program: `plan` of a million trials, `best` of 100,000, the memory of a coordinator that has restored 100,000,
 //! and the time from `resume` to the first trial that is given out behind 10,000 finished ones.
 //!
 //! `FROSTLINE_WORKER` names another worker program, such as a built `frostline-worker`.
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const LARGE: usize = 100_000;
 const FINISHED: usize = 10_000;
+/// As many as a definition may have.
+const MOST: usize = 1_000_000;
 /// The machine may be busy with something else: the best run counts.
 const RUNS: usize = 5;
 /// How long the coordinator of the large sweep runs before its memory is read.
@@ -37,6 +39,13 @@ fn main() -> anyhow::Result<()> {
 
     let fresh = folder.path().join("fresh");
     let file = folder.path().join("bench.toml");
+    std::fs::write(&file, definition(MOST))?;
+    let name = file.to_str().context("the temporary folder's name is no UTF-8")?;
+    for arguments in [&["plan", name][..], &["plan", name, "--json"]] {
+        let (seconds, megabytes) = whole(&fresh, arguments)?;
+        let json = if arguments.len() > 2 { " --json" } else { "" };
+        say(&format!("plan{json} of {MOST} trials: {seconds:.1} s, peak {megabytes:.0} MB"));
+    }
     std::fs::write(&file, definition(LARGE))?;
     let file = file.to_str().context("the temporary folder's name is no UTF-8")?;
     say(&format!("launch of {LARGE} new trials: peak {:.0} MB", memory(&fresh, &["launch", file])?));
@@ -70,16 +79,37 @@ fn timed(results: &Path, arguments: &[&str]) -> anyhow::Result<f64> {
     Ok(time)
 }
 
+/// Seconds that a command takes as a whole, and how much memory it has had at most, in megabytes.
+fn whole(results: &Path, arguments: &[&str]) -> anyhow::Result<(f64, f64)> {
+    let start = Instant::now();
+    let mut child = frostline(results)?.args(arguments).stderr(std::process::Stdio::null()).spawn()?;
+    let mut peak = 0.0;
+    while child.try_wait()?.is_none() {
+        // Gone once the process has ended.
+        peak = peak_memory(&child).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    ensure!(child.wait()?.success(), "{arguments:?} failed");
+    Ok((seconds, peak))
+}
+
+/// How much memory a process has had at most so far, in megabytes.
+fn peak_memory(child: &Child) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
 /// Runs a coordinator for a while and says how much memory it has had at most, in megabytes.
 fn memory(results: &Path, arguments: &[&str]) -> anyhow::Result<f64> {
     let mut child = frostline(results)?.args(arguments).stderr(std::process::Stdio::null()).spawn()?;
     wait_for_work(results, &mut child)?;
     std::thread::sleep(WATCHED);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+    let peak = peak_memory(&child)?;
     interrupt(child)?;
-    Ok(kilobytes * 1024.0 / 1e6)
+    Ok(peak)
 }
 
 /// Seconds from the start of `resume` to the commit of the first attempt, after which it is sent.

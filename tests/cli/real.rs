@@ -134,3 +134,38 @@ fn the_larger_network_learns_from_cifar10() {
         assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0), "{trial}: {losses:?}");
     }
 }
+
+/// What epochs and fills took corrects the next plan, until --remeasure forgets it.
+#[test]
+fn a_plan_learns_from_the_sweeps_before_it() {
+    let mut place = place();
+    let learned = |plan: &Value| (plan["learned_epochs"].as_u64().unwrap(), plan["learned_fills"].as_u64().unwrap());
+    let before = place.json("plan demo.toml --json");
+    assert_eq!(
+        (learned(&before), &before["last_run"], &before["measured"]),
+        ((0, 0), &Value::Null, &Value::Bool(false))
+    );
+    place.succeed("launch demo.toml");
+    let after = place.json("plan demo.toml --results other --json");
+    // Two trials of two epochs; one cut is filled, or two are.
+    let (epochs, fills) = learned(&after);
+    assert_eq!((epochs, (1..=2).contains(&fills)), (4, true), "{after}");
+    let last = &after["last_run"];
+    let of = |name: &str| last[name].as_f64().unwrap();
+    assert_ne!(before["expected_seconds"], after["expected_seconds"]);
+    let text = place.succeed("plan demo.toml --results other").stdout;
+    assert!(
+        text.contains(&format!("(from 4 epochs and {fills} fill")) && text.contains("of this setting)"),
+        "{text}"
+    );
+    let said = format!("the last sweep here took {:.2} times as long as estimated", of("taken") / of("estimated"));
+    assert!(text.contains(&said), "{text}");
+    // Another batch size is the same setting, another size of images is not.
+    assert_eq!(learned(&place.json("plan demo.toml --set train.batch_size=30 --json")), (epochs, fills));
+    assert_eq!(learned(&place.json("plan demo.toml --set data.image_size=40 --json")), (0, 0));
+    // Where nothing can be measured, what is known is forgotten all the same.
+    let worker = crate::place::worker();
+    let script = "if [ \"$1\" = measure ]; then echo broken >&2; exit 1; fi";
+    place.worker_script(&format!("{script}\nexec {} \"$@\"", worker.display()));
+    assert_eq!(learned(&place.json("plan demo.toml --remeasure --json")), (0, 0));
+}

@@ -4,6 +4,7 @@ use crate::place::{Place, Running, summaries, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A sweep of one trial that waits after its first epoch.
@@ -159,6 +160,18 @@ fn a_results_folder_or_a_database_that_is_removed_ends_the_sweep() {
         let expected = format!("error: the results folder `[PLACE]/results` {said}");
         assert_eq!(outcome.stderr.lines().last(), Some(expected.as_str()), "{outcome}");
     }
+}
+
+#[test]
+fn when_a_sweep_is_over_its_database_is_one_file() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    place.write("copy/frostline.db", fs::read(place.path("results/frostline.db")).unwrap());
+    // For reading alone, as on a disk that is mounted so.
+    fs::set_permissions(place.path("copy/frostline.db"), fs::Permissions::from_mode(0o444)).unwrap();
+    let best = |arguments: &str| place.json(&format!("best demo --json{arguments}"));
+    assert_eq!(best(" --results copy"), best(""));
+    assert_eq!(best("").as_array().unwrap().len(), 4);
 }
 
 #[test]

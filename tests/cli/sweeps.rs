@@ -41,9 +41,10 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
     let plan = place.json("plan demo.toml --json");
     let times = ["expected_seconds", "expected_seconds_without_cache"];
     let first = ["columns", "cuts", "disk", "epochs", "excluded"];
+    let learned = ["last_run", "learned_epochs", "learned_fills"];
     let others =
         ["measured", "measured_at", "missing", "objective", "sweep", "threads", "trial_count", "trials", "workers"];
-    assert_eq!(keys(&plan), [&first[..], &times, &others].concat());
+    assert_eq!(keys(&plan), [&first[..], &times, &learned, &others].concat());
     let time = |name: &str| plan[name].as_f64().unwrap();
     assert!(0.0 < time(times[0]) && time(times[0]) < time(times[1]), "{plan}");
     let trials = plan["trials"].as_array().unwrap();
@@ -241,4 +242,27 @@ fn a_finished_sweep_is_sound_and_so_is_its_copy() {
     place.write("copied/file", "");
     place.succeed("backup copied/frostline.db");
     assert_eq!(place.json("best demo --json --results copied"), place.json("best demo --json"));
+}
+
+/// By estimate: the file's order is that of the tables alone.
+#[test]
+fn the_shortest_trials_are_given_out_first() {
+    let place = Place::edited("[0, \"all\"]", "[0, 100, \"all\", 60]");
+    place.succeed("launch demo.toml --set workers.count=1 --set cache.features=off");
+    let depth = |trial: &Trial| {
+        let detail = place.json(&format!("show {} --json", trial.id));
+        let attempt = detail["attempts"][0]["attempt"].as_u64().unwrap();
+        (attempt, detail["parameters"]["frozen_layers"].as_u64().unwrap(), trial.id.clone())
+    };
+    let trials = place.trials("demo");
+    let mut begun: Vec<_> = trials.iter().map(depth).collect();
+    let file: Vec<u64> = begun.iter().map(|(_, frozen, _)| *frozen).collect();
+    assert_eq!(file, [0, 0, 100, 100, 151, 151, 60, 60]);
+    begun.sort();
+    assert_eq!(begun.iter().map(|(_, frozen, _)| *frozen).collect::<Vec<_>>(), [151, 151, 100, 100, 60, 60, 0, 0]);
+    // Of trials that take equally long, the file's first goes first.
+    let order: Vec<&String> = begun.iter().map(|(_, _, id)| id).collect();
+    let places: Vec<usize> =
+        order.iter().map(|id| trials.iter().position(|trial| trial.id == **id).unwrap()).collect();
+    assert_eq!(places, [4, 5, 2, 3, 6, 7, 0, 1]);
 }

@@ -143,7 +143,7 @@ pub(crate) struct DefinitionFile {
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Measuring {
-    /// Measure anew what computing takes on this machine, also where it is known from an earlier sweep
+    /// Start over with estimates: forget what earlier sweeps have measured and learned, and measure anew
     #[arg(long)]
     pub(crate) remeasure: bool,
 }

@@ -1,18 +1,22 @@
 //! How a sweep is run here: how many workers, with how many threads, and which features they keep, by what computing
 //! takes on this machine.
 
-use crate::args::Measuring;
+use crate::args;
 use crate::machine::{self, Team, WorkerInfo, worker_arguments};
-use crate::measure::{self, Measured, Wanted};
+use crate::measure::Measuring;
 use crate::memory::memory;
 use crate::output;
 use crate::prepare::Prepared;
+use crate::setting::{Measured, Setting};
+use frostline_coordinator::worker_program;
 use frostline_sweep::costs::Costs;
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::layers;
-use frostline_sweep::reuse::{self, Premises, Reuse};
+use frostline_sweep::layers::{self, Row};
+use frostline_sweep::learned::{Figures, Learned};
+use frostline_sweep::reuse::{Premises, Reuse, Workload};
 use frostline_sweep::trial::Precision;
-use std::collections::BTreeSet;
+use frostline_view::plan::Basis;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Measuring takes some seconds: for sweeps that are over sooner by an estimate than this it is not worth it.
@@ -21,16 +25,33 @@ const WORTH_MEASURING: f64 = 300.0;
 const DISK_SHARE: f64 = 0.9;
 /// Share of the available memory that workers may take together.
 const MEMORY_SHARE: f64 = 0.8;
+
 /// How a sweep is run on this machine.
 pub(crate) struct Arrangement {
     pub(crate) team: Team,
     pub(crate) reuse: Reuse,
-    /// When its times were measured, in seconds since 1970; none where they are estimated from operation counts.
-    pub(crate) measured_at: Option<f64>,
+    /// What the times follow from.
+    pub(crate) basis: Basis,
+    /// What they follow from in each precision, by its name: what a run corrects.
+    pub(crate) figures: BTreeMap<&'static str, (Setting, Figures)>,
 }
 
-/// Arranges a sweep. `recorded` are the threads that earlier trials of it were run with; with `remeasure` nothing that
-/// earlier sweeps have measured counts.
+impl Arrangement {
+    fn seconds(&self) -> f64 {
+        self.reuse.expected(self.team.devices.len())
+    }
+
+    /// Whether the workers fit into main memory together, as far as that was measured.
+    fn fits(&self) -> bool {
+        let memory = self.figures.values().map(|(_, figures)| figures.costs.memory).max().unwrap_or(0);
+        let needed = self.team.devices.len() as f64 * memory as f64;
+        self.team.is_cuda()
+            || memory().is_none_or(|memory| needed <= MEMORY_SHARE * memory.available as f64)
+    }
+}
+
+/// Arranges a sweep. `recorded` are the threads that earlier trials of it were run with; with `remeasure` nothing counts
+/// that earlier sweeps have measured or learned, and a short sweep is measured, too.
 ///
 /// # Errors
 /// A device is asked for that is not there.
@@ -39,75 +60,130 @@ pub(crate) fn arrange(
     results: &Path,
     info: &WorkerInfo,
     recorded: Option<u32>,
-    Measuring { remeasure }: Measuring,
+    args::Measuring { remeasure }: args::Measuring,
 ) -> anyhow::Result<Arrangement> {
     let workers = &prepared.definition.workers;
-    let team = machine::team(workers, info, recorded)?;
-    let place = Place::of(prepared, results);
-    let rows = layers::table(prepared.definition.model.architecture, prepared.definition.data.image_size);
-    let reuse = place.plan(prepared, &|_| Costs::estimated(&rows, team.threads));
-    let estimated = Arrangement { reuse, team, measured_at: None };
-    // CUDA is so much faster that operation counts say nothing.
-    let is_cuda = estimated.team.is_cuda();
-    let is_short = estimated.reuse.expected(estimated.team.devices.len()) < WORTH_MEASURING;
+    let first = machine::team(workers, info, recorded)?;
+    let sweep = Surroundings::of(prepared, results, info);
     // Workers with arguments of their own may not do what would be measured.
-    if is_short && !is_cuda || !worker_arguments().is_empty() {
-        return Ok(estimated);
+    if !worker_arguments().is_empty() {
+        let arrangement = sweep.arranged(first, false, |_, _| None);
+        return Ok(Arrangement { figures: BTreeMap::new(), ..arrangement });
     }
-    // Looked at before measuring, which is work itself.
-    let busy = measure::is_busy(info.cores);
-    let mut disturbed = false;
-    let mut best: Option<Arrangement> = None;
-    for team in machine::teams(workers, info, recorded)? {
-        let wanted = Wanted { prepared, disk: &place.disk, info, team: &team, remeasure, busy };
-        let Some(Measured { costs, at, busy }) = measure::measured(&wanted) else { continue };
-        disturbed |= busy;
-        let reuse = place.plan(prepared, &|precision| costs[precision.name()].clone());
-        let needed = team.devices.len() as u64 * costs.values().map(|costs| costs.memory).max().unwrap_or(0);
-        let fits = is_cuda || memory().is_none_or(|memory| needed as f64 <= MEMORY_SHARE * memory.available as f64);
-        let is_better = |best: &Arrangement| {
-            fits && reuse.expected(team.devices.len()) < best.reuse.expected(best.team.devices.len())
-        };
-        if best.as_ref().is_none_or(is_better) {
-            best = Some(Arrangement { team, reuse, measured_at: Some(at) });
+    let teams = machine::teams(workers, info, recorded)?;
+    if remeasure {
+        for team in &teams {
+            sweep.precisions().for_each(|precision| sweep.setting(team, precision).forget());
         }
     }
-    if disturbed {
-        output::note(
-            "other programs kept this machine busy while computing was measured, so these times are too long: they are \
-             measured again once it is quiet, or with --remeasure",
-        );
+    let segments = sweep.segments();
+    let estimated = sweep.arranged(first, true, |setting, _| setting.measured(segments));
+    if estimated.seconds() < WORTH_MEASURING && !remeasure {
+        return Ok(estimated);
+    }
+    let mut measuring = Measuring::new(worker_program(), info.cores);
+    let mut best: Option<Arrangement> = None;
+    for team in teams {
+        let arrangement = sweep.arranged(team, true, |setting, team| {
+            setting.measured(segments).or_else(|| measuring.measure(setting, &team.describe()))
+        });
+        let is_better = |best: &Arrangement| arrangement.fits() && arrangement.seconds() < best.seconds();
+        if arrangement.basis.measured_at.is_some() && best.as_ref().is_none_or(is_better) {
+            best = Some(arrangement);
+        }
+    }
+    if let Some(remark) = measuring.remark() {
+        output::note(&remark);
     }
     Ok(best.unwrap_or(estimated))
 }
 
-/// The results folder's disk and cache.
-struct Place {
-    /// A folder on it that exists.
+/// A sweep, the machine, and the results folder's disk and cache.
+struct Surroundings<'a> {
+    prepared: &'a Prepared,
+    info: &'a WorkerInfo,
+    workload: Workload,
+    rows: Vec<Row>,
+    /// A folder on the disk that exists.
     disk: PathBuf,
+    /// Features that are there.
     present: BTreeSet<FeatureKey>,
     /// Space for features, those of `present` included.
     room: u64,
 }
 
-impl Place {
-    fn of(prepared: &Prepared, results: &Path) -> Place {
+impl<'a> Surroundings<'a> {
+    fn of(prepared: &'a Prepared, results: &Path, info: &'a WorkerInfo) -> Surroundings<'a> {
         let results = std::path::absolute(results).unwrap_or_else(|_| results.to_owned());
         let disk = results.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned();
         let kept = frostline_results::features::kept(&prepared.places(&results).features);
         let used: u64 = kept.iter().map(|kept| kept.bytes).sum();
         let free = machine::free_space(&disk).unwrap_or(u64::MAX);
         let room = prepared.definition.cache.max_bytes.min(used.saturating_add((DISK_SHARE * free as f64) as u64));
-        Place { disk, present: kept.into_iter().map(|kept| kept.key).collect(), room }
+        Surroundings {
+            prepared,
+            info,
+            workload: Workload::of(prepared.trials.specs(), prepared.images),
+            rows: layers::table(prepared.definition.model.architecture, prepared.definition.data.image_size),
+            disk,
+            present: kept.into_iter().map(|kept| kept.key).collect(),
+            room,
+        }
     }
 
-    fn plan(&self, prepared: &Prepared, costs: &dyn Fn(Precision) -> Costs) -> Reuse {
-        let trials = prepared.trials.iter().map(|trial| (trial.id, &trial.spec));
-        let premises = |max_bytes| Premises { costs, images: prepared.images, max_bytes, present: &self.present };
-        if prepared.definition.cache.features {
-            return reuse::plan(trials, &premises(self.room));
+    fn segments(&self) -> usize {
+        self.rows.iter().filter(|row| row.boundary.is_some()).count()
+    }
+
+    fn precisions(&self) -> impl Iterator<Item = Precision> {
+        self.workload.precisions().into_values()
+    }
+
+    fn setting(&self, team: &Team, precision: Precision) -> Setting {
+        Setting::of(self.prepared, team, self.info, &self.disk, precision)
+    }
+
+    /// The sweep on a team, by what `measured` says, else by operation counts, corrected by what earlier sweeps took where
+    /// it `learns`.
+    fn arranged(
+        &self,
+        team: Team,
+        learns: bool,
+        mut measured: impl FnMut(&Setting, &Team) -> Option<Measured>,
+    ) -> Arrangement {
+        let mut figures = BTreeMap::new();
+        let mut basis = Basis::default();
+        let mut moments = Vec::new();
+        for precision in self.precisions() {
+            let setting = self.setting(&team, precision);
+            let measured = measured(&setting, &team);
+            moments.push(measured.as_ref().map(|measured| measured.at));
+            let costs = measured.map(|measured| measured.costs);
+            let costs = costs.unwrap_or_else(|| Costs::estimated(&self.rows, team.threads, team.is_cuda()));
+            let learned = if learns { setting.learned(costs.segments.len()) } else { Learned::default() };
+            let (epochs, fills) = learned.counts();
+            basis.epochs += epochs;
+            basis.fills += fills;
+            basis.last = basis.last.into_iter().chain(learned.last).max_by(|one, other| one.at.total_cmp(&other.at));
+            figures.insert(precision.name(), (setting, Figures { costs, learned }));
+        }
+        // The oldest, where all are there.
+        basis.measured_at = moments
+            .into_iter()
+            .collect::<Option<Vec<f64>>>()
+            .and_then(|moments| moments.into_iter().min_by(f64::total_cmp));
+        let reuse = self.plan(&|precision| figures[precision.name()].1.clone());
+        Arrangement { team, reuse, basis, figures }
+    }
+
+    fn plan(&self, figures: &dyn Fn(Precision) -> Figures) -> Reuse {
+        let premises = |max_bytes| Premises { figures, max_bytes, present: &self.present };
+        if self.prepared.definition.cache.features {
+            return self.workload.plan(&premises(self.room));
         }
         // Nothing to decide, only times.
-        Reuse { cuts: Vec::new(), ..reuse::plan(trials, &premises(0)) }
+        let mut reuse = self.workload.plan(&premises(0));
+        reuse.cuts.clear();
+        reuse
     }
 }

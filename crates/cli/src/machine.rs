@@ -6,11 +6,14 @@ use anyhow::{Context, anyhow, bail};
 use frostline_coordinator::{worker_command, worker_program};
 use frostline_sweep::definition::{DeviceChoice, Workers};
 use frostline_sweep::device::Device;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// What `frostline-worker info --json` prints.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,9 +40,14 @@ impl WorkerInfo {
     }
 }
 
+/// How long the worker program may take to say what it is: it loads libtorch, perhaps from a cold disk.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
 pub(crate) fn worker_info() -> anyhow::Result<WorkerInfo> {
     let read = |text: String| serde_json::from_str(&text).context("`info --json` printed something else");
-    ask(&["info", "--json"], &[]).and_then(read).map_err(|error| {
+    let asked = worker_program().map_err(anyhow::Error::from);
+    let asked = asked.and_then(|program| ask(&program, &["info", "--json"], Vec::new(), Some(START_LIMIT)));
+    asked.and_then(read).map_err(|error| {
         anyhow!(
             "frostline-worker does not work: {error:#}; `./just setup` and `cargo build --release --workspace` make one \
              that does"
@@ -55,23 +63,57 @@ pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
 
 /// Puts a question of `frostline_protocol::tools` to the worker program.
 pub(crate) fn question<A: DeserializeOwned>(tool: &str, question: &impl Serialize) -> anyhow::Result<A> {
-    let text = ask(&[tool], &serde_json::to_vec(question)?)?;
+    question_within(&worker_program()?, tool, question, None)
+}
+
+/// The same, to this program.
+///
+/// # Errors
+/// Also [`NoAnswer`] where it takes longer than `limit`.
+pub(crate) fn question_within<A: DeserializeOwned>(
+    program: &Path,
+    tool: &str,
+    question: &impl Serialize,
+    limit: Option<Duration>,
+) -> anyhow::Result<A> {
+    let text = ask(program, &[tool], serde_json::to_vec(question)?, limit)?;
     serde_json::from_str(&text)
         .with_context(|| format!("`frostline-worker {tool}` printed something else: build both programs together"))
 }
 
+/// The worker program took too long, and was killed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` did not answer within {:.0} s", program.display(), limit.as_secs_f64())]
+pub(crate) struct NoAnswer {
+    program: PathBuf,
+    limit: Duration,
+}
+
 /// Runs the worker program on `input` and returns what it prints; what it says on standard error where it fails.
-fn ask(arguments: &[&str], input: &[u8]) -> anyhow::Result<String> {
-    let program = worker_program()?;
+fn ask(program: &Path, arguments: &[&str], input: Vec<u8>, limit: Option<Duration>) -> anyhow::Result<String> {
     let failed = || format!("`{}` could not be started", program.display());
-    let mut command = worker_command(&program);
+    let mut command = worker_command(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut worker = command.spawn().with_context(failed)?;
-    if let Some(mut stdin) = worker.stdin.take() {
-        // A worker that ends without reading says why on standard error.
-        let _ = stdin.write_all(input);
-    }
-    let output = worker.wait_with_output().with_context(failed)?;
+    let process = Pid::from_child(&worker);
+    let (sender, answer) = mpsc::channel();
+    let talk = move || {
+        if let Some(mut stdin) = worker.stdin.take() {
+            // A worker that ends without reading says why on standard error.
+            let _ = stdin.write_all(&input);
+        }
+        let _ = sender.send(worker.wait_with_output());
+    };
+    std::thread::Builder::new().name("frostline-ask".to_owned()).spawn(talk)?;
+    let answer = match limit {
+        None => answer.recv()?,
+        Some(limit) => answer.recv_timeout(limit).map_err(|_| {
+            // The thread still waits for its end, so the number is its own.
+            let _ = kill_process(process, Signal::KILL);
+            NoAnswer { program: program.to_owned(), limit }
+        })?,
+    };
+    let output = answer.with_context(failed)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim();
@@ -194,6 +236,30 @@ mod tests {
 
     fn workers(count: Option<u32>, threads: Option<u32>, device: DeviceChoice) -> Workers {
         Workers { count, threads, device, lease: 20.0, stall: 600.0, reconnect_grace: 30.0 }
+    }
+
+    #[test]
+    fn a_program_that_never_answers_is_killed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("worker");
+        std::fs::write(&program, "#!/bin/sh\necho $$ > \"$0.process\"\nexec sleep 1000\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Until the program has said that it runs.
+        let mut limit = Duration::from_millis(100);
+        let process = loop {
+            let error = question_within::<()>(&program, "measure", &(), Some(limit)).unwrap_err();
+            assert!(error.to_string().contains("did not answer within"), "{error:#}");
+            assert!(error.is::<NoAnswer>());
+            match std::fs::read_to_string(folder.path().join("worker.process")) {
+                Ok(number) if number.ends_with('\n') => break number.trim().to_owned(),
+                _ => limit *= 2,
+            }
+        };
+        let commands = || std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        while commands().contains("sleep") {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

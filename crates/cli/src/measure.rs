@@ -1,139 +1,107 @@
-//! What computing takes on this machine: measured once a machine and setting, and remembered in the user's cache folder.
+//! Measuring what computing takes on this machine.
 
-use crate::machine::{self, Team, WorkerInfo};
+use crate::machine::{self, NoAnswer};
 use crate::output;
-use crate::prepare::Prepared;
+use crate::setting::{Measured, Setting};
 use anyhow::anyhow;
-use frostline_assets::cache;
 use frostline_protocol::tools::Measure;
 use frostline_sweep::costs::Costs;
-use frostline_sweep::device::Device;
-use frostline_sweep::trial::Precision;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// Raised when the meaning of remembered costs changes; part of their folder's name.
-const FORMAT: &str = "costs-v2";
+/// All that one command measures takes no longer than this.
+const LIMIT: Duration = Duration::from_secs(30);
 /// Cores, as a share, that other programs may keep busy without disturbing a measurement.
 const QUIET: f64 = 0.5;
 
-/// What is asked.
-pub(crate) struct Wanted<'a> {
-    pub(crate) prepared: &'a Prepared,
-    /// A folder on the results' disk.
-    pub(crate) disk: &'a Path,
-    pub(crate) info: &'a WorkerInfo,
-    pub(crate) team: &'a Team,
-    /// Whether what is remembered does not count.
-    pub(crate) remeasure: bool,
-    /// Whether other programs take a part of this machine now.
-    pub(crate) busy: bool,
+/// The measuring of one command.
+pub(crate) struct Measuring {
+    program: PathBuf,
+    cores: usize,
+    limit: Duration,
+    started: Option<Instant>,
+    ended: Option<Ended>,
 }
 
-pub(crate) struct Measured {
-    /// By precision.
-    pub(crate) costs: BTreeMap<&'static str, Costs>,
-    /// Seconds since 1970, of the oldest of them.
-    pub(crate) at: f64,
-    /// Whether other programs took a part of the machine, so that they are too long.
-    pub(crate) busy: bool,
+/// Why nothing more is measured.
+#[derive(Debug, Clone, PartialEq)]
+enum Ended {
+    Busy { load: f64 },
+    Late,
+    Failed(String),
 }
 
-/// One measurement, as it is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Remembered {
-    costs: Costs,
-    /// Seconds since 1970.
-    at: f64,
-    /// Whether other programs took a part of the machine.
-    busy: bool,
-}
-
-impl Remembered {
-    /// Measured on a quiet machine it holds for good; on a busy one until the machine is quiet.
-    fn serves(&self, remeasure: bool, busy: bool) -> bool {
-        !remeasure && (busy || !self.busy)
+impl Measuring {
+    /// With this worker program, on so many cores.
+    pub(crate) fn new(program: std::io::Result<PathBuf>, cores: usize) -> Measuring {
+        let ended = program.as_ref().err().map(|error| Ended::Failed(error.to_string()));
+        Measuring { program: program.unwrap_or_default(), cores, limit: LIMIT, started: None, ended }
     }
-}
 
-/// Whether the load of the last minute is more than leaves a measurement alone.
-pub(crate) fn is_busy(cores: usize) -> bool {
-    machine::load().is_some_and(|load| load > QUIET * cores.max(1) as f64)
-}
+    /// Measures; none where that has no sense any more.
+    pub(crate) fn measure(&mut self, setting: &Setting, team: &str) -> Option<Measured> {
+        if self.ended.is_none() {
+            let since = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+            self.ended = self.hindrance(machine::load(), since);
+        }
+        if self.ended.is_some() {
+            return None;
+        }
+        output::note(&format!("measuring what computing takes here with {team} (once, about ten seconds)"));
+        let left = self.limit.saturating_sub(self.started.get_or_insert_with(Instant::now).elapsed());
+        match ask_together(&self.program, &setting.questions, left) {
+            Ok(costs) => {
+                let measured = Measured { costs, at: output::seconds_since_1970() };
+                setting.remember(&measured);
+                Some(measured)
+            }
+            Err(error) => {
+                self.ended =
+                    Some(if error.is::<NoAnswer>() { Ended::Late } else { Ended::Failed(format!("{error:#}")) });
+                None
+            }
+        }
+    }
 
-/// Costs by precision, remembered or measured now; none where that fails, which is said.
-pub(crate) fn measured(wanted: &Wanted) -> Option<Measured> {
-    let Wanted { prepared, disk, info, team, remeasure, busy } = *wanted;
-    let precisions: BTreeMap<&'static str, Precision> = prepared
-        .trials
-        .iter()
-        .map(|trial| (trial.spec.parameters.precision.name(), trial.spec.parameters.precision))
-        .collect();
-    let mut measured = Measured { costs: BTreeMap::new(), at: f64::INFINITY, busy: false };
-    for (name, precision) in precisions {
-        let question = |device: &Device| Measure {
-            backbone: prepared.definition.model.architecture.name.to_owned(),
-            size: prepared.definition.data.image_size,
-            precision,
-            device: *device,
-            threads: team.threads,
-            folder: disk.to_owned(),
+    /// What speaks against measuring on, with the system's load and after having measured for so long.
+    fn hindrance(&self, load: Option<f64>, since: Duration) -> Option<Ended> {
+        if since >= self.limit {
+            return Some(Ended::Late);
+        }
+        let load = load.filter(|load| *load > most_load(self.cores, since))?;
+        Some(Ended::Busy { load })
+    }
+
+    /// Why not all was measured, in a sentence.
+    pub(crate) fn remark(&self) -> Option<String> {
+        let begun = if self.started.is_some() { "measuring stopped early" } else { "nothing was measured" };
+        let reason = match self.ended.as_ref()? {
+            Ended::Busy { load } => format!(
+                "{begun}: other programs keep this machine busy (load {load:.1} on {})",
+                output::count(self.cores as u64, "core")
+            ),
+            Ended::Late => format!("measuring stopped after {:.0} s", self.limit.as_secs_f64()),
+            Ended::Failed(error) => format!("measuring failed: {error}"),
         };
-        let questions: Vec<Measure> = team.devices.iter().map(question).collect();
-        let file = file(&questions, info);
-        let known = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Remembered>(&text).ok());
-        let found = match known.filter(|known| known.serves(remeasure, busy)) {
-            Some(known) => known,
-            None => now(&questions, team, busy, &file)?,
-        };
-        measured.at = measured.at.min(found.at);
-        measured.busy |= found.busy;
-        measured.costs.insert(name, found.costs);
+        Some(format!(
+            "{reason}. Times follow from what is known; finished epochs correct them. --remeasure measures again"
+        ))
     }
-    Some(measured)
 }
 
-/// Measures, and remembers it.
-fn now(questions: &[Measure], team: &Team, busy: bool, file: &Path) -> Option<Remembered> {
-    output::note(&format!("measuring what computing takes here with {} (once, about ten seconds)", team.describe()));
-    let costs = ask_together(questions)
-        .inspect_err(|error| {
-            output::note(&format!("measuring failed, so times are estimated from operation counts: {error:#}"));
-        })
-        .ok()?;
-    let found = Remembered { costs, at: output::seconds_since_1970(), busy };
-    // Another sweep measures again where it cannot be remembered.
-    if let Err(error) = remember(file, &found) {
-        tracing::warn!("measured costs are not kept: {error}");
-    }
-    Some(found)
-}
-
-/// Where the answer is kept: a name that follows from all it depends on.
-fn file(questions: &[Measure], info: &WorkerInfo) -> PathBuf {
-    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = processor.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_owned();
-    let disk = questions.first().and_then(|question| rustix::fs::stat(&question.folder).ok()).map(|stat| stat.st_dev);
-    let questions: Vec<Measure> =
-        questions.iter().map(|question| Measure { folder: PathBuf::new(), ..question.clone() }).collect();
-    let all = serde_json::json!([questions, info, processor, disk]);
-    let digest = blake3::hash(all.to_string().as_bytes()).to_hex();
-    cache::folder().join(FORMAT).join(format!("{}.json", &digest[..32]))
-}
-
-fn remember(file: &Path, found: &Remembered) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let aside = file.with_extension(format!("{}.writing", std::process::id()));
-    std::fs::write(&aside, serde_json::to_vec_pretty(found)?)?;
-    std::fs::rename(&aside, file)
+/// The system's average over a minute that still leaves a measurement alone. Measuring for `since` has added to it: all
+/// cores, as far as that minute goes.
+fn most_load(cores: usize, since: Duration) -> f64 {
+    let own = 1.0 - (-since.as_secs_f64() / 60.0).exp();
+    (QUIET + own) * cores.max(1) as f64
 }
 
 /// Asks all at the same time, as they will work; the slowest answer counts.
-fn ask_together(questions: &[Measure]) -> anyhow::Result<Costs> {
+fn ask_together(program: &Path, questions: &[Measure], limit: Duration) -> anyhow::Result<Costs> {
     let answers: Vec<anyhow::Result<Costs>> = std::thread::scope(|scope| {
-        let ask = |question| scope.spawn(move || machine::question::<Costs>("measure", question));
+        let ask = |question| {
+            scope.spawn(move || machine::question_within::<Costs>(program, "measure", question, Some(limit)))
+        };
         let asked: Vec<_> = questions.iter().map(ask).collect();
         asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))).collect()
     });
@@ -145,15 +113,44 @@ fn ask_together(questions: &[Measure]) -> anyhow::Result<Costs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frostline_sweep::{backbone, layers};
+
+    fn measuring() -> Measuring {
+        Measuring::new(Ok("worker".into()), 4)
+    }
 
     #[test]
-    fn what_was_measured_on_a_busy_machine_is_measured_again_on_a_quiet_one() {
-        let rows = layers::table(backbone::find("efficientnet_lite0").unwrap(), 32);
-        let known = |busy| Remembered { costs: Costs::estimated(&rows, 1), at: 0.0, busy };
-        assert!(known(false).serves(false, false) && known(false).serves(false, true));
-        assert!(!known(true).serves(false, false), "the machine is quiet now");
-        assert!(known(true).serves(false, true), "it would be no better now");
-        assert!(!known(false).serves(true, false), "asked for anew");
+    fn a_busy_machine_is_not_measured() {
+        let seconds = Duration::from_secs;
+        let hindrance = |load, since| measuring().hindrance(load, seconds(since));
+        assert_eq!(hindrance(Some(1.9), 0), None);
+        assert_eq!(hindrance(None, 0), None);
+        assert_eq!(hindrance(Some(2.1), 0), Some(Ended::Busy { load: 2.1 }));
+        // After 20 seconds four busy cores have added 4 (1 - exp(-1/3)) = 1.13 to the average.
+        assert_eq!(hindrance(Some(3.1), 20), None);
+        assert_eq!(hindrance(Some(3.2), 20), Some(Ended::Busy { load: 3.2 }));
+        assert_eq!(hindrance(Some(0.0), 30), Some(Ended::Late));
+    }
+
+    #[test]
+    fn why_not_all_was_measured_is_said() {
+        let remark = |started, ended| Measuring { started, ended: Some(ended), ..measuring() }.remark().unwrap();
+        let (not_begun, begun) = (None, Some(Instant::now()));
+        assert_eq!(
+            remark(not_begun, Ended::Busy { load: 5.23 }),
+            "nothing was measured: other programs keep this machine busy (load 5.2 on 4 cores). Times follow from what is known; finished epochs correct them. --remeasure measures again"
+        );
+        assert_eq!(
+            remark(begun, Ended::Busy { load: 5.23 }),
+            "measuring stopped early: other programs keep this machine busy (load 5.2 on 4 cores). Times follow from what is known; finished epochs correct them. --remeasure measures again"
+        );
+        assert_eq!(
+            remark(begun, Ended::Late),
+            "measuring stopped after 30 s. Times follow from what is known; finished epochs correct them. --remeasure measures again"
+        );
+        assert_eq!(
+            remark(begun, Ended::Failed("no libtorch".to_owned())),
+            "measuring failed: no libtorch. Times follow from what is known; finished epochs correct them. --remeasure measures again"
+        );
+        assert_eq!(measuring().remark(), None);
     }
 }

@@ -8,7 +8,7 @@ use frostline_protocol::Places;
 use frostline_results::Folder;
 use frostline_sweep::costs::Images;
 use frostline_sweep::definition::{Definition, KeepModels, toml_string};
-use frostline_sweep::expand::{Sources, Trial};
+use frostline_sweep::expand::{Sources, Trials};
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(crate) enum Missing {
 pub(crate) struct Prepared {
     pub(crate) definition: Definition,
     pub(crate) sources: Sources,
-    pub(crate) trials: Vec<Trial>,
+    pub(crate) trials: Trials,
     pub(crate) images: Images,
     /// Data folder and weights file.
     pub(crate) data: Option<PathBuf>,
@@ -72,7 +72,10 @@ pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
     if is_file && Path::new(weights).is_relative() {
         overrides.push(("model.weights".to_owned(), quoted(&std::path::absolute(weights)?)?));
     }
-    Definition::parse(&name, &text, &overrides).map_err(wrong_input)
+    if overrides.len() == arguments.set.len() {
+        return Ok(definition);
+    }
+    definition.with(&name, &overrides[arguments.set.len()..]).map_err(wrong_input)
 }
 
 /// As a TOML string.
@@ -130,6 +133,6 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
     };
     let sources = Sources { data_digest: digest.unwrap_or_else(|| NOT_HERE.to_owned()), weights: identity };
     let images = sources::images(&definition.data, data.as_deref())?;
-    let trials = definition.expand(&sources);
+    let trials = definition.trials(&sources);
     Ok(Prepared { definition, sources, trials, images, data, weights, missing: absent })
 }

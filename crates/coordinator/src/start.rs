@@ -5,7 +5,7 @@ use crate::launch::Launcher;
 use crate::upkeep::{make_room, remove_checkpoints};
 use frostline_protocol::WorkerId;
 use frostline_scheduler::{FillPlan, Restored, TrialRow};
-use frostline_store::{StoreError, Writer};
+use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::reuse::{Cut, Decision, Reuse};
 use frostline_sweep::trial::{TrialId, TrialSpec};
@@ -50,7 +50,10 @@ pub(crate) fn start(
     let portion = features::portion(is_cuda);
     // By backbone and frozen layers: a large sweep has few of them, and going through all layers takes a while.
     let mut divisible: BTreeMap<(String, u32), bool> = BTreeMap::new();
-    for row in reader.restore(sweep)? {
+    let mut rows = reader.restore(sweep)?;
+    cheapest_first(&mut rows, reuse);
+    let mut expected = BTreeMap::new();
+    for row in rows {
         let (backbone, frozen) = (&row.spec.model.backbone, row.spec.parameters.frozen_layers);
         let is_divisible = *divisible.entry((backbone.clone(), frozen)).or_insert_with(|| {
             backbone::find(backbone).is_some_and(|architecture| !architecture.trains_normalization(frozen))
@@ -64,11 +67,15 @@ pub(crate) fn start(
             trial: row.trial,
             state: row.state,
             epochs: row.spec.parameters.epochs,
-            features: reuse.features.get(&row.trial).cloned(),
+            features: reuse.start(&row.spec).cloned(),
             divisible: is_divisible.then_some(portion),
             failures: row.failures,
             running: row.running.map(|running| (running.attempt, WorkerId(running.worker), running.epochs)),
         });
+        let epochs = f64::from(row.spec.parameters.epochs.max(1));
+        if let Some(seconds) = reuse.seconds(&row.spec) {
+            expected.insert(frozen, seconds / epochs);
+        }
         match row.state.is_final() {
             true => drop(finished.insert(row.trial)),
             false => drop(specs.insert(row.trial, row.spec)),
@@ -95,5 +102,15 @@ pub(crate) fn start(
         next_attempt: writer.next_attempt()?,
     };
     let features = reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.spec.clone())).collect();
-    Ok(Start { restored, worklist: Worklist::new(specs, features), newest })
+    Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected), newest })
+}
+
+/// The order in which trials are given out: the shortest by estimate first, which brings answers early; the sweep's order
+/// among those that take equally long, and what nobody has estimated last.
+fn cheapest_first(rows: &mut [RestoreRow], reuse: &Reuse) {
+    rows.sort_by_cached_key(|row| {
+        let seconds = reuse.seconds(&row.spec).unwrap_or(f64::INFINITY);
+        // Positive numbers are in the order of their bits.
+        seconds.max(0.0).to_bits()
+    });
 }

@@ -37,7 +37,8 @@ pub use error::StoreError;
 pub use frostline_results::DATABASE as FILE;
 pub use reader::Reader;
 pub use rows::{
-    AttemptRow, Counts, GroupRow, Provenance, Put, RestoreRow, RunningRow, Sweep, SweepSummary, TrialDetail, TrialRow,
+    AttemptRow, Counts, GroupRow, Provenance, Put, RestoreRow, RunningRow, Spent, SpentRow, Sweep, SweepSummary,
+    TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
 pub use writer::Writer;

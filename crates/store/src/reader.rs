@@ -3,12 +3,14 @@
 use crate::error::{Fault, MIN_PREFIX};
 use crate::lookup::sweep_id;
 use crate::rows::{
-    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Sweep, SweepSummary,
-    TrialDetail, TrialRow, attempt_row, failure_kind, metrics, select_members, select_trials, state, trial_row,
+    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Spent, SpentRow,
+    Sweep, SweepSummary, TrialDetail, TrialRow, attempt_row, failure_kind, metrics, outcome, select_members,
+    select_trials, state, trial_row,
 };
 use crate::{StoreError, place, schema};
 use frostline_results::Folder;
-use frostline_sweep::outcome::{AttemptId, EpochMetrics};
+use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics};
 use frostline_sweep::trial::TrialId;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::collections::HashMap;
@@ -262,6 +264,40 @@ impl Reader {
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map([attempt.0], |row| metrics(&mut Cells::of(row)))?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Hands over what each attempt from `first` on has taken that has ended, but for those that had to make do with little
+    /// memory.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn spent(&self, first: AttemptId, mut each: impl FnMut(SpentRow)) -> Result<(), StoreError> {
+        self.snapshot(|connection| {
+            let sql =
+                "SELECT started_at, ended_at, features, iif(feature_computed, feature_seconds, NULL), outcome, spec,
+                    (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id),
+                    (SELECT total(seconds) FROM epoch WHERE epoch.attempt = attempt.id)
+                FROM attempt LEFT JOIN trial ON trial.id = attempt.trial
+                WHERE attempt.id >= ?1 AND ended_at IS NOT NULL AND micro_batch IS NULL ORDER BY attempt.id";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([first.0])?;
+            while let Some(row) = rows.next()? {
+                let cells = &mut Cells::of(row);
+                let (started_at, ended_at) = (cells.take()?, cells.take()?);
+                let key: Option<String> = cells.take()?;
+                let filled = cells.take()?;
+                let is_complete = outcome(cells)? == AttemptOutcome::Complete;
+                let on = match key {
+                    Some(key) => Spent::Fill { key: FeatureKey(key), seconds: filled },
+                    None => {
+                        let spec = Box::new(cells.json()?);
+                        Spent::Trial { spec, epochs: cells.take()?, seconds: cells.take()?, is_complete }
+                    }
+                };
+                each(SpentRow { started_at, ended_at, on });
+            }
+            Ok(())
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Fault;
 use frostline_ranking::Replicates;
+use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{
     AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, FailureKind, TrialState,
 };
@@ -181,6 +182,28 @@ pub struct AttemptRow {
     pub epochs: u32,
     /// Images at a time, where memory had run out before.
     pub micro_batch: Option<u32>,
+}
+
+/// What an attempt has taken that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpentRow {
+    /// Seconds since 1970.
+    pub started_at: f64,
+    pub ended_at: f64,
+    pub on: Spent,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spent {
+    Trial {
+        spec: Box<TrialSpec>,
+        /// How many were recorded, and their seconds together.
+        epochs: u32,
+        seconds: f64,
+        is_complete: bool,
+    },
+    /// Seconds are those of a fill that was computed to its end.
+    Fill { key: FeatureKey, seconds: Option<f64> },
 }
 
 /// Reads a row's values in the order in which they were selected: names are slow to find in a hundred thousand rows.

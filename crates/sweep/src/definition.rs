@@ -22,6 +22,14 @@ impl Definition {
         sections::definition(file, text, overrides, true)
     }
 
+    /// The same with other values of keys that no cell depends on, such as paths.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`].
+    pub fn with(&self, file: &str, overrides: &[(String, String)]) -> Result<Definition, DefinitionErrors> {
+        sections::definition(file, &self.text, overrides, false)
+    }
+
     /// A definition that was checked when it was stored: its cells, of which there may be very many, are not put together
     /// once more.
     ///

@@ -1,7 +1,7 @@
 //! From a definition to its trials.
 
 use crate::definition::Definition;
-use crate::trial::{DataSpec, GroupId, ModelSpec, Parameters, TrialId, TrialSpec, WeightsIdentity};
+use crate::trial::{DataSpec, GroupId, Identities, ModelSpec, Parameters, TrialId, TrialSpec, WeightsIdentity};
 
 /// What a definition names by place, by content.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,9 +18,52 @@ pub struct Trial {
     pub spec: TrialSpec,
 }
 
+/// The trials of a sweep: every cell once per seed, seeds innermost. A large sweep has a million of them, so they are made
+/// one at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trials {
+    data: DataSpec,
+    model: ModelSpec,
+    cells: Vec<Parameters>,
+    seeds: Vec<u64>,
+}
+
+impl Trials {
+    pub fn len(&self) -> usize {
+        self.cells.len() * self.seeds.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Of all of them.
+    pub fn epochs(&self) -> u64 {
+        self.cells.iter().map(|cell| u64::from(cell.epochs)).sum::<u64>() * self.seeds.len() as u64
+    }
+
+    /// Without their identities, which take longer.
+    pub fn specs(&self) -> impl Iterator<Item = TrialSpec> + Clone {
+        let spec = |(cell, &seed): (&Parameters, &u64)| TrialSpec {
+            data: self.data.clone(),
+            model: self.model.clone(),
+            parameters: cell.clone(),
+            seed,
+        };
+        self.cells.iter().flat_map(|cell| self.seeds.iter().map(move |seed| (cell, seed))).map(spec)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Trial> {
+        let identities = Identities::of(&self.data, &self.model);
+        self.specs().map(move |spec| {
+            let (id, group) = identities.trial(&spec.parameters, spec.seed);
+            Trial { id, group, spec }
+        })
+    }
+}
+
 impl Definition {
-    /// The trials: every cell once per seed, seeds innermost.
-    pub fn expand(&self, sources: &Sources) -> Vec<Trial> {
+    pub fn trials(&self, sources: &Sources) -> Trials {
         let data = DataSpec {
             dataset: self.data.dataset,
             digest: sources.data_digest.clone(),
@@ -32,16 +75,11 @@ impl Definition {
         };
         let backbone = self.model.architecture.name.to_owned();
         let model = ModelSpec { backbone, weights: sources.weights.clone() };
-        let cells = self.cells().unwrap_or_default();
-        let trial = |parameters: &Parameters, seed: u64| {
-            let parameters = parameters.clone();
-            let spec = TrialSpec { data: data.clone(), model: model.clone(), parameters, seed };
-            Trial { id: spec.id(), group: spec.group(), spec }
-        };
-        cells
-            .iter()
-            .flat_map(|cell| self.seeds.iter().map(move |&seed| (cell, seed)))
-            .map(|(c, s)| trial(c, s))
-            .collect()
+        Trials { data, model, cells: self.cells().unwrap_or_default(), seeds: self.seeds.clone() }
+    }
+
+    /// All of them at once.
+    pub fn expand(&self, sources: &Sources) -> Vec<Trial> {
+        self.trials(sources).iter().collect()
     }
 }

@@ -41,6 +41,19 @@ impl FeatureSpec {
         }
     }
 
+    /// Whether these are features of `trial`, at whatever cut.
+    pub fn is_of(&self, trial: &TrialSpec) -> bool {
+        let TrialSpec { data, model, parameters, .. } = trial;
+        self.dataset == data.dataset
+            && self.data_digest == data.digest
+            && self.train_limit == data.train_limit
+            && self.test_limit == data.test_limit
+            && self.image_size == data.image_size
+            && self.augment == data.augment
+            && self.model == *model
+            && self.precision == parameters.precision
+    }
+
     /// Name of the cache folder: 32 hexadecimal digits of a BLAKE3 hash of the canonical form.
     pub fn key(&self) -> FeatureKey {
         let mut hasher = blake3::Hasher::new();

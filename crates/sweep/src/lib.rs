@@ -14,6 +14,7 @@ pub mod features;
 pub mod filter;
 pub mod keys;
 pub mod layers;
+pub mod learned;
 pub mod metric;
 pub mod outcome;
 pub mod parameters;

@@ -4,6 +4,7 @@ use crate::backbone::Architecture;
 use crate::keys::{Key, Kind};
 use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Keras' default of AdamW.
@@ -43,9 +44,9 @@ fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
 /// # Errors
 /// What does not fit together: `head_depth` above the number of `head_units`, more dropout rates than layers, a warm-up
 /// longer than the training.
-pub fn resolve(value: impl Fn(&str) -> Value) -> Result<Parameters, String> {
+pub fn resolve<'v>(value: impl Fn(&str) -> &'v Value) -> Result<Parameters, String> {
     let number = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
-    let numbers = |name: &str| value(name).as_array().cloned().unwrap_or_default();
+    let numbers = |name: &str| value(name).as_array().map_or(&[][..], Vec::as_slice);
     let units = numbers("head_units");
     let dropout = numbers("head_dropout");
     let depth = match value("head_depth") {
@@ -73,12 +74,12 @@ pub fn resolve(value: impl Fn(&str) -> Value) -> Result<Parameters, String> {
 }
 
 /// A variant by its name, which was checked.
-fn named_value<T: DeserializeOwned>(name: Value) -> Option<T> {
-    serde_json::from_value(name).ok()
+fn named_value<T: DeserializeOwned>(name: &Value) -> Option<T> {
+    T::deserialize(name).ok()
 }
 
 /// What does not apply is left at its default, so that it makes no second trial of the same training.
-fn recipe(value: impl Fn(&str) -> Value) -> Result<Recipe, String> {
+fn recipe<'v>(value: &impl Fn(&str) -> &'v Value) -> Result<Recipe, String> {
     let whole = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
     let real = |name: &str| value(name).as_f64().unwrap_or_default();
     let (warmup, epochs) = (whole("warmup_epochs"), whole("epochs"));
@@ -93,9 +94,9 @@ fn recipe(value: impl Fn(&str) -> Value) -> Result<Recipe, String> {
             _ => Schedule::Constant,
         },
         warmup_epochs: warmup,
-        momentum: if optimizer == "sgd" { real("momentum") } else { 0.0 },
+        momentum: if *optimizer == "sgd" { real("momentum") } else { 0.0 },
         weight_decay: match value("weight_decay") {
-            Value::Null if optimizer == "adamw" => KERAS_ADAMW_DECAY,
+            Value::Null if *optimizer == "adamw" => KERAS_ADAMW_DECAY,
             decay => decay.as_f64().unwrap_or_default(),
         },
         label_smoothing: real("label_smoothing"),
@@ -132,6 +133,16 @@ pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
         ("precision", json!(parameters.precision)),
         ("seed", json!(spec.seed)),
     ]
+}
+
+/// [`named`], as programs read it: an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named(pub Vec<(&'static str, Value)>);
+
+impl Serialize for Named {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 impl TrialSpec {

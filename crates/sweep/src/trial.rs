@@ -169,15 +169,50 @@ pub struct TrialId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub [u8; 16]);
 
+/// Identities of trials that share data and model: what is the same is hashed once.
+pub(crate) struct Identities {
+    trial: blake3::Hasher,
+    group: blake3::Hasher,
+}
+
+impl Identities {
+    pub(crate) fn of(data: &DataSpec, model: &ModelSpec) -> Identities {
+        let mut shared = br#"{"data":"#.to_vec();
+        write_json(&mut shared, data);
+        shared.extend_from_slice(br#","model":"#);
+        write_json(&mut shared, model);
+        shared.extend_from_slice(br#","parameters":"#);
+        let begun = |domain| {
+            let mut hasher = hasher(domain);
+            hasher.update(&shared);
+            hasher
+        };
+        Identities { trial: begun(TRIAL), group: begun(GROUP) }
+    }
+
+    /// The same as [`TrialSpec::id`] and [`TrialSpec::group`].
+    pub(crate) fn trial(&self, parameters: &Parameters, seed: u64) -> (TrialId, GroupId) {
+        let mut rest = Vec::with_capacity(512);
+        write_json(&mut rest, parameters);
+        let finished = |begun: &blake3::Hasher, seed: u64| {
+            let mut hasher = begun.clone();
+            hasher.update(&rest);
+            hasher.update(format!(r#","seed":{seed}}}"#).as_bytes());
+            first_half(&hasher)
+        };
+        (TrialId(finished(&self.trial, seed)), GroupId(finished(&self.group, 0)))
+    }
+}
+
 impl TrialSpec {
     /// BLAKE3 over the canonical form: compact JSON in the order of declaration, floats in their shortest exact form.
     pub fn id(&self) -> TrialId {
-        TrialId(digest("frostline trial", self))
+        TrialId(digest(TRIAL, self))
     }
 
     pub fn group(&self) -> GroupId {
         let unseeded = TrialSpec { seed: 0, ..self.clone() };
-        GroupId(digest("frostline group", &unseeded))
+        GroupId(digest(GROUP, &unseeded))
     }
 }
 
@@ -188,13 +223,29 @@ impl TrialId {
     }
 }
 
-fn digest(domain: &str, spec: &TrialSpec) -> [u8; 16] {
+const TRIAL: &str = "frostline trial";
+const GROUP: &str = "frostline group";
+
+fn hasher(domain: &str) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("{domain} v{FORMAT}\0").as_bytes());
-    serde_json::to_writer(&mut hasher, spec).expect("a trial has no map keys or values that JSON cannot hold");
+    hasher
+}
+
+fn write_json(into: impl std::io::Write, value: &impl Serialize) {
+    serde_json::to_writer(into, value).expect("a trial has no map keys or values that JSON cannot hold");
+}
+
+fn first_half(hasher: &blake3::Hasher) -> [u8; 16] {
     let mut id = [0; 16];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     id
+}
+
+fn digest(domain: &str, spec: &TrialSpec) -> [u8; 16] {
+    let mut hasher = hasher(domain);
+    write_json(&mut hasher, spec);
+    first_half(&hasher)
 }
 
 macro_rules! hexadecimal_id {

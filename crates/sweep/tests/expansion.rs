@@ -63,6 +63,15 @@ fn identities_never_change() {
 }
 
 #[test]
+fn identities_are_those_of_the_specification_alone() {
+    for overrides in [vec![], vec![("train.label_smoothing", "0.1"), ("data.train_limit", "100")]] {
+        for trial in trials(&parse(TEXT, &overrides)) {
+            assert_eq!((trial.id, trial.group), (trial.spec.id(), trial.spec.group()));
+        }
+    }
+}
+
+#[test]
 fn what_does_not_change_an_outcome_does_not_change_an_identity() {
     let before: Vec<_> = trials(&parse(TEXT, &[])).iter().map(|trial| trial.id).collect();
     for overrides in [

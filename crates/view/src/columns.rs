@@ -1,9 +1,10 @@
 //! Which hyperparameters to show: those in which the trials differ.
 
-use frostline_sweep::parameters;
+use frostline_sweep::parameters::{self, Named};
 use frostline_sweep::trial::TrialSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// Names of hyperparameters, in the order in which they are shown.
@@ -14,8 +15,9 @@ pub struct Columns(Vec<&'static str>);
 impl Columns {
     /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
     /// dropout where each head has one.
-    pub fn varying<'a>(mut specs: impl Iterator<Item = &'a TrialSpec>) -> Columns {
-        let Some(first) = specs.next().map(parameters::named) else { return Columns(Vec::new()) };
+    pub fn varying(specs: impl Iterator<Item = impl Borrow<TrialSpec>>) -> Columns {
+        let mut specs = specs.map(|spec| parameters::named(spec.borrow()));
+        let Some(first) = specs.next() else { return Columns(Vec::new()) };
         let value = |trial: &[(&'static str, Value)], name: &str| {
             trial.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()).unwrap_or_default()
         };
@@ -24,7 +26,7 @@ impl Columns {
         let mut dropout_follows = true;
         let mut varies = vec![false; first.len()];
         // One after another: a large sweep has more trials than should be described at a time.
-        for trial in specs.map(parameters::named) {
+        for trial in specs {
             for (place, varies) in varies.iter_mut().enumerate() {
                 *varies |= trial[place] != first[place];
             }
@@ -59,6 +61,12 @@ impl Columns {
     /// The values among these parameters in words, in the order of the names.
     pub fn cells(&self, parameters: &Map<String, Value>) -> Vec<String> {
         self.0.iter().map(|name| parameters.get(*name).map_or_else(String::new, shown)).collect()
+    }
+
+    /// The same of [`parameters::named`].
+    pub fn cells_of(&self, named: &Named) -> Vec<String> {
+        let value = |name: &str| named.0.iter().find(|(known, _)| *known == name);
+        self.0.iter().map(|name| value(name).map_or_else(String::new, |(_, value)| shown(value))).collect()
     }
 
     /// One trial in a few words: "frozen_layers 154, optimizer adam".

@@ -2,7 +2,7 @@
 
 use frostline_sweep::backbone;
 use frostline_sweep::definition::{Definition, KeepModels};
-use frostline_sweep::expand::Trial;
+use frostline_sweep::expand::Trials;
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::reuse::{Decision, Reuse};
 use frostline_sweep::trial::{TrialId, TrialSpec};
@@ -31,7 +31,7 @@ pub struct Need {
 /// What is to run, and what is there already.
 pub struct Premises<'a> {
     pub definition: &'a Definition,
-    pub trials: &'a [Trial],
+    pub trials: &'a Trials,
     pub reuse: &'a Reuse,
     pub workers: usize,
     /// Classes of the data set: the width of the last dense layer.
@@ -44,34 +44,28 @@ pub struct Premises<'a> {
 
 impl Need {
     pub fn of(premises: &Premises) -> Need {
-        let Premises { definition, reuse, complete, .. } = premises;
-        let trials: Vec<&Trial> = premises.trials.iter().filter(|trial| !complete.contains(&trial.id)).collect();
-        // Trained elements follow from these alone, and a large sweep has few of them.
-        let mut seen = BTreeSet::new();
-        let (mut checkpoint, mut model) = (0, 0);
-        for Trial { spec, .. } in &trials {
-            let parameters = &spec.parameters;
-            if seen.insert((parameters.frozen_layers, &parameters.head_units, parameters.optimizer.moments())) {
-                let elements = trained_elements(spec, premises.classes);
-                checkpoint = checkpoint.max(elements * (1 + parameters.optimizer.moments()) * ELEMENT);
-                model = model.max(elements * ELEMENT);
-            }
-        }
-        let at_a_time = premises.workers.min(trials.len()) as u64;
+        let Premises { definition, reuse, complete, trials, .. } = premises;
         let keep = &definition.keep;
+        let mut sums = Sums::of(premises);
+        if complete.is_empty() && keep.models != KeepModels::All {
+            // Nothing depends on who they are, and a large sweep's identities take seconds.
+            trials.specs().for_each(|spec| sums.add(&spec, None));
+        } else {
+            let missing = trials.iter().filter(|trial| !complete.contains(&trial.id));
+            missing.for_each(|trial| sums.add(&trial.spec, Some(trial.id)));
+        }
+        let at_a_time = sums.trials.min(premises.workers as u64);
         let models = match keep.models {
             KeepModels::None => 0,
             // One more than stay: the newest is there before another is removed.
-            KeepModels::Best => (u64::from(keep.count) + 1).min(trials.len() as u64),
-            KeepModels::All => trials.iter().filter(|trial| !(premises.is_kept)(trial.id)).count() as u64,
+            KeepModels::Best => (u64::from(keep.count) + 1).min(sums.trials),
+            KeepModels::All => sums.without_model,
         };
-        let rows = |trial: &&Trial| TRIAL_BYTES + EPOCH_BYTES * u64::from(trial.spec.parameters.epochs);
-        let database: u64 = trials.iter().map(rows).sum();
         Need {
-            features: features(&trials, reuse),
-            checkpoints: checkpoint * CHECKPOINTS * at_a_time,
-            models: (model * models).min(keep.max_bytes.saturating_add(model)),
-            database: database + LOG_BYTES,
+            features: features(sums.starts, reuse),
+            checkpoints: sums.checkpoint * CHECKPOINTS * at_a_time,
+            models: (sums.model * models).min(keep.max_bytes.saturating_add(sums.model)),
+            database: sums.rows + LOG_BYTES,
         }
     }
 
@@ -80,9 +74,53 @@ impl Need {
     }
 }
 
-/// Of the cuts that these trials start from, directly or on the way to a deeper one, and that are not there yet.
-fn features(trials: &[&Trial], reuse: &Reuse) -> u64 {
-    let mut wanted: BTreeSet<&FeatureKey> = trials.iter().filter_map(|trial| reuse.features.get(&trial.id)).collect();
+/// Of the trials that are missing.
+struct Sums<'a> {
+    premises: &'a Premises<'a>,
+    trials: u64,
+    without_model: u64,
+    /// Bytes of rows in the database.
+    rows: u64,
+    /// Bytes of the largest checkpoint and model.
+    checkpoint: u64,
+    model: u64,
+    /// Trained elements follow from these alone (frozen layers, widths, moments), and a large sweep has few of them.
+    seen: BTreeSet<(u32, Vec<u32>, u64)>,
+    /// The features that they start from.
+    starts: BTreeSet<&'a FeatureKey>,
+}
+
+impl<'a> Sums<'a> {
+    fn of(premises: &'a Premises<'a>) -> Sums<'a> {
+        Sums {
+            premises,
+            trials: 0,
+            without_model: 0,
+            rows: 0,
+            checkpoint: 0,
+            model: 0,
+            seen: BTreeSet::new(),
+            starts: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, spec: &TrialSpec, trial: Option<TrialId>) {
+        let parameters = &spec.parameters;
+        self.trials += 1;
+        self.without_model += u64::from(!trial.is_some_and(self.premises.is_kept));
+        self.rows += TRIAL_BYTES + EPOCH_BYTES * u64::from(parameters.epochs);
+        self.starts.extend(self.premises.reuse.start(spec));
+        let moments = parameters.optimizer.moments();
+        if self.seen.insert((parameters.frozen_layers, parameters.head_units.clone(), moments)) {
+            let elements = trained_elements(spec, self.premises.classes);
+            self.checkpoint = self.checkpoint.max(elements * (1 + moments) * ELEMENT);
+            self.model = self.model.max(elements * ELEMENT);
+        }
+    }
+}
+
+/// Of the cuts that trials start from, directly or on the way to a deeper one, and that are not there yet.
+fn features<'a>(mut wanted: BTreeSet<&'a FeatureKey>, reuse: &'a Reuse) -> u64 {
     let mut bytes = 0;
     // The deepest first, which may be computed from others.
     for cut in reuse.cuts.iter().rev() {

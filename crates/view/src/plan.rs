@@ -3,30 +3,42 @@
 use crate::Columns;
 use crate::need::Need;
 use frostline_sweep::definition::Definition;
-use frostline_sweep::expand::Trial;
+use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
+use frostline_sweep::learned::Last;
+use frostline_sweep::parameters::{Named, named};
 use frostline_sweep::reuse::{self, Reuse};
 use frostline_sweep::trial::{GroupId, TrialId};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 /// What was found out before: the trials, and how they would be run here.
 pub struct Premises<'a> {
     pub definition: &'a Definition,
-    pub trials: &'a [Trial],
+    pub trials: &'a Trials,
     pub reuse: &'a Reuse,
     pub workers: usize,
     /// libtorch threads of each worker.
     pub threads: u32,
-    /// When the times were measured here, in seconds since 1970; none where they follow from operation counts.
-    pub measured_at: Option<f64>,
+    pub basis: Basis,
     pub need: Need,
     /// What of the catalogue is still to be downloaded; ids of trials are not known then.
     pub missing: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
+/// What times follow from.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Basis {
+    /// When computing was measured here, in seconds since 1970; none where times follow from operation counts.
+    pub measured_at: Option<f64>,
+    /// Epochs and fills of the same setting on this machine, whose times have corrected them.
+    pub epochs: u64,
+    pub fills: u64,
+    /// The last run of this setting against its estimate.
+    pub last: Option<Last>,
+}
+
+#[derive(Serialize)]
+pub struct Plan<'a> {
     pub sweep: String,
     pub objective: &'static str,
     /// How many trials and epochs there are in all, and how many cells `[[exclude]]` leaves out.
@@ -35,14 +47,19 @@ pub struct Plan {
     pub excluded: usize,
     /// The hyperparameters in which the trials differ.
     pub columns: Columns,
-    /// The first ones, as many as were asked for.
-    pub trials: Vec<Planned>,
+    /// All of them.
+    pub trials: Listing<'a>,
     /// Every cut that trials could start from, the shallowest first.
     pub cuts: Vec<Cut>,
     pub workers: usize,
     pub threads: u32,
     pub measured: bool,
     pub measured_at: Option<f64>,
+    /// How many epochs and fills of this setting have corrected the times.
+    pub learned_epochs: u64,
+    pub learned_fills: u64,
+    /// What the last run of this setting took, in seconds of one worker, and what was estimated for it.
+    pub last_run: Option<Last>,
     pub expected_seconds: f64,
     /// If no features were kept.
     pub expected_seconds_without_cache: f64,
@@ -51,12 +68,41 @@ pub struct Plan {
     pub missing: Vec<&'static str>,
 }
 
+/// The trials, made one at a time: a large sweep has a million of them.
+pub struct Listing<'a> {
+    trials: &'a Trials,
+    reuse: &'a Reuse,
+    is_known: bool,
+}
+
+impl Listing<'_> {
+    pub fn iter(&self) -> impl Iterator<Item = Planned> {
+        self.trials.iter().map(|trial| {
+            let Trial { id, group, spec } = trial;
+            let features = self.reuse.start(&spec).cloned();
+            let known = self.is_known;
+            Planned {
+                trial: known.then_some(id),
+                group: known.then_some(group),
+                parameters: Named(named(&spec)),
+                features,
+            }
+        })
+    }
+}
+
+impl Serialize for Listing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planned {
     /// None where something that the identity follows from is not here yet.
     pub trial: Option<TrialId>,
     pub group: Option<GroupId>,
-    pub parameters: Map<String, Value>,
+    pub parameters: Named,
     /// Where it starts from; none from the images.
     pub features: Option<FeatureKey>,
 }
@@ -90,29 +136,24 @@ pub enum Decision {
     TooLarge,
 }
 
-/// With the first `listed` trials.
-pub fn plan(premises: Premises, listed: usize) -> Plan {
-    let Premises { definition, trials, reuse, workers, threads, measured_at, need, missing } = premises;
-    let known = missing.is_empty();
-    let planned = |trial: &Trial| Planned {
-        trial: known.then_some(trial.id),
-        group: known.then_some(trial.group),
-        parameters: trial.spec.named_object(),
-        features: reuse.features.get(&trial.id).cloned(),
-    };
+pub fn plan(premises: Premises) -> Plan {
+    let Premises { definition, trials, reuse, workers, threads, basis, need, missing } = premises;
     Plan {
         sweep: definition.name.clone(),
         objective: definition.objective.name,
         trial_count: trials.len(),
-        epochs: trials.iter().map(|trial| u64::from(trial.spec.parameters.epochs)).sum(),
+        epochs: trials.epochs(),
         excluded: definition.excluded(),
-        columns: Columns::varying(trials.iter().map(|trial| &trial.spec)),
-        trials: trials.iter().take(listed).map(planned).collect(),
+        columns: Columns::varying(trials.specs()),
+        trials: Listing { trials, reuse, is_known: missing.is_empty() },
         cuts: reuse.cuts.iter().map(|one| cut(one, reuse)).collect(),
         workers,
         threads,
-        measured: measured_at.is_some(),
-        measured_at,
+        measured: basis.measured_at.is_some(),
+        measured_at: basis.measured_at,
+        learned_epochs: basis.epochs,
+        learned_fills: basis.fills,
+        last_run: basis.last,
         expected_seconds: reuse.expected(workers),
         expected_seconds_without_cache: reuse.expected_without(workers),
         disk: need,

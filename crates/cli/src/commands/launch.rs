@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::costs::{Arrangement, arrange};
 use crate::exit::{Exit, wrong_input};
+use crate::learning::Lesson;
 use crate::log::log_to;
 use crate::machine::{self, Team, WorkerInfo, worker_arguments};
 use crate::output::{self, Screen, Shown, count, ranking};
@@ -10,14 +11,17 @@ use crate::prepare::{self, Missing, Prepared};
 use crate::space;
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_results::Folder;
+use frostline_results::features::kept;
 use frostline_store::{Provenance, StoreError, Sweep, Writer};
 use frostline_sweep::definition::DefinitionErrors;
 use frostline_sweep::device::Device;
 use frostline_sweep::difference::{Change, changes};
+use frostline_sweep::expand::Trial;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_view::best::{Question, best};
 use frostline_view::stored;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Rows of the ranking that ends a sweep.
 const SHOWN: usize = 10;
@@ -63,7 +67,9 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         provenance: provenance(&info, team),
         threads: Some(team.threads),
     };
-    let put = writer.put_sweep(&sweep, &prepared.trials, arguments.force_new)?;
+    let trials: Vec<Trial> = prepared.trials.iter().collect();
+    let put = writer.put_sweep(&sweep, &trials, arguments.force_new)?;
+    drop(trials);
     if put.kept > 0 || put.dropped > 0 {
         let dropped = if put.dropped > 0 { format!(", {} no longer in it", put.dropped) } else { String::new() };
         output::note(&format!("`{}`: {} new, {} known{dropped}", sweep.name, count(put.added, "trial"), put.kept));
@@ -175,27 +181,16 @@ fn check_room(
 }
 
 /// Runs what is missing and shows the ranking.
-fn carry_out(
-    common: &Common,
-    writer: Writer,
-    mut prepared: Prepared,
-    arrangement: Arrangement,
-) -> anyhow::Result<Exit> {
-    let Arrangement { team, reuse, .. } = arrangement;
-    // The database has them now. A large sweep's take as much memory as the coordinator.
-    let trials = std::mem::take(&mut prepared.trials);
-    let definition = &prepared.definition;
+fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: Arrangement) -> anyhow::Result<Exit> {
+    let Arrangement { team, reuse, figures, .. } = arrangement;
+    let places = prepared.places(&std::path::absolute(&common.results)?);
+    let Prepared { definition, trials, .. } = prepared;
     let folder = Folder::new(std::path::absolute(&common.results)?);
     log_to(&folder, common.verbose)?;
     let counts = writer.reader().counts(&definition.name)?;
     let missing = counts.waiting + counts.running;
-    let mut screen = Screen::new(
-        definition.objective,
-        trials.iter().map(|trial| (trial.id, &trial.spec)),
-        counts.total(),
-        counts.total() - missing,
-        &reuse,
-    );
+    let mut screen = Screen::new(definition.objective, &trials, counts.total(), counts.total() - missing, &reuse);
+    // The database has them now. A large sweep's take as much memory as the coordinator.
     drop(trials);
     let name = &definition.name;
     if missing > 0 {
@@ -205,12 +200,15 @@ fn carry_out(
             counts.total() - missing,
             team.describe()
         ));
+        let lesson =
+            Lesson { reuse: reuse.clone(), workers: team.devices.len(), figures, first: writer.next_attempt()? };
+        let cache = places.features.clone();
         let job = Job {
             results: std::path::absolute(&common.results)?,
             sweep: name.clone(),
             reuse,
             cache_bytes: definition.cache.max_bytes,
-            places: prepared.places(&std::path::absolute(&common.results)?),
+            places,
             keep: definition.keep,
             engine: Box::new(LocalWorkers {
                 program: worker_program()?,
@@ -227,6 +225,7 @@ fn carry_out(
         let shown = Shown::start(screen, hub.watch())?;
         let outcome = run(writer, job, hub);
         screen = shown.end();
+        learn(common, lesson, &cache);
         match outcome? {
             Outcome::Finished => {}
             Outcome::Interrupted => {
@@ -248,6 +247,15 @@ fn carry_out(
         }
     }
     finish(common, name, &screen)
+}
+
+/// What the run took corrects later estimates, however it ended.
+fn learn(common: &Common, lesson: Lesson, cache: &Path) {
+    let present = kept(cache).into_iter().map(|kept| kept.key).collect();
+    let learned = frostline_store::open(&common.results).and_then(|reader| lesson.end(&reader, &present));
+    if let Err(error) = learned {
+        tracing::warn!("estimates are not corrected by this run: {error}");
+    }
 }
 
 fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> {

@@ -2,12 +2,13 @@
 
 use super::{BAD, DIM, GOOD, bytes, count, duration, seconds};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
+use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::outcome::{EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::reuse::Reuse;
-use frostline_sweep::trial::{TrialId, TrialSpec};
+use frostline_sweep::trial::TrialId;
 use frostline_view::Columns;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, HashMap};
@@ -35,16 +36,17 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// `trials` are those that may run; of the sweep's `total`, `finished` are done with already.
-    pub(crate) fn new<'a>(
+    pub(crate) fn new(
         objective: &'static Metric,
-        trials: impl Iterator<Item = (TrialId, &'a TrialSpec)> + Clone,
+        trials: &Trials,
         total: u64,
         finished: u64,
         reuse: &Reuse,
     ) -> Screen {
-        let columns = Columns::varying(trials.clone().map(|(_, spec)| spec));
-        let described: HashMap<TrialId, (String, u32)> =
-            trials.map(|(id, spec)| (id, (columns.words(&spec.named_object()), spec.parameters.epochs))).collect();
+        let columns = Columns::varying(trials.specs());
+        let described =
+            |Trial { id, spec, .. }: Trial| (id, (columns.words(&spec.named_object()), spec.parameters.epochs));
+        let described: HashMap<TrialId, (String, u32)> = trials.iter().map(described).collect();
         let live = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{bar:24.green/dim} {pos}/{len} trials  {msg}") {

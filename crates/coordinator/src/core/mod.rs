@@ -187,7 +187,7 @@ impl<J: Journal> Core<J> {
             journal,
             scheduler,
             roster,
-            progress: Progress::new(worklist.specs(), newest),
+            progress: Progress::new(&worklist, newest),
             worklist,
             terms,
             stage: Stage::Working,

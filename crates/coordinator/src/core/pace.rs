@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     measured: BTreeMap<u32, Mean>,
+    /// By estimate.
+    expected: BTreeMap<u32, f64>,
     overall: Mean,
 }
 
@@ -39,6 +41,10 @@ pub(super) fn epochs<'a>(specs: impl Iterator<Item = &'a TrialSpec>) -> BTreeMap
 }
 
 impl Pace {
+    pub(super) fn expecting(expected: BTreeMap<u32, f64>) -> Pace {
+        Pace { expected, ..Pace::default() }
+    }
+
     pub(super) fn add(&mut self, frozen_layers: u32, seconds: f64) {
         self.measured.entry(frozen_layers).or_default().add(seconds);
         self.overall.add(seconds);
@@ -46,10 +52,12 @@ impl Pace {
 
     /// Time left for `epochs` (by frozen layers) on `workers` at a time. None before the first epoch is measured.
     ///
-    /// The mean epoch of trials that freeze as deep, else of all trials, summed up and divided by the workers.
+    /// The mean epoch of trials that freeze as deep, else the expected one, else the mean epoch of all; summed up and
+    /// divided by the workers. The shortest trials run first, so their epochs say little of the others'.
     pub(super) fn time_left(&self, epochs: &BTreeMap<u32, u64>, workers: usize) -> Option<Duration> {
         let overall = self.overall.get()?;
-        let seconds = |frozen| self.measured.get(frozen).copied().and_then(Mean::get).unwrap_or(overall);
+        let measured = |frozen| self.measured.get(frozen).copied().and_then(Mean::get);
+        let seconds = |frozen| measured(frozen).or_else(|| self.expected.get(frozen).copied()).unwrap_or(overall);
         let work: f64 = epochs.iter().map(|(frozen, count)| seconds(frozen) * *count as f64).sum();
         Duration::try_from_secs_f64(work / workers.max(1) as f64).ok()
     }
@@ -77,5 +85,15 @@ mod tests {
         assert_eq!(left(&[(0, 3), (513, 10)], 2), 20.0);
         assert_eq!(left(&[(256, 2)], 1), 11.0);
         assert_eq!(left(&[], 1), 0.0);
+    }
+
+    #[test]
+    fn a_depth_of_which_no_epoch_has_ended_counts_by_its_estimate() {
+        let mut pace = Pace::expecting(BTreeMap::from([(0, 40.0), (513, 0.5)]));
+        pace.add(513, 1.0);
+        pace.add(513, 1.0);
+        let left = |frozen| pace.time_left(&BTreeMap::from([(frozen, 3)]), 1).unwrap().as_secs_f64();
+        assert_eq!((left(513), left(0)), (3.0, 120.0));
+        assert_eq!(left(100), 3.0, "nobody has estimated it");
     }
 }

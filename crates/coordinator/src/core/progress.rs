@@ -64,11 +64,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new<'a>(
-        unfinished: impl Iterator<Item = &'a TrialSpec>,
-        newest: BTreeMap<TrialId, EpochMetrics>,
-    ) -> Progress {
-        Progress { epochs: epochs(unfinished), pace: Pace::default(), newest }
+    pub(super) fn new(worklist: &Worklist, newest: BTreeMap<TrialId, EpochMetrics>) -> Progress {
+        let pace = Pace::expecting(worklist.expected().clone());
+        Progress { epochs: epochs(worklist.specs()), pace, newest }
     }
 
     pub(super) fn note(&mut self, record: Record, worklist: &Worklist) -> Fact {

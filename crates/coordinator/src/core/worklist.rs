@@ -10,12 +10,22 @@ use std::collections::BTreeMap;
 pub struct Worklist {
     trials: BTreeMap<TrialId, TrialSpec>,
     features: BTreeMap<FeatureKey, FeatureSpec>,
+    expected: BTreeMap<u32, f64>,
 }
 
 impl Worklist {
     /// `trials` are those that have no outcome yet.
     pub fn new(trials: BTreeMap<TrialId, TrialSpec>, features: BTreeMap<FeatureKey, FeatureSpec>) -> Worklist {
-        Worklist { trials, features }
+        Worklist { trials, features, expected: BTreeMap::new() }
+    }
+
+    /// `expected` are the seconds that an epoch takes by estimate, by frozen layers.
+    pub fn expecting(self, expected: BTreeMap<u32, f64>) -> Worklist {
+        Worklist { expected, ..self }
+    }
+
+    pub(super) fn expected(&self) -> &BTreeMap<u32, f64> {
+        &self.expected
     }
 
     pub(super) fn specs(&self) -> impl Iterator<Item = &TrialSpec> {

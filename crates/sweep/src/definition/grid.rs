@@ -4,48 +4,85 @@ use super::types::{Axis, Definition};
 use crate::parameters;
 use crate::trial::Parameters;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 
 impl Definition {
     /// The hyperparameters of every cell that is not excluded: axes in the order of the file, the last one fastest.
     ///
     /// # Errors
-    /// A sentence: values that do not fit together, or two cells that are the same after all.
+    /// A sentence: values that do not fit together.
     pub fn cells(&self) -> Result<Vec<Parameters>, String> {
-        let mut cells = Vec::new();
-        let mut seen: HashMap<String, Vec<String>> = HashMap::new();
-        let total: usize = self.axes.iter().map(|axis| axis.values.len()).product();
-        for number in 0..total {
-            let chosen = self.chosen(number);
-            let value = |name: &str| {
-                let axis = chosen.iter().find(|(axis, ..)| *axis == name).map(|(_, _, value)| (*value).clone());
-                axis.or_else(|| self.fixed.get(name).cloned()).unwrap_or(Value::Null)
-            };
-            let is_excluded = self
-                .exclude
-                .iter()
-                .any(|exclusion| exclusion.conditions.iter().all(|(name, values)| values.contains(&value(name))));
-            if is_excluded {
-                continue;
-            }
-            let cell = parameters::resolve(value)?;
-            let written: Vec<String> =
-                chosen.iter().map(|(name, written, _)| format!("{name} = {written}")).collect();
-            let key = serde_json::to_string(&cell).expect("hyperparameters are plain JSON");
-            if let Some(earlier) = seen.insert(key, written.clone()) {
-                return Err(format!(
-                    "two cells are the same trial: {} and {}",
-                    earlier.join(", "),
-                    written.join(", ")
-                ));
-            }
-            cells.push(cell);
-        }
-        Ok(cells)
+        self.numbered_cells().map(|cell| cell.map(|(_, parameters)| parameters)).collect()
     }
 
-    /// Each axis' value in the cell of this number: name, as written, canonical.
-    fn chosen(&self, mut number: usize) -> Vec<(&'static str, &Value, &Value)> {
+    /// # Errors
+    /// A sentence: values that do not fit together, no cell at all, or two cells that are the same after all.
+    pub(super) fn check_cells(&self) -> Result<(), String> {
+        // Two numbers a cell, since there may be a million of them: which are the same shows when they are sorted.
+        let mut cells: Vec<(u64, u32)> = Vec::new();
+        for cell in self.numbered_cells() {
+            let (number, parameters) = cell?;
+            cells.push((digest(&parameters), number as u32));
+        }
+        if cells.is_empty() {
+            return Err("[[exclude]] leaves no cell: nothing would run".to_owned());
+        }
+        cells.sort_unstable();
+        let same =
+            cells.windows(2).filter(|pair| pair[0].0 == pair[1].0 && self.cell(pair[0].1) == self.cell(pair[1].1));
+        match same.map(|pair| (pair[1].1, pair[0].1)).min() {
+            None => Ok(()),
+            Some((later, earlier)) => {
+                Err(format!("two cells are the same trial: {} and {}", self.written(earlier), self.written(later)))
+            }
+        }
+    }
+
+    /// How many cells `[[exclude]]` leaves out.
+    pub fn excluded(&self) -> usize {
+        if self.exclude.is_empty() {
+            return 0;
+        }
+        (0..self.count()).filter(|number| self.is_excluded(&self.chosen(*number))).count()
+    }
+
+    fn count(&self) -> usize {
+        self.axes.iter().map(|axis| axis.values.len()).product()
+    }
+
+    /// The cells that are not excluded, with their numbers in the whole grid.
+    fn numbered_cells(&self) -> impl Iterator<Item = Result<(usize, Parameters), String>> {
+        let cells = (0..self.count()).map(|number| (number, self.chosen(number)));
+        let wanted = cells.filter(|(_, chosen)| !self.is_excluded(chosen));
+        wanted.map(|(number, chosen)| Ok((number, self.resolved(&chosen)?)))
+    }
+
+    fn is_excluded(&self, chosen: &[Chosen]) -> bool {
+        let holds = |(name, values): &(&str, Vec<Value>)| values.contains(self.value(chosen, name));
+        self.exclude.iter().any(|exclusion| exclusion.conditions.iter().all(holds))
+    }
+
+    fn value<'a>(&'a self, chosen: &[Chosen<'a>], name: &str) -> &'a Value {
+        let axis = chosen.iter().find(|(axis, ..)| *axis == name).map(|(_, _, value)| *value);
+        axis.or_else(|| self.fixed.get(name)).unwrap_or(&Value::Null)
+    }
+
+    fn resolved(&self, chosen: &[Chosen]) -> Result<Parameters, String> {
+        parameters::resolve(|name| self.value(chosen, name))
+    }
+
+    fn cell(&self, number: u32) -> Result<Parameters, String> {
+        self.resolved(&self.chosen(number as usize))
+    }
+
+    /// As in the file: "head_depth = 1, optimizer = adam".
+    fn written(&self, number: u32) -> String {
+        let chosen = self.chosen(number as usize);
+        chosen.iter().map(|(name, written, _)| format!("{name} = {written}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Each axis' value in the cell of this number.
+    fn chosen(&self, mut number: usize) -> Vec<Chosen<'_>> {
         let mut chosen = Vec::with_capacity(self.axes.len());
         for axis in self.axes.iter().rev() {
             let (written, canonical) = &axis.values[number % axis.values.len()];
@@ -74,7 +111,7 @@ impl Definition {
                         let place = self.axes.iter().position(|axis| axis.name == name);
                         let axis = place.and_then(|place| self.axes[place].values.get(numbers[place]));
                         let value = axis.map(|(_, canonical)| canonical).or_else(|| self.fixed.get(name));
-                        value.cloned().unwrap_or(Value::Null)
+                        value.unwrap_or(&Value::Null)
                     };
                     // A cell whose values do not fit together is one that `[[exclude]]` leaves out.
                     corners.extend(parameters::resolve(value));
@@ -83,10 +120,24 @@ impl Definition {
         }
         corners
     }
+}
 
-    /// How many cells `[[exclude]]` leaves out.
-    pub fn excluded(&self) -> usize {
-        let total: usize = self.axes.iter().map(|axis| axis.values.len()).product();
-        total - self.cells().map_or(0, |cells| cells.len())
+/// Name of an axis; its value as written, and in canonical form.
+type Chosen<'a> = (&'static str, &'a Value, &'a Value);
+
+/// Of a cell's canonical form: equal cells have equal ones.
+fn digest(parameters: &Parameters) -> u64 {
+    struct Into(DefaultHasher);
+    impl std::io::Write for Into {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.write(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
+    let mut hasher = Into(DefaultHasher::new());
+    serde_json::to_writer(&mut hasher, parameters).expect("hyperparameters are plain JSON");
+    hasher.0.finish()
 }

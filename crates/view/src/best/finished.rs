@@ -72,7 +72,7 @@ impl Finished {
 /// In which hyperparameters a whole sweep varies, by its definition; the shown trials are a part of it.
 pub(super) fn columns_of_sweep<'a>(definition: &Definition, shown: impl Iterator<Item = &'a Finished>) -> Columns {
     let shown: Vec<TrialSpec> = shown.map(|finished| finished.row.spec.clone()).collect();
-    let Some(template) = shown.first() else { return Columns::varying([].into_iter()) };
+    let Some(template) = shown.first() else { return Columns::varying(std::iter::empty::<TrialSpec>()) };
     let corner = |parameters| TrialSpec { parameters, ..template.clone() };
     let seed = |&seed: &u64| TrialSpec { seed, ..template.clone() };
     let seeds = definition.seeds.iter().take(2).map(seed);

@@ -1,0 +1,145 @@
+//! Decisions and times on the flagship's network.
+
+use super::*;
+use crate::costs::Costs;
+use crate::definition::Definition;
+use crate::expand::{Sources, Trial};
+use crate::trial::WeightsIdentity;
+use crate::{backbone, layers};
+
+const IMAGES: Images = Images { train: 800, test: 200 };
+
+fn trials(grid: &str) -> Vec<Trial> {
+    let text = format!(
+        "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_v2_s\"\n\
+         weights = \"random\"\n[grid]\n{grid}\nhead_depth = [0]\noptimizer = [\"adam\", \"rmsprop\"]\n\
+         learning_rate = [1e-3]\n[train]\nepochs = 3\nbatch_size = 50\n"
+    );
+    let definition = Definition::parse("x.toml", &text, &[]).unwrap();
+    definition.expand(&Sources { data_digest: "d".into(), weights: WeightsIdentity::Random })
+}
+
+fn costs() -> Costs {
+    Costs::estimated(&layers::table(backbone::find("efficientnet_v2_s").unwrap(), 128), 1, false)
+}
+
+fn planned(trials: &[Trial], max_bytes: u64, costs: &Costs, present: &BTreeSet<FeatureKey>) -> Reuse {
+    let figures = |_| Figures::from(costs.clone());
+    let premises = Premises { figures: &figures, max_bytes, present };
+    Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).plan(&premises)
+}
+
+/// How many of these trials start from features.
+fn starting(reuse: &Reuse, trials: &[Trial]) -> usize {
+    trials.iter().filter(|trial| reuse.start(&trial.spec).is_some()).count()
+}
+
+fn reuse(trials: &[Trial], max_bytes: u64) -> Reuse {
+    planned(trials, max_bytes, &costs(), &BTreeSet::new())
+}
+
+#[test]
+fn each_cut_is_filled_once_and_starts_from_the_one_before() {
+    let trials = trials("frozen_layers = [0, 256, 384, \"all\"]");
+    let reuse = reuse(&trials, u64::MAX);
+    let names: Vec<&str> = reuse.cuts.iter().map(|cut| cut.after.as_str()).collect();
+    // 256 and 384 fall inside of block5g and block6g.
+    assert_eq!(names, ["block5f", "block6f", "top"]);
+    let mut before = None;
+    for cut in &reuse.cuts {
+        assert_eq!((cut.trials, cut.epochs), (2, 6));
+        assert_eq!(cut.decision, Decision::Fill { from: before.replace(cut.key.clone()) });
+        assert!(cut.gain > cut.fill, "three epochs of two trials for one");
+    }
+    // 128 px: 8x8 pixels of 160 channels, 4x4 of 256, pooled 1280.
+    let bytes: Vec<u64> = reuse.cuts.iter().map(|cut| cut.bytes / 4000).collect();
+    assert_eq!(bytes, [8 * 8 * 160, 4 * 4 * 256, 1280]);
+    assert!((reuse.cuts[2].compute_share - 1.0).abs() < 1e-12);
+    assert_eq!(starting(&reuse, &trials), 6, "the two trials without frozen layers compute everything");
+}
+
+#[test]
+fn times_add_up() {
+    let trials = trials("frozen_layers = [\"all\"]");
+    let reuse = reuse(&trials, u64::MAX);
+    let costs = costs();
+    let all: f64 = costs.segments.iter().map(|segment| segment.infer).sum();
+    // 80 validation images of 800 are among those that an epoch computes anyway.
+    let without = 2.0 * (3.0 * 800.0 + 200.0) * (costs.prepare + all);
+    assert!((reuse.without.work() / without - 1.0).abs() < 1e-3, "{} {without}", reuse.without.work());
+    let fill = 1000.0 * (costs.prepare + all + 5120.0 / costs.write);
+    let read = 2.0 * (3.0 * 800.0 + 200.0) * 5120.0 / costs.read;
+    assert!((reuse.with.work() / (fill + read) - 1.0).abs() < 1e-3, "{} {fill} {read}", reuse.with.work());
+    assert!((reuse.cuts[0].fill / fill - 1.0).abs() < 1e-12);
+    assert!((reuse.cuts[0].gain / (reuse.without.work() - reuse.with.work()) - 1.0).abs() < 1e-9);
+    assert!((reuse.expected_without(2) / reuse.without.work() - 0.5).abs() < 1e-12);
+    assert_eq!(reuse.expected_without(100), reuse.without.work() / 2.0, "the longest of two equal trials");
+}
+
+#[test]
+fn a_cut_without_room_leaves_its_trials_the_one_before() {
+    let trials = trials("frozen_layers = [256, \"all\"]");
+    let all = reuse(&trials, 1280 * 4000);
+    assert_eq!(all.cuts[0].decision, Decision::TooLarge);
+    assert_eq!(all.cuts[1].decision, Decision::Fill { from: None });
+    assert_eq!(starting(&all, &trials), 2);
+
+    let both = self::trials("frozen_layers = [384, 400]");
+    let room = reuse(&both, 4 * 4 * 256 * 4000);
+    let filled: Vec<&Cut> = room.cuts.iter().filter(|cut| cut.is_filled()).collect();
+    assert_eq!((room.cuts.len(), filled.len()), (2, 1));
+    assert_eq!(filled[0].spec.cut, room.cuts[0].spec.cut, "which serves all four trials");
+    assert_eq!(starting(&room, &both), 4);
+}
+
+#[test]
+fn what_would_be_used_once_is_not_kept_unless_it_is_there() {
+    let mut trials = trials("frozen_layers = [\"all\"]");
+    trials.truncate(1);
+    trials[0].spec.parameters.epochs = 1;
+    let once = reuse(&trials, u64::MAX);
+    assert_eq!(once.cuts[0].decision, Decision::Costly);
+    assert!(once.cuts[0].gain < 0.0 && starting(&once, &trials) == 0);
+    assert_eq!(once.with.work(), once.without.work());
+    let present = BTreeSet::from([once.cuts[0].key.clone()]);
+    let again = planned(&trials, u64::MAX, &costs(), &present);
+    assert_eq!(again.cuts[0].decision, Decision::Fill { from: None });
+    assert_eq!((again.cuts[0].fill, again.cuts[0].present), (0.0, true));
+}
+
+#[test]
+fn a_slow_disk_keeps_small_features_only() {
+    let trials = trials("frozen_layers = [16, \"all\"]");
+    let slow = Costs { write: 1e6, read: 1e6, ..costs() };
+    let reuse = planned(&trials, u64::MAX, &slow, &BTreeSet::new());
+    let decisions: Vec<bool> = reuse.cuts.iter().map(Cut::is_filled).collect();
+    assert_eq!(decisions, [false, true]);
+    assert_eq!(reuse.cuts[0].decision, Decision::Costly);
+}
+
+#[test]
+fn figures_of_trials_and_fills_are_corrected_by_what_they_took() {
+    let trials = trials("frozen_layers = [0, \"all\"]");
+    let before = reuse(&trials, u64::MAX);
+    // Measured four times too long: everything took a quarter.
+    let mut figures = Figures::from(costs());
+    let (images, top) = (&trials[0].spec, &trials[2].spec);
+    let mut done = Vec::new();
+    for (spec, epochs) in [(images, 3), (top, 2)] {
+        let work = before.work(spec, epochs, false).unwrap();
+        done.push(crate::learned::Taken { work, seconds: 0.25 * figures.seconds(&work), count: u64::from(epochs) });
+    }
+    let fill = before.cuts[0].work;
+    done.push(crate::learned::Taken { work: fill, seconds: 0.25 * figures.seconds(&fill), count: 1 });
+    let unlearned = figures.clone();
+    figures.learned.learn(&done, &unlearned, 0.0);
+    let figures = |_| figures.clone();
+    let premises = Premises { figures: &figures, max_bytes: u64::MAX, present: &BTreeSet::new() };
+    let after = Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).plan(&premises);
+    for workers in [1, 2, 3] {
+        assert!((after.expected(workers) / before.expected(workers) - 0.25).abs() < 1e-9);
+        assert!((after.expected_without(workers) / before.expected_without(workers) - 0.25).abs() < 1e-9);
+    }
+    let (quick, slow) = (after.seconds(top).unwrap(), after.seconds(images).unwrap());
+    assert!(quick < 0.1 * slow, "{quick} {slow}");
+}
