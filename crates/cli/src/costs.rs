@@ -43,8 +43,8 @@ impl Arrangement {
 
     /// Whether the workers fit into main memory together, as far as that was measured.
     fn fits(&self) -> bool {
-        let memory = self.figures.values().map(|(_, figures)| figures.costs.memory).max().unwrap_or(0);
-        let needed = self.team.devices.len() as f64 * memory as f64;
+        let each = self.figures.values().map(|(_, figures)| figures.costs.memory).max().unwrap_or(0);
+        let needed = self.team.devices.len() as f64 * each as f64;
         self.team.is_cuda()
             || memory().is_none_or(|memory| needed <= MEMORY_SHARE * memory.available as f64)
     }
