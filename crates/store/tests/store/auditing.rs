@@ -1,6 +1,6 @@
 //! `verify` finds what was tampered with, and `backup` copies one moment.
 
-use crate::fixture::{Results, completed, epoch, started};
+use crate::fixture::{Results, completed, epoch, started, sweep, trial};
 use frostline_store::{FILE, Reader, StoreError};
 use rusqlite::Connection;
 
@@ -51,9 +51,24 @@ fn each_kind_of_tampering_is_found() {
     one("UPDATE trial SET state = 'waiting' WHERE state = 'complete'", "waiting and has 1 accepted");
     one("UPDATE attempt SET outcome = 'interrupted', ended_at = 1 WHERE id = 2", "running and has 0 running");
     one("UPDATE trial SET spec = replace(spec, 'shapes', 'cifar10')", "not the hash");
+    one("UPDATE trial SET group_id = zeroblob(16) WHERE state = 'waiting'", "not the hash");
     one("UPDATE trial SET state = 'cancelled' WHERE state = 'waiting'", "cancelled by itself");
     one("UPDATE trial SET spec = '{'", "cannot be read");
     one("DELETE FROM trial WHERE state = 'waiting'", "refers to one that is not there");
+}
+
+#[test]
+fn an_audit_of_one_sweep_leaves_the_others_out() {
+    let (mut results, _) = Results::with_trials(3);
+    results.writer.put_sweep(&sweep("other"), &[trial(7)], false).unwrap();
+    let connection = Connection::open(results.path().join(FILE)).unwrap();
+    connection.execute("UPDATE trial SET group_id = zeroblob(16) WHERE id = ?1", [trial(7).id.0]).unwrap();
+    let reader = results.writer.reader();
+    let counted = |name| {
+        let audit = reader.verify(name).unwrap();
+        (audit.trials, audit.findings.len())
+    };
+    assert_eq!([counted(Some("demo")), counted(Some("other")), counted(None)], [(3, 0), (1, 1), (4, 1)]);
 }
 
 #[test]
