@@ -87,7 +87,7 @@ impl Bench {
 
     /// Processes of workers of this test.
     fn workers(&self) -> Vec<Pid> {
-        let mark = self.results("runtime").into_os_string().into_encoded_bytes();
+        let mark = self.results("torn").into_os_string().into_encoded_bytes();
         let entries = std::fs::read_dir("/proc").expect("a table of processes").flatten();
         let pid = |entry: std::fs::DirEntry| {
             let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;

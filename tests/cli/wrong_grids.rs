@@ -152,7 +152,7 @@ fn seeds_that_are_none() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:3:9: `seeds` must be a whole number of at least 0, not -1
+    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], and each of them a whole number of at least 0, not -1
       |
     3 | seeds = [-1]
       |         ^^^^

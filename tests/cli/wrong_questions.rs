@@ -66,7 +66,7 @@ fn a_command_line_that_is_none() {
     says!(place, "retry demo --kind tired", @r"
     exit code 2
     --- error
-    error: invalid value 'tired' for '--kind <KIND>': use one of out_of_memory, diverged, worker_lost, bad_data, internal
+    error: invalid value 'tired' for '--kind <KIND>': use one of out_of_memory, diverged, worker_lost, device, bad_data, internal
 
     For more information, try '--help'.
     ");
@@ -235,11 +235,11 @@ fn a_condition_that_is_none() {
     --- error
     error: --where seed!1: `seed!1` is no condition: `!` stands before `=` only
     ");
-    says!(place, "best demo --where frozen_layers=many", @r"
-    exit code 0
-    --- output
-    `demo` has no finished trial that meets the conditions (4 trials: 4 complete)
-    ");
+    says!(place, "best demo --where frozen_layers=many", @r#"
+    exit code 2
+    --- error
+    error: --where frozen_layers=many: `frozen_layers` is a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "many"
+    "#);
     says!(place, "best demo --where seed=7", @r"
     exit code 0
     --- output
@@ -255,12 +255,12 @@ fn a_database_of_another_version() {
     says!(place, "best demo", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 4): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 5): use that version, or name another folder with --results
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 4): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 5): use that version, or name another folder with --results
     ");
     let doctor = place.run("doctor --json");
     assert_eq!(doctor.code, Some(1));

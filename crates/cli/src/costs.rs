@@ -45,8 +45,7 @@ impl Arrangement {
     fn fits(&self) -> bool {
         let each = self.figures.values().map(|(_, figures)| figures.costs.memory).max().unwrap_or(0);
         let needed = self.team.devices.len() as f64 * each as f64;
-        self.team.is_cuda()
-            || memory().is_none_or(|memory| needed <= MEMORY_SHARE * memory.available as f64)
+        self.team.is_cuda() || memory().is_none_or(|memory| needed <= MEMORY_SHARE * memory.available as f64)
     }
 }
 

@@ -344,6 +344,7 @@ mod tests {
             "41d7efcdca3058cd4e5d3c583f13f4e4386b21a324e3f711ea8ca3a984c83abd",
             "2761a33956d20dc2b37e706facdb3ed179cdaf718c1f2d0b0e72daaa3c8ac69f",
             "b62e63aad145f56c4340c24000359341d8cad8776d7a49194a1479b4c7ffd53f",
+            "4c3fbe6590d6ca09a98cb748d0ac91a789323ecc50545fa1d34ca5b8cf6b3018",
         ];
         let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
         assert_eq!(digests.collect::<Vec<_>>(), released);

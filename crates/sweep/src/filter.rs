@@ -132,7 +132,7 @@ mod tests {
         let error = |text: &str| Filter::parse(text).unwrap_err();
         assert_eq!(
             error("optimizer=adamm"),
-            "`optimizer` is \"adam\", \"rmsprop\", \"sgd\" or \"adamw\", not \"adamm\" (did you mean `adam`?)"
+            "`optimizer` is \"adam\", \"rmsprop\", \"sgd\" or \"adamw\", not \"adamm\", did you mean `adam`?"
         );
         assert_eq!(error("batch_size=many"), "`batch_size` is a whole number from 1 to 65536, not \"many\"");
         assert_eq!(error("learning_rate=-1"), "`learning_rate` is a number above 0, not -1.0");

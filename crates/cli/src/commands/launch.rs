@@ -185,7 +185,7 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
     let Arrangement { team, reuse, figures, .. } = arrangement;
     let places = prepared.places(&std::path::absolute(&common.results)?);
     let Prepared { definition, trials, .. } = prepared;
-    let folder = Folder::new(std::path::absolute(&common.results)?);
+    let folder = Folder::new(&common.results);
     log_to(&folder, common.verbose)?;
     let counts = writer.reader().counts(&definition.name)?;
     let missing = counts.waiting + counts.running;

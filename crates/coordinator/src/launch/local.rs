@@ -110,7 +110,10 @@ impl LocalLauncher {
     fn spawn(&self, worker: WorkerId) -> io::Result<(Child, LogStart)> {
         let path = self.path(worker);
         // Somebody may have tidied up.
-        std::fs::create_dir_all(self.workers.folder.logs())?;
+        match std::fs::create_dir(self.workers.folder.logs()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         bound(&path)?;
         let log = OpenOptions::new().create(true).append(true).open(&path)?;
         let start = LogStart { offset: log.metadata()?.len(), path };

@@ -32,9 +32,11 @@ impl Definition {
             cells.windows(2).filter(|pair| pair[0].0 == pair[1].0 && self.cell(pair[0].1) == self.cell(pair[1].1));
         match same.map(|pair| (pair[1].1, pair[0].1)).min() {
             None => Ok(()),
-            Some((later, earlier)) => {
-                Err(format!("two cells are the same trial: {} and {}", self.written(earlier), self.written(later)))
-            }
+            Some((later, earlier)) => Err(format!(
+                "two cells are the same trial: {} and {}; leave one of them out with [[exclude]]",
+                self.written(earlier),
+                self.written(later)
+            )),
         }
     }
 
