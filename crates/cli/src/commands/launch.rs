@@ -22,9 +22,12 @@ use frostline_view::best::{Question, best};
 use frostline_view::stored;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 /// Rows of the ranking that ends a sweep.
 const SHOWN: usize = 10;
+/// From this factor on it is said how much longer a sweep would have taken without kept features.
+const WORTH_SAYING: f64 = 1.1;
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
     let definition = prepare::read(&arguments.definition)?;
@@ -193,7 +196,11 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
     // The database has them now. A large sweep's take as much memory as the coordinator.
     drop(trials);
     let name = &definition.name;
+    let mut saved = None;
     if missing > 0 {
+        // Of the whole sweep, so it says nothing of a part.
+        let whole = missing == counts.total();
+        let factor = reuse.expected_without(team.devices.len()) / reuse.expected(team.devices.len());
         output::note(&format!(
             "`{name}`: {} to run, {} done; {}",
             count(missing, "trial"),
@@ -227,7 +234,7 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
         screen = shown.end();
         learn(common, lesson, &cache);
         match outcome? {
-            Outcome::Finished => {}
+            Outcome::Finished => saved = saving(screen.elapsed(), factor).filter(|_| whole),
             Outcome::Interrupted => {
                 output::note(&format!(
                     "Interrupted after {}. Go on with:  frostline resume {name}{}",
@@ -246,7 +253,20 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
             }
         }
     }
-    finish(common, name, &screen)
+    finish(common, name, &screen, saved)
+}
+
+/// What keeping features saved of a run that took `elapsed`; without them it is estimated to take `factor` times as long.
+/// None where that is too little to speak of.
+fn saving(elapsed: Duration, factor: f64) -> Option<String> {
+    let without = Duration::try_from_secs_f64(elapsed.as_secs_f64() * factor).ok()?;
+    (factor >= WORTH_SAYING).then(|| {
+        format!(
+            "The output of frozen layers was computed once for all trials. Without that, this sweep would have taken about \
+             {}.",
+            output::duration(without)
+        )
+    })
 }
 
 /// What the run took corrects later estimates, however it ended.
@@ -258,12 +278,15 @@ fn learn(common: &Common, lesson: Lesson, cache: &Path) {
     }
 }
 
-fn finish(common: &Common, name: &str, screen: &Screen) -> anyhow::Result<Exit> {
+fn finish(common: &Common, name: &str, screen: &Screen, saved: Option<String>) -> anyhow::Result<Exit> {
     let reader = frostline_store::open(&common.results)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if counts.complete > 0 {
         ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false, whole: true })?)?;
+    }
+    if let Some(saved) = saved {
+        output::note(&saved);
     }
     if counts.failed > 0 {
         let results = common.results_argument();
