@@ -163,12 +163,12 @@ fn values_that_are_no_numbers_are_found_before_training() {
     says!(place, "launch demo.toml", @r"
     exit code 2
     --- error
-    error: model.weights: [PLACE]/net.pth: its tensor `blocks.2.1.bn2.running_mean` has NaN at place 7, which is no number: the training that wrote it had gone wrong by then, so take an earlier file
+    error: model.weights: [PLACE]/net.pth: its tensor `blocks.2.1.bn2.running_mean` has NaN at place 7, which is not a number: the training that wrote it had gone wrong by then, so take an earlier file
     ");
     says!(place, "features --backbone efficientnet_lite0 --weights net.pth --data shapes -o new.npy", @r"
     exit code 2
     --- error
-    error: --weights net.pth: its tensor `blocks.2.1.bn2.running_mean` has NaN at place 7, which is no number: the training that wrote it had gone wrong by then, so take an earlier file
+    error: --weights net.pth: its tensor `blocks.2.1.bn2.running_mean` has NaN at place 7, which is not a number: the training that wrote it had gone wrong by then, so take an earlier file
     ");
     let inspected = place.succeed("weights inspect net.pth");
     assert!(

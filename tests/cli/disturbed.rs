@@ -63,7 +63,7 @@ fn an_interrupted_sweep_is_resumed_where_it_stood() {
     running.signal(Signal::INT);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Go on with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
     let left = place.trials("demo");
     assert_eq!((ids(&left, "complete"), ids(&left, "waiting").len()), (done.clone(), 2));
     assert!(place.worker_processes().into_iter().all(|process| !is_alive(process)));
@@ -82,7 +82,7 @@ fn a_closed_terminal_ends_a_sweep_as_ctrl_c_does() {
     running.signal(Signal::HUP);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Go on with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
     place.release();
     place.succeed("resume demo");
     assert_all_complete_once(&place);

@@ -189,6 +189,13 @@ impl Place {
         outcome
     }
 
+    /// Runs a line of a shell; `$FROSTLINE` is the program.
+    pub fn shell(&self, line: &str) -> Outcome {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).env("FROSTLINE", env!("CARGO_BIN_EXE_frostline"));
+        self.spawn(self.prepared(command)).unwrap().wait()
+    }
+
     /// Runs `frostline` to its end; arguments are separated by spaces.
     pub fn run(&self, arguments: &str) -> Outcome {
         self.start(arguments).wait()

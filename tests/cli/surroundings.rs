@@ -131,7 +131,7 @@ fn a_results_folder_that_is_moved_ends_the_sweep_with_its_new_place() {
         outcome.stderr.lines().last(),
         Some(
             "error: the results folder `[PLACE]/results` was moved to `[PLACE]/elsewhere` while a sweep ran in it; all \
-             that was measured is there, and `frostline resume demo --results [PLACE]/elsewhere` goes on"
+             that was measured is there, and `frostline resume demo --results [PLACE]/elsewhere` continues"
         ),
         "{outcome}"
     );
@@ -160,6 +160,37 @@ fn a_results_folder_or_a_database_that_is_removed_ends_the_sweep() {
         let expected = format!("error: the results folder `[PLACE]/results` {said}");
         assert_eq!(outcome.stderr.lines().last(), Some(expected.as_str()), "{outcome}");
     }
+}
+
+#[test]
+fn a_folder_whose_name_is_not_text_is_refused_at_once() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut place = Place::new();
+    let name = std::ffi::OsString::from_vec(b"r\xe9sultats".to_vec());
+    place.set("FROSTLINE_RESULTS", &name);
+    let outcome = place.run("launch demo.toml");
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(
+        outcome.stderr.contains("is not UTF-8 text, which definitions and workers are told paths in"),
+        "{outcome}"
+    );
+    assert!(!place.path("").join(&name).exists(), "nothing is left behind");
+    // Data and weights are told the same way.
+    let folder = place.path("").join(&name);
+    fs::create_dir(&folder).unwrap();
+    place.set("FROSTLINE_RESULTS", "results");
+    place.set("FROSTLINE_CACHE", &folder);
+    place.succeed("launch demo.toml");
+}
+
+#[test]
+fn a_file_that_may_not_grow_any_more_is_an_error_and_not_the_end() {
+    let place = Place::new();
+    let outcome = place.shell("ulimit -f 1000; exec \"$FROSTLINE\" launch demo.toml --set train.epochs=1000");
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("results/frostline.db") && outcome.stderr.contains("ulimit -f"), "{outcome}");
+    place.succeed("resume demo");
+    assert_eq!(place.json("verify --json")["sound"], true);
 }
 
 #[test]

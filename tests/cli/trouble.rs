@@ -233,7 +233,7 @@ fn a_damaged_checkpoint_is_found_and_costs_no_more_than_its_epochs() {
     }
     let verify = place.run("verify");
     assert_eq!(verify.code, Some(1), "{verify}");
-    assert!(verify.stdout.contains("this checkpoint is damaged; it is made anew when it is needed"), "{verify}");
+    assert!(verify.stdout.contains("this checkpoint is damaged; it is recreated when it is needed"), "{verify}");
     place.succeed("resume demo");
     assert!(place.read("results/logs/worker-1.log").contains("is damaged or of another trial: passed over"));
     assert_eq!(place.json("verify --json")["sound"], true);

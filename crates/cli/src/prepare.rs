@@ -88,7 +88,7 @@ fn quoted(path: &Path) -> anyhow::Result<String> {
 fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().ok_or_else(|| {
         wrong_input(format!(
-            "the path `{}` is no UTF-8 text, which definitions and workers are told paths in: rename the folder, or use \
+            "the path `{}` is not UTF-8 text, which definitions and workers are told paths in: rename the folder, or use \
              another one (--results, `data.path`, `model.weights`, FROSTLINE_CACHE)",
             path.display()
         ))

@@ -39,7 +39,7 @@ impl Trained {
         if row.state != TrialState::Complete {
             let state = row.state;
             return Err(wrong_input(format!(
-                "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` goes on with a sweep)"
+                "trial {short} is {state}: only a complete trial leaves a model (`frostline resume` continues a sweep)"
             )));
         }
         let model = Folder::new(std::path::absolute(&common.results)?).model(row.trial);

@@ -21,6 +21,8 @@ pub enum CoordinatorError {
     Socket { path: PathBuf, source: io::Error },
     #[error("worker processes cannot be managed: {source}")]
     Launcher { source: io::Error },
-    #[error("the coordinator cannot wait for its workers: {source}")]
+    #[error(
+        "the coordinator cannot wait for its workers: {source}; `ulimit -u` and `ulimit -n` say what it may have"
+    )]
     Runtime { source: io::Error },
 }

@@ -33,7 +33,7 @@ impl Watched {
             match self.now() {
                 Some(now) => format!(
                     "was moved to `{}` while a sweep ran in it; all that was measured is there, and \
-                     `frostline resume {sweep} --results {}` goes on",
+                     `frostline resume {sweep} --results {}` continues",
                     now.display(),
                     quoted(&now)
                 ),
@@ -93,7 +93,7 @@ mod tests {
         let shown = now.display().to_string();
         assert!(said.contains(&format!("was moved to `{shown}`")), "{said}");
         let argument = shown.replace('\'', r"'\''");
-        assert!(said.contains(&format!("`frostline resume demo --results '{argument}'` goes on")), "{said}");
+        assert!(said.contains(&format!("`frostline resume demo --results '{argument}'` continues")), "{said}");
         // A new one in its place is not it.
         fs::create_dir(&path).unwrap();
         fs::write(path.join("frostline.db"), "").unwrap();

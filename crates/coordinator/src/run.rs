@@ -45,6 +45,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Where the database, the socket or the process table cannot be used. No worker is left running then.
 pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorError> {
     allow_open_files();
+    // The runtime panics where it cannot have its thread (`ulimit -u`).
+    let probe = std::thread::Builder::new().spawn(|| ());
+    drop(probe.map_err(|source| CoordinatorError::Runtime { source })?.join());
     let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("frostline-net").enable_all().build();
     let runtime = runtime.map_err(|source| CoordinatorError::Runtime { source })?;
     let signals = Signals::listen(runtime.handle()).map_err(|source| CoordinatorError::Runtime { source })?;

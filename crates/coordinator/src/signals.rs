@@ -1,6 +1,5 @@
 //! Signals that ask for the end: Ctrl-C, `kill`, and the terminal that is closed.
 
-use rustix::process::Signal;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,8 +33,6 @@ impl Signals {
         let _entered = runtime.enter();
         let signals = Signals { interrupts: Interrupts::default(), come: Arc::default(), taken: 0 };
         let ignored = std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
-        // A file that would grow larger than this process may write is an error to whoever writes it, not the end.
-        drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             if ignored & (1 << (kind.as_raw_value() - 1)) != 0 {
                 continue;

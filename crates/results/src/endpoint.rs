@@ -29,7 +29,7 @@ impl Endpoint {
     /// Readers see the one before or this one, never a part.
     ///
     /// # Errors
-    /// The file cannot be written, or the path is no UTF-8.
+    /// The file cannot be written, or the path is not UTF-8.
     pub fn write(&self, file: &Path) -> io::Result<()> {
         let aside = file.with_extension("json.writing");
         fs::write(&aside, serde_json::to_vec(self)?)?;

@@ -1,6 +1,7 @@
 //! What can go wrong with the database, each with its place and a way out.
 
 use rusqlite::ErrorCode;
+use rustix::process::{Resource, getrlimit};
 use std::path::{Path, PathBuf};
 
 /// The fewest hexadecimal digits that name a trial.
@@ -64,7 +65,7 @@ pub enum StoreError {
     )]
     Forbidden { path: PathBuf },
     #[error(
-        "`{}` is no database of Frostline: move it away, or name another folder with --results", .path.display()
+        "`{}` is not a Frostline database: move it away, or name another folder with --results", .path.display()
     )]
     NotADatabase { path: PathBuf },
     #[error(
@@ -72,6 +73,11 @@ pub enum StoreError {
         .path.display()
     )]
     Corrupt { path: PathBuf, detail: String },
+    #[error(
+        "`{}` may not become larger than {limit} bytes here (`ulimit -f`): raise that limit and resume the sweep, nothing \
+         committed is lost", .path.display()
+    )]
+    TooLarge { path: PathBuf, limit: u64 },
     #[error("SQLite failed on `{}`: {source}; check the disk and the folder's permissions", .path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("cannot {action} `{}`: {source}; repair it, or name another folder with --results", .path.display())]
@@ -103,6 +109,10 @@ impl StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Held { path },
             Some(ErrorCode::DiskFull) => StoreError::Full { path },
             Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
+            Some(ErrorCode::SystemIoFailure) => match getrlimit(Resource::Fsize).current {
+                Some(limit) => StoreError::TooLarge { path, limit },
+                None => StoreError::Sqlite { path, source },
+            },
             Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
             Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, detail: source.to_string() },
             // A row that does not read as what the writer puts there.
@@ -154,7 +164,7 @@ fn process(pid: Option<u32>) -> String {
 
 fn unknown(near: &[String]) -> String {
     if near.is_empty() {
-        return ": list the sweeps of this folder, or name another one with --results".to_owned();
+        return ": `frostline list` shows the sweeps of this folder, --results names another one".to_owned();
     }
     format!(", did you mean `{}`?", near.join("` or `"))
 }
@@ -180,7 +190,7 @@ mod tests {
                 "`results/frostline.db` is in use by another process: wait until it ends, stop it, or name another \
                  folder with --results",
                 "there is no sweep `dem`, did you mean `demo` or `demo2`?",
-                "there is no sweep `x`: list the sweeps of this folder, or name another one with --results",
+                "there is no sweep `x`: `frostline list` shows the sweeps of this folder, --results names another one",
             ]
         );
     }

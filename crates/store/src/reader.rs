@@ -313,7 +313,7 @@ impl Reader {
         }
         // In one statement, so in one read transaction: the copy is one moment, and has no log beside it.
         let name = target.to_str().ok_or_else(|| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is no UTF-8");
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8");
             StoreError::file("write", target, source)
         })?;
         let copied = self.connection.execute("VACUUM INTO ?1", [name]);

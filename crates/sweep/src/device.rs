@@ -30,7 +30,7 @@ impl fmt::Display for Device {
 
 /// A text that names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no device: use `cpu`, `cuda` or `cuda:<number>`")]
+#[error("`{0}` is not a device: use `cpu`, `cuda` or `cuda:<number>`")]
 pub struct InvalidDevice(String);
 
 impl FromStr for Device {
@@ -82,7 +82,7 @@ mod tests {
         for text in ["", "gpu", "CPU", "cpu:0", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "cuda0", "cuda:99999999999"]
         {
             let error = text.parse::<Device>().unwrap_err().to_string();
-            assert_eq!(error, format!("`{text}` is no device: use `cpu`, `cuda` or `cuda:<number>`"));
+            assert_eq!(error, format!("`{text}` is not a device: use `cpu`, `cuda` or `cuda:<number>`"));
         }
     }
 }

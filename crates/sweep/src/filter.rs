@@ -43,13 +43,15 @@ impl Filter {
     /// A sentence that names what is wrong with the condition: one that no trial can ever meet is never meant.
     pub fn parse(text: &str) -> Result<Filter, String> {
         let start = text.find(['=', '!', '<', '>']).ok_or_else(|| {
-            format!("`{text}` is no condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)")
+            format!(
+                "`{text}` is not a condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)"
+            )
         })?;
         let (name, rest) = (text[..start].trim(), &text[start..]);
         let (sign, comparison) = SIGNS
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
-            .ok_or_else(|| format!("`{text}` is no condition: `!` stands before `=` only"))?;
+            .ok_or_else(|| format!("`{text}` is not a condition: `!` stands before `=` only"))?;
         let names = || keys::of(HYPERPARAMETERS).map(|key| key.name).chain(["seed"]);
         let known = names().find(|known| *known == name);
         let name =

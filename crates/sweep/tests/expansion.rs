@@ -219,7 +219,7 @@ fn filters_compare_values_as_definitions_write_them() {
     assert_eq!(count("seed!=0"), 5);
     assert_eq!(count("optimizer=adam"), 10);
     assert!(Filter::parse("frozen=1").unwrap_err().contains("did you mean `frozen_layers`?"));
-    assert!(Filter::parse("frozen_layers").unwrap_err().contains("is no condition"));
+    assert!(Filter::parse("frozen_layers").unwrap_err().contains("is not a condition"));
 }
 
 #[test]

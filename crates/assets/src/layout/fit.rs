@@ -30,7 +30,7 @@ pub enum WeightsError {
     #[error(
         "its tensor `{name}` has {value} at place {place}{}: the training that wrote it had gone wrong by then, so take an \
          earlier file",
-        if value.is_finite() { ", and a variance is never negative" } else { ", which is no number" }
+        if value.is_finite() { ", and a variance is never negative" } else { ", which is not a number" }
     )]
     Value { name: String, value: f32, place: usize },
 }

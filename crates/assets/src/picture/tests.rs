@@ -53,8 +53,8 @@ fn a_jpeg_is_read_and_is_near_its_picture() {
 
 #[test]
 fn what_is_no_whole_picture_is_refused_with_the_reason() {
-    assert_eq!(message(b"GIF89a........."), "x is no JPEG or PNG picture: convert it to one of them");
-    assert_eq!(message(b""), "x is no JPEG or PNG picture: convert it to one of them");
+    assert_eq!(message(b"GIF89a........."), "x is not a JPEG or PNG picture: convert it to one of them");
+    assert_eq!(message(b""), "x is not a JPEG or PNG picture: convert it to one of them");
     let small = message(&encoded(&halves(31, 400), ImageFormat::Png));
     assert_eq!(small, "x has 31 x 400 pixels: a picture needs at least 32 x 32");
     for format in [ImageFormat::Png, ImageFormat::Jpeg] {

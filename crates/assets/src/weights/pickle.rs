@@ -263,7 +263,7 @@ impl Machine<'_> {
     /// Puts pairs into the dictionary on top of the stack.
     fn set_items(&mut self, items: Vec<Value>) -> Result<(), Fault> {
         let Some(Value::Dict(dict) | Value::Object(_, dict)) = self.stack.last() else {
-            return Err(damaged("its pickle sets items of something that is no dictionary"));
+            return Err(damaged("its pickle sets items of something that is not a dictionary"));
         };
         let mut dict = dict.borrow_mut();
         for pair in items.chunks_exact(2) {
@@ -277,7 +277,7 @@ impl Machine<'_> {
             Some(Value::List(list)) => list.borrow_mut().extend(items),
             // A subclass of a list, a set: nothing of it is needed.
             Some(Value::Object(..) | Value::Other) => {}
-            _ => return Err(damaged("its pickle appends to something that is no list")),
+            _ => return Err(damaged("its pickle appends to something that is not a list")),
         }
         Ok(())
     }
@@ -428,7 +428,7 @@ impl Machine<'_> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Some(module), Some(name)) = (module.as_text(), name.as_text()) else {
-                    return Err(damaged("its pickle names a global by something that is no text"));
+                    return Err(damaged("its pickle names a global by something that is not text"));
                 };
                 self.global(module, name)?;
             }

@@ -59,7 +59,7 @@ pub(super) fn read_stream(bytes: &[u8]) -> Result<Content, Fault> {
     }
     let (object, _) = next()?;
     let (keys, mut at) = next()?;
-    let keys = keys.value.elements().ok_or_else(|| damaged("its list of storages is no list"))?;
+    let keys = keys.value.elements().ok_or_else(|| damaged("its list of storages is not a list"))?;
     let widths: HashMap<String, usize> =
         object.outside.iter().filter_map(storage_reference).map(|it| (it.key, it.width)).collect();
     let mut storages = Storages::new();

@@ -67,7 +67,7 @@ pub(super) fn files(index: &Path) -> Result<BTreeMap<PathBuf, BTreeSet<String>>,
     for (tensor, file) in parsed.weight_map {
         let mut steps = Path::new(&file).components();
         if !matches!((steps.next(), steps.next()), (Some(Component::Normal(_)), None)) {
-            return Err(damaged(format!("it has `{tensor}` in `{file}`, which is no file beside it")));
+            return Err(damaged(format!("it has `{tensor}` in `{file}`, which is not a file beside it")));
         }
         files.entry(index.with_file_name(file)).or_default().insert(tensor);
     }

@@ -8,7 +8,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Backup) -> anyhow::Result<E
     let reader = frostline_store::open(&common.results)?;
     let file = arguments.file.display();
     if arguments.file.exists() {
-        return Err(wrong_input(format!("`{file}` is there already: name a new file, or remove it first")));
+        return Err(wrong_input(format!("`{file}` already exists: name a new file, or remove it first")));
     }
     let folder = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {

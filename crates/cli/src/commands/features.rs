@@ -54,7 +54,7 @@ fn weights(named: &str, architecture: &'static Architecture) -> anyhow::Result<O
             _ => {
                 let backbone = architecture.name;
                 return Err(wrong_input(format!(
-                    "--weights {named} are no weights of {backbone}: change one of the two"
+                    "--weights {named} are not weights of {backbone}: change one of the two"
                 )));
             }
         },

@@ -29,7 +29,8 @@ pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
         Ok(path) => path,
         Err(error) if arguments.optional => {
             let reason = error.root_cause().to_string();
-            let reason = reason.lines().next().unwrap_or_default();
+            // What else could be done comes behind it, and is not wanted here.
+            let reason = reason.split(';').next().unwrap_or_default();
             output::note(&format!("`{name}` cannot be downloaded here ({reason})"));
             return Ok(Exit::Error);
         }

@@ -237,7 +237,7 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
             Outcome::Finished => saved = saving(screen.elapsed(), factor).filter(|_| whole),
             Outcome::Interrupted => {
                 output::note(&format!(
-                    "Interrupted after {}. Go on with:  frostline resume {name}{}",
+                    "Interrupted after {}. Continue with:  frostline resume {name}{}",
                     output::duration(screen.elapsed()),
                     common.results_argument()
                 ));
@@ -246,7 +246,7 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
             Outcome::Stuck(reason) => {
                 anyhow::bail!(
                     "no worker stays alive: the last one ended with {reason} (see {}/logs); once that is mended, \
-                     `frostline resume {name}{}` goes on",
+                     `frostline resume {name}{}` continues",
                     common.results.display(),
                     common.results_argument()
                 );
@@ -291,7 +291,7 @@ fn finish(common: &Common, name: &str, screen: &Screen, saved: Option<String>) -
     if counts.failed > 0 {
         let results = common.results_argument();
         output::note(&format!(
-            "{} failed: `frostline status {name}{results}` says why, `frostline retry {name}{results}` lets them wait again",
+            "{} failed: `frostline status {name}{results}` says why, `frostline retry {name}{results}` queues them again",
             count(counts.failed, "trial")
         ));
         return Ok(Exit::SomeFailed);

@@ -35,7 +35,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
         for path in paths {
             let problem = match is_sound(path) {
                 Ok(true) => continue,
-                Ok(false) => format!("this {what} is damaged; it is made anew when it is needed"),
+                Ok(false) => format!("this {what} is damaged; it is recreated when it is needed"),
                 // A running sweep removes files that it needs no more.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => format!("this {what} cannot be read: {error}"),

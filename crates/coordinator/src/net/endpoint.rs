@@ -61,7 +61,7 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     }
     // It is told to workers in a text.
     if socket.to_str().is_none() {
-        return Err(io::Error::other("the path is no UTF-8"));
+        return Err(io::Error::other("the path is not UTF-8"));
     }
     let folder = socket.parent().unwrap_or(Path::new("/"));
     folder.parent().filter(|parent| is_ours(parent)).map_or(Ok(()), private_folder)?;

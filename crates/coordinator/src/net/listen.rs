@@ -68,7 +68,7 @@ impl Listening {
         if is_there && Endpoint::read(&file).is_ok_and(|endpoint| endpoint.as_ref() == Some(&self.endpoint)) {
             return;
         }
-        tracing::warn!("the socket {} is gone: listening anew", self.endpoint.socket.display());
+        tracing::warn!("the socket {} is gone: listening again", self.endpoint.socket.display());
         let (results, token, events) = (self.results.clone(), Arc::clone(&self.token), self.events.clone());
         match Listening::start(&self.runtime, results, token, events) {
             // The one before is dropped, and leaves a socket alone that is not its own.

@@ -53,7 +53,7 @@ impl<'a> Override<'a> {
                 Some(earlier) => *earlier = added,
                 None => entries.push(added),
             },
-            Some(_) => return Err(self.problem(format!("`{}` is no section", self.section))),
+            Some(_) => return Err(self.problem(format!("`{}` is not a section", self.section))),
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ fn condition(
 ) -> Option<(&'static str, Vec<Value>)> {
     let Some((axis, key)) = axes.iter().find(|axis| axis.name == name).zip(keys::hyperparameter(name)) else {
         let hint = suggest::hint(name, axes.iter().map(|axis| axis.name));
-        reader.problem(key_place, format!("`{name}` in [[exclude]] is no axis of [grid]{hint}"));
+        reader.problem(key_place, format!("`{name}` in [[exclude]] is not an axis of [grid]{hint}"));
         return None;
     };
     let whole = reader.json(name, node)?;

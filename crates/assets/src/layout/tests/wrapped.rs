@@ -173,7 +173,7 @@ fn two_ways_to_name_the_same_tensors_give_one_identity() {
 #[test]
 fn values_that_are_no_numbers_are_found_with_the_name_of_their_tensor() {
     let cases = [
-        ("bn1.weight", f32::NAN, "its tensor `state_dict.bn1.weight` has NaN at place 3, which is no number: "),
+        ("bn1.weight", f32::NAN, "its tensor `state_dict.bn1.weight` has NaN at place 3, which is not a number: "),
         (
             "blocks.1.0.conv_pw.weight",
             f32::INFINITY,
@@ -182,7 +182,7 @@ fn values_that_are_no_numbers_are_found_with_the_name_of_their_tensor() {
         (
             "bn2.running_mean",
             f32::NEG_INFINITY,
-            "`state_dict.bn2.running_mean` has -inf at place 3, which is no number",
+            "`state_dict.bn2.running_mean` has -inf at place 3, which is not a number",
         ),
         (
             "bn1.running_var",

@@ -244,7 +244,7 @@ fn what_is_wrong_with_several_files_is_said() {
     for elsewhere in ["../x", "/etc/passwd", "", "a/b"] {
         let said = with_index(&format!(r#"{{"weight_map": {{"c": "{elsewhere}"}}}}"#));
         let expected = "model.safetensors.index.json is damaged or cut short: it has `c` in `";
-        assert_eq!(said, format!("{expected}{elsewhere}`, which is no file beside it"));
+        assert_eq!(said, format!("{expected}{elsewhere}`, which is not a file beside it"));
     }
     assert!(with_index("{}").contains("as an index: missing field `weight_map`"));
     assert!(with_index(r#"{"weight_map": {}}"#).contains("it names no tensors"));
