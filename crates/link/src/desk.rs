@@ -34,6 +34,8 @@ struct Held {
     /// The last report is in the outbox, or was: whatever the trainer says now comes too late.
     closed: bool,
     progress: Option<(u64, u64)>,
+    /// Steps done, and all of them, as they were told last.
+    steps: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -78,7 +80,15 @@ impl Desk {
     /// Remembers the newest progress; the connection sends it when it sends something anyway.
     pub fn progress(&mut self, attempt: AttemptId, done: u64, total: u64) {
         if let Some(held) = held(&mut self.held, attempt) {
-            held.progress = Some((done, total));
+            held.steps = (done, total);
+            held.progress = Some(held.steps);
+        }
+    }
+
+    /// The attempt gets on, though no step is done: the coordinator hears the same progress once more.
+    pub fn gets_on(&mut self, attempt: AttemptId) {
+        if let Some(held) = held(&mut self.held, attempt) {
+            held.progress = Some(held.steps);
         }
     }
 
@@ -197,6 +207,7 @@ impl Held {
             last_number: 0,
             closed: false,
             progress: None,
+            steps: (0, 0),
         }
     }
 
@@ -383,6 +394,10 @@ mod tests {
             let frame = desk.sign_of_life().unwrap();
             read_message::<FromWorker>(&mut frame.as_slice()).unwrap().unwrap()
         };
+        assert!(matches!(said(&mut desk), FromWorker::Progress { done: 3, total: 9, .. }));
+        assert_eq!(said(&mut desk), FromWorker::Heartbeat);
+        // An evaluation has no steps, and goes on all the same.
+        desk.gets_on(SEVENTH);
         assert!(matches!(said(&mut desk), FromWorker::Progress { done: 3, total: 9, .. }));
         assert_eq!(said(&mut desk), FromWorker::Heartbeat);
     }

@@ -130,6 +130,10 @@ impl Observer for Reporter<'_> {
         self.desk.progress(self.attempt, done, total);
     }
 
+    fn gets_on(&mut self) {
+        self.desk.gets_on(self.attempt);
+    }
+
     fn should_stop(&self) -> Stop {
         self.desk.should_stop()
     }

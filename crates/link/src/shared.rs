@@ -61,6 +61,10 @@ impl Shared {
         self.lock().desk.progress(attempt, done, total);
     }
 
+    pub(crate) fn gets_on(&self, attempt: AttemptId) {
+        self.lock().desk.gets_on(attempt);
+    }
+
     pub(crate) fn should_stop(&self) -> Stop {
         match self.stop.load(Ordering::Relaxed) {
             0 => Stop::No,

@@ -9,6 +9,8 @@ pub trait Observer {
     fn epoch(&mut self, metrics: EpochMetrics);
     /// Steps done of the running epoch or fill, and all of them.
     fn progress(&mut self, done: u64, total: u64);
+    /// It gets on with what is no step: an evaluation of many images.
+    fn gets_on(&mut self) {}
     /// To be asked before every batch.
     fn should_stop(&self) -> Stop;
 }

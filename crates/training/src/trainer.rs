@@ -96,7 +96,8 @@ impl<'a> Trainer<'a> {
             }
             observer.epoch(metrics);
         }
-        let test = self.evaluate(Pool::Test, &(0..self.data.test.len() as u32).collect::<Vec<_>>());
+        let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
+        let test = self.evaluate(Pool::Test, &all, observer);
         Ok(Ended::Complete(Evaluation {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
@@ -169,7 +170,7 @@ impl<'a> Trainer<'a> {
         let images = order.len() as f64;
         let train_loss = loss_sum.double_value(&[]) / images;
         let train_seconds = begun.seconds + started.elapsed().as_secs_f64();
-        let validation = self.evaluate(self.division.validation_pool, &self.division.validation);
+        let validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
             return Err(TrainingError::Diverged { epoch, loss, learning_rate });
         }
@@ -192,13 +193,15 @@ impl<'a> Trainer<'a> {
         self.head.forward(&self.flat.leaves()[..self.head_leaves], &pooled, training)
     }
 
-    fn evaluate(&self, pool: Pool, chosen: &[u32]) -> Measured {
+    /// Says that it gets on with each batch: a large split takes longer than all steps of an epoch that starts from features.
+    fn evaluate(&self, pool: Pool, chosen: &[u32], observer: &mut dyn Observer) -> Measured {
         let _guard = tch::no_grad_guard();
         let images: &Images = self.data.pool(pool);
         let labels = images.label_tensor();
         let classes = self.data.classes;
         let mut measured = Measured { loss: 0.0, accuracy: 0.0, confusion: vec![vec![0; classes]; classes] };
         for batch in chosen.chunks(EVALUATION_BATCH) {
+            observer.gets_on();
             let scores = self.scores(&self.input.batch(&self.network, pool, images, batch, None), false);
             let truth = labels.index_select(0, &crate::data::indices(batch)).to_device(self.input.device);
             let log = scores.log_softmax(-1, Kind::Float);
