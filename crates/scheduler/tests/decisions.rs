@@ -655,3 +655,71 @@ fn a_process_that_ended_for_want_of_memory_says_so() {
     bench.joins(1, None);
     assert_eq!(bench.given(1).1, Task::Train { trial: trial(1), features: None, micro_batch: Some(2) });
 }
+
+#[test]
+fn a_worker_that_is_heard_and_makes_no_step_is_ended() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    let Settings { stall, lease, .. } = Settings::default();
+    // Its process says that it lives, until just before its time is over.
+    for _ in 0..(stall - 1) / (lease / 2) {
+        bench.now += lease / 2;
+        bench.does(Event::Heard { worker: WorkerId(1) });
+    }
+    assert_eq!(bench.endings(), []);
+    bench.now = stall;
+    bench.does(Event::Heard { worker: WorkerId(1) });
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))));
+    assert_eq!(bench.endings(), [(10, Some(FailureKind::WorkerLost), Some(TrialState::Waiting))]);
+}
+
+#[test]
+fn a_worker_may_take_ten_times_the_longest_step_so_far() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    let Settings { stall, .. } = Settings::default();
+    let slow = stall / 2;
+    bench.now += slow;
+    bench.does(Event::Stepped { worker: WorkerId(1) });
+    bench.now += 10 * slow - 1;
+    bench.does(Event::Heard { worker: WorkerId(1) });
+    assert_eq!(bench.endings(), []);
+    bench.now += 1;
+    bench.does(Event::Heard { worker: WorkerId(1) });
+    assert_eq!(bench.endings(), [(10, Some(FailureKind::WorkerLost), Some(TrialState::Waiting))]);
+}
+
+#[test]
+fn a_process_whose_gpu_failed_is_replaced_and_a_gpu_that_fails_twice_in_a_row_is_out_of_service() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None), row(3, None)], 2));
+    let joins = |bench: &mut Bench, worker: u32, device: &str| {
+        let build = Build { device: device.to_owned(), ..build() };
+        bench.does(Event::Joined { worker: WorkerId(worker), build, running: None });
+    };
+    joins(&mut bench, 1, "cuda:0");
+    joins(&mut bench, 2, "cuda:1");
+    let first = bench.given(1);
+    bench.reports(1, &first, 1, failed(FailureKind::Device));
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))), "nothing more comes of this process");
+    assert_eq!(bench.endings(), [(10, Some(FailureKind::Device), Some(TrialState::Waiting))]);
+    bench.look_away();
+    bench.exits(1);
+    assert_eq!(bench.launched(), [1], "once is an accident");
+
+    // The other GPU takes the trial that failed, so that this one fails with another.
+    bench.trains(2, &(11, train(2, None)));
+    let second = bench.given(2);
+    assert_eq!(second.1, train(1, None));
+    joins(&mut bench, 1, "cuda:0");
+    let third = bench.given(1);
+    assert_eq!(third.1, train(3, None));
+    bench.look_away();
+    bench.reports(1, &third, 1, failed(FailureKind::Device));
+    bench.exits(1);
+    assert_eq!(bench.launched(), [0; 0], "it is out of service");
+    let said = bench.scheduler.last_exit().expect("a reason");
+    assert!(said.starts_with("cuda:0 failed for 2 tasks in a row and is out of service"), "{said}");
+    bench.trains(2, &second);
+    let last = bench.given(2);
+    assert_eq!(last.1, train(3, None), "the other one goes on");
+}
