@@ -11,6 +11,7 @@ mod place;
 mod before;
 mod cancelling;
 mod checkpoints;
+mod commands;
 mod disturbed;
 mod ranking;
 mod real;

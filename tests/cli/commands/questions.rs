@@ -1,0 +1,242 @@
+//! What is asked about sweeps: plans, rankings, lists, proofs, copies.
+
+use crate::place::Place;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::fs;
+
+/// Two short trials that share the features of a frozen network.
+fn trained() -> Place {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[\"all\"]");
+    place.edit("epochs = 2", "epochs = 1");
+    place
+}
+
+/// Wilson's score interval at 95 %, by its formula.
+fn wilson(accuracy: f64, images: f64) -> [f64; 2] {
+    let z = 1.959964;
+    let middle = accuracy + z * z / (2.0 * images);
+    let reach = z * (accuracy * (1.0 - accuracy) / images + z * z / (4.0 * images * images)).sqrt();
+    [-1.0, 1.0].map(|sign| (middle + sign * reach) / (1.0 + z * z / images))
+}
+
+#[test]
+fn a_plan_shows_what_is_excluded_and_what_is_too_much_to_show() {
+    let place = Place::new();
+    place.edit("[train]", "[[exclude]]\nfrozen_layers = \"all\"\nlearning_rate = 1e-2\n\n[train]");
+    let plan = place.succeed("plan demo.toml").stdout;
+    assert!(
+        plan.starts_with("`demo`: 3 trials of 6 epochs in all, 1 cell excluded, ranked by val_accuracy"),
+        "{plan}"
+    );
+    assert_eq!(place.json("plan demo.toml --json")["excluded"], 1);
+    let place = Place::new();
+    let rates: Vec<String> = (1..=21).map(|rate| format!("{rate}e-4")).collect();
+    let arguments = format!("plan demo.toml --set grid.learning_rate=[{}]", rates.join(","));
+    let plan = place.succeed(&arguments).stdout;
+    assert!(plan.contains("\n  … and 2 more\n"), "{plan}");
+    assert_eq!(place.json(&format!("{arguments} --json"))["trials"].as_array().unwrap().len(), 42);
+}
+
+#[test]
+fn a_plan_says_which_features_are_kept() {
+    let place = trained();
+    let decision = |arguments: &str| {
+        let plan = place.succeed(&format!("plan demo.toml {arguments}")).stdout;
+        let line = plan.lines().find(|line| line.trim_start().starts_with("top ")).unwrap().to_owned();
+        line.rsplit("  ").next().unwrap().to_owned()
+    };
+    assert_eq!(decision(""), "computed once, from the images");
+    assert_eq!(decision("--set cache.max_bytes=1kB"), "not kept: no room in cache.max_bytes or on the disk");
+    // One trial of one epoch makes each feature once, kept or not.
+    assert_eq!(decision("--set grid.learning_rate=[1e-3]"), "not kept: would cost more than it saves");
+    place.succeed("launch demo.toml");
+    assert_eq!(decision(""), "kept: it is there already");
+}
+
+#[test]
+fn what_computing_takes_is_measured_once_and_again_where_asked() {
+    let place = trained();
+    place.edit("[\"all\"]", "[0]");
+    let measured = |arguments: &str| {
+        let plan = place.json(&format!("plan demo.toml --json --set train.epochs=100000 {arguments}"));
+        assert_eq!(plan["measured"], true, "{plan}");
+        plan["measured_at"].as_f64().unwrap()
+    };
+    let first = measured("");
+    let again = place.json("plan demo.toml --json --remeasure --set train.epochs=100000");
+    assert!(again["measured_at"].as_f64().unwrap() > first, "{again}");
+    let text = place.run("plan demo.toml --set train.epochs=100000").stdout;
+    assert!(text.contains("measured here"), "{text}");
+    // What is over soon is estimated.
+    assert_eq!(place.json("plan demo.toml --json")["measured"], false);
+}
+
+#[test]
+fn rankings_have_intervals_that_count_the_images() {
+    let place = trained();
+    place.succeed("launch demo.toml");
+    // A tenth of 60 images, rounded up in each of ten classes.
+    for (sweep, settings, images) in [("demo", "", 10.0), ("by-test", "--set data.validation=test", 20.0)] {
+        place.succeed(&format!("launch demo.toml --set sweep.name={sweep} {settings}"));
+        let best = place.json(&format!("best {sweep} --json"));
+        for row in best.as_array().unwrap() {
+            let accuracy = row["objective"].as_f64().unwrap();
+            assert!((accuracy * images).fract().abs() < 1e-6 || (accuracy * images).fract() > 1.0 - 1e-6, "{row}");
+            for (side, expected) in wilson(accuracy, images).into_iter().enumerate() {
+                let bound = row["interval"][side].as_f64().unwrap();
+                assert!((bound - expected).abs() < 1e-4, "{sweep}: {bound}, not {expected}");
+            }
+            if settings.is_empty() {
+                continue;
+            }
+            assert_eq!(row["metrics"]["val_accuracy"], row["metrics"]["test_accuracy"], "{row}");
+        }
+        let text = place.succeed(&format!("best {sweep}")).stdout;
+        assert!(text.lines().next().unwrap().contains("val_accuracy   95 % interval  test_accuracy"), "{text}");
+        let [low, high] = wilson(best[0]["objective"].as_f64().unwrap(), images);
+        assert!(text.contains(&format!("{low:.3} to {high:.3}")), "{text}");
+    }
+    let text = place.succeed("best demo").stdout;
+    assert!(text.contains("10 validation images cannot tell the first 2 apart"), "{text}");
+}
+
+#[test]
+fn rankings_are_cut_where_asked() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --set sweep.seeds=[0,1]");
+    let groups = place.succeed("best demo -n 2").stdout;
+    assert!(groups.contains("\n  … and 2 more\n") && groups.contains(" over 2 seeds; ± is"), "{groups}");
+    assert!(groups.contains("The first 3 cannot be told apart"), "of all, not of the shown: {groups}");
+    let trials = place.succeed("best demo --trials -n 3").stdout;
+    assert!(trials.contains("\n  … and 5 more\n") && !trials.contains('±'), "{trials}");
+    assert_eq!(trials.lines().filter(|line| line.contains("[") || line.contains(" s")).count(), 4, "{trials}");
+    let one = place.succeed("best demo --trials --where seed=1").stdout;
+    assert_eq!(one.lines().count(), 5, "a header and four trials: {one}");
+    assert_eq!(place.json("best demo --trials --where seed=1 --json").as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn list_show_status_and_doctor_are_for_reading_too() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let list = place.succeed("list").stdout;
+    let words: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().take(7).collect();
+    assert_eq!(words, ["demo", "val_accuracy", "4", "4", "0", "0", "0"]);
+    assert_eq!(place.json("list --json")[0]["name"], "demo");
+    let status = place.succeed("status demo").stdout;
+    assert!(status.starts_with("`demo`  4 trials: 4 complete\nlaunched from demo.toml on "), "{status}");
+    assert_eq!(status.matches(" complete    2/2 ").count(), 4, "{status}");
+    assert_eq!(place.json("status demo --json")["counts"]["complete"], 4);
+    let trial = place.trials("demo")[0].id.clone();
+    let show = place.succeed(&format!("show {trial}")).stdout;
+    assert!(show.starts_with(&format!("{trial}  complete\n  sweeps           demo\n")), "{show}");
+    for line in ["  data             shapes, 32 x 32 pixels\n", "  attempt 1 on worker ", "  test accuracy "] {
+        assert!(show.contains(line), "{line}: {show}");
+    }
+    let json = place.json(&format!("show {trial} --json"));
+    let loss = json["epochs"][1]["train_loss"].as_f64().unwrap();
+    assert!(show.contains(&format!("\n      2      {loss:.4}")), "{show}");
+    let doctor = place.succeed("doctor").stdout;
+    for line in ["ok  database   1 sweep\n", "ok  devices    cpu", "ok  libtorch   ", "cifar10: not here"] {
+        assert!(doctor.contains(line), "{line}: {doctor}");
+    }
+    assert_eq!(place.json("doctor --json")["sweeps"], 1);
+    assert!(place.succeed("--version").stdout.starts_with("frostline "));
+}
+
+#[test]
+fn results_are_found_where_the_environment_says() {
+    let mut place = Place::new();
+    place.succeed("launch demo.toml --results other");
+    let argument = place.json("list --json --results other");
+    place.set("FROSTLINE_RESULTS", "other");
+    assert_eq!(place.json("list --json"), argument);
+    assert_eq!(argument[0]["trials"]["complete"], 4);
+    assert!(!place.path("results").exists());
+    // The argument wins.
+    assert_eq!(place.run("list --results results").code, Some(2));
+}
+
+#[test]
+fn the_log_is_shown_where_asked() {
+    let place = Place::new();
+    let said = |arguments: &str, name: &str| {
+        place.succeed(&format!("{arguments} --set sweep.name={name} --set sweep.seeds=[{}]", name.len())).stderr
+    };
+    assert!(!said("launch demo.toml", "a").contains("worker connected"));
+    let some = said("launch -v demo.toml", "bb");
+    assert!(some.contains("worker connected") && !some.contains("DEBUG"), "{some}");
+    assert!(said("launch -vv demo.toml", "ccc").contains("worker connected"));
+}
+
+#[test]
+fn the_schema_knows_every_section() {
+    let schema: Value = serde_json::from_str(&Place::new().succeed("schema").stdout).unwrap();
+    for section in ["sweep", "data", "model", "grid", "train", "workers", "cache", "keep"] {
+        assert!(schema["properties"][section].is_object(), "{section}");
+    }
+    assert!(Place::new().succeed("completions bash").stdout.contains("export-model"));
+}
+
+/// Proofs find what is damaged, in the sweep that it belongs to.
+#[test]
+fn a_trial_that_is_missing_from_a_sweep_is_found() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    place.succeed("launch demo.toml --set sweep.name=other");
+    assert!(place.succeed("verify demo").stdout.starts_with("sound: 1 sweep, 4 trials, 4 attempts, 8 epochs"));
+    let database = Connection::open(place.path("results/frostline.db")).unwrap();
+    let sql = "DELETE FROM member WHERE sweep = (SELECT id FROM sweep WHERE name = 'demo')
+               AND trial = (SELECT max(trial) FROM member)";
+    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    drop(database);
+    let verify = place.run("verify demo");
+    assert_eq!(verify.code, Some(1), "{verify}");
+    assert!(verify.stdout.contains("!!  sweep `demo`: 1 cell of its definition are not in it\n"), "{verify}");
+    assert_eq!(place.run("verify").code, Some(1));
+    assert_eq!(place.json("verify other --json")["sound"], true);
+}
+
+#[test]
+fn a_damaged_feature_cache_is_found() {
+    let place = trained();
+    place.succeed("launch demo.toml");
+    let verify = place.json("verify demo --json");
+    assert_eq!((&verify["sound"], &verify["feature_caches"]), (&json!(true), &json!(1)));
+    let folder = fs::read_dir(place.path("results/cache/features-v1")).unwrap().next().unwrap().unwrap().path();
+    let file = folder.join("train.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(file, bytes).unwrap();
+    let verify = place.run("verify");
+    assert_eq!(verify.code, Some(1), "{verify}");
+    assert!(
+        verify.stdout.contains(": this feature cache is damaged; it is made anew when it is needed\n"),
+        "{verify}"
+    );
+    assert!(verify.stdout.contains("\n1 finding in 1 sweep, 2 trials"), "{verify}");
+}
+
+#[test]
+fn a_backup_of_a_running_sweep_is_whole() {
+    let place = Place::new();
+    place.hold();
+    let running = place.start("launch demo.toml");
+    let before = place.wait_for_epochs("demo", 2);
+    fs::create_dir(place.path("copied")).unwrap();
+    let copied = place.succeed("backup copied/frostline.db");
+    place.release();
+    assert_eq!(running.wait().code, Some(0), "{copied}");
+    // The copy stands where the sweep stood, whatever became of it.
+    let verify = place.json("verify demo --json --results copied");
+    assert_eq!((&verify["sound"], &verify["trials"], &verify["epochs"]), (&json!(true), &json!(4), &json!(2)));
+    let status = place.json("status demo --json --results copied");
+    let states: Vec<&Value> = status["trials"].as_array().unwrap().iter().map(|trial| &trial["state"]).collect();
+    assert_eq!(states, before.iter().map(|trial| json!(trial.state)).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    // And is a results folder to go on with.
+    place.succeed("resume demo --results copied");
+    assert_eq!(place.json("best demo --json --results copied").as_array().unwrap().len(), 4);
+    assert_eq!(place.json("verify --json --results copied")["sound"], true);
+}

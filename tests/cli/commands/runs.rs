@@ -1,0 +1,135 @@
+//! What starts, ends and takes up work.
+
+use crate::place::{Place, summaries};
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+fn threads(place: &Place, settings: &str) -> String {
+    let launch = place.succeed(&format!("launch demo.toml {settings}"));
+    let line = launch.stderr.lines().find(|line| line.contains("to run")).unwrap_or_default();
+    line.rsplit("; ").next().unwrap().to_owned()
+}
+
+#[test]
+fn threads_stay_until_a_sweep_is_replaced() {
+    let place = Place::new();
+    assert_eq!(threads(&place, "--set grid.learning_rate=[1e-3]"), "2 workers of 1 thread on cpu");
+    // Results depend on them.
+    assert_eq!(threads(&place, "--set workers.threads=2"), "2 workers of 1 thread on cpu");
+    let freed = threads(&place, "--set workers.threads=2 --set train.epochs=1 --force-new");
+    assert_eq!(freed, "2 workers of 2 threads on cpu");
+    assert_eq!(place.run("launch demo.toml --force-new --set train.epochs=1").code, Some(0));
+}
+
+#[test]
+fn a_resumed_sweep_has_the_threads_that_it_was_launched_with() {
+    let place = Place::new();
+    place.hold();
+    let running = place.start("launch demo.toml --set workers.threads=2 --set workers.count=1");
+    place.wait_for_epochs("demo", 1);
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().code, Some(130));
+    place.release();
+    let resumed = place.succeed("resume demo");
+    assert!(resumed.stderr.contains("4 trials to run, 0 done; 1 worker of 2 threads on cpu"), "{resumed}");
+    assert_eq!(summaries(&place.trials("demo")).iter().filter(|it| it.starts_with("complete")).count(), 4);
+}
+
+/// Measured for a plan, measured anew by who is told to, whether it launches or resumes.
+#[test]
+fn a_launch_and_a_resume_measure_where_asked() {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[0]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    place.edit("epochs = 2", "epochs = 100000");
+    let measured = || place.json("plan demo.toml --json")["measured_at"].as_f64().unwrap();
+    let mut before = measured();
+    for command in ["launch demo.toml --remeasure", "resume demo --remeasure"] {
+        let running = place.start(command);
+        running.wait_until_it_says("1 trial to run");
+        running.signal(Signal::INT);
+        let outcome = running.wait();
+        assert_eq!(outcome.code, Some(130), "{outcome}");
+        assert!(outcome.stderr.contains("measuring what computing takes here"), "{outcome}");
+        let now = measured();
+        assert!(now > before, "{command}: {now} {before}");
+        before = now;
+    }
+}
+
+#[test]
+fn a_request_to_end_ends_a_sweep_in_good_order() {
+    let place = Place::new();
+    place.hold();
+    let running = place.start("launch demo.toml");
+    place.wait_for_epochs("demo", 2);
+    running.signal(Signal::TERM);
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(130), "{outcome}");
+    assert!(outcome.stderr.contains("Go on with:  frostline resume demo\n"), "{outcome}");
+    place.release();
+    place.succeed("resume demo");
+    let trials = place.trials("demo");
+    assert!(trials.iter().all(|trial| trial.state == "complete" && trial.epoch == 2), "{trials:?}");
+    assert_eq!(place.json("verify demo --json")["sound"], true);
+}
+
+#[test]
+fn failed_and_cancelled_trials_wait_again() {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[\"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3, 1e30]");
+    place.edit("epochs = 2", "epochs = 3\noptimizer = \"sgd\"");
+    let launch = place.run("launch demo.toml");
+    assert_eq!(launch.code, Some(3), "{launch}");
+    let status = place.succeed("status demo").stdout;
+    let failed = place.trials("demo").into_iter().find(|trial| trial.state == "failed").unwrap();
+    assert!(status.contains(&format!("failed {} (diverged): ", &failed.id[..8])), "{status}");
+    says!(place, "retry demo --kind diverged", @r"
+    exit code 0
+    --- error
+    1 trial of `demo` will be tried again by `frostline resume demo`
+    ");
+    says!(place, &format!("cancel {}", failed.id), @r"
+    exit code 0
+    --- error
+    1 trial of `demo` cancelled
+    ");
+    says!(place, "retry demo --state cancelled", @r"
+    exit code 0
+    --- error
+    1 trial of `demo` will be tried again by `frostline resume demo`
+    ");
+    // It fails again, by itself.
+    assert_eq!(place.run("resume demo").code, Some(3));
+    assert_eq!(place.trials("demo").into_iter().find(|trial| trial.id == failed.id).unwrap().attempts, 2);
+}
+
+/// A server that has nothing.
+fn empty_mirror() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    base
+}
+
+#[test]
+fn what_is_optional_may_be_missing_and_is_said_in_one_line() {
+    let mut place = Place::new();
+    assert!(place.succeed("fetch").stdout.contains("cifar10"));
+    place.set("FROSTLINE_MIRROR", empty_mirror());
+    let outcome = place.run("fetch cifar10 --optional");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome}");
+    let said: Vec<&str> = outcome.stderr.lines().filter(|line| !line.starts_with("downloading")).collect();
+    let &[line] = &said[..] else { panic!("{outcome}") };
+    assert!(line.starts_with("`cifar10` cannot be downloaded here (http://127.0.0.1:"), "{outcome}");
+    assert!(line.contains("HTTP status 404"), "{outcome}");
+    assert!(!place.path("cache/data/cifar-10-batches-bin").exists());
+}
