@@ -26,7 +26,7 @@ test: setup
     cargo clippy --workspace --all-targets -- -D warnings
     cargo build --workspace
     cargo test --workspace
-    python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' scripts/*.py scripts/goldens/*.py benches/*.py benches/peers/*.py crates/assets/tests/keras/*.py crates/cli/src/commands/*.py
+    python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' $(find benches crates fuzz scripts tests -name '*.py')
     sh -n just
     sh -n scripts/quickstart.sh
     bash -n .ci/run
