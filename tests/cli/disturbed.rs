@@ -1,7 +1,7 @@
 //! Sweeps that are interrupted, killed, cancelled and taken up again: nothing is lost and nothing is done twice.
 
-use crate::place::{Place, Running, Trial, summaries, until};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use crate::place::{Place, Running, Trial, is_alive, summaries, until};
+use rustix::process::{Signal, kill_process};
 use std::collections::BTreeSet;
 
 /// A sweep that waits with two trials complete, one running since its first epoch, and one waiting for its worker.
@@ -27,10 +27,6 @@ fn only(trials: &[Trial], state: &str) -> String {
 
 fn find(trials: &[Trial], id: &str) -> Trial {
     trials.iter().find(|trial| trial.id == id).unwrap().clone()
-}
-
-fn is_alive(process: Pid) -> bool {
-    test_kill_process(process).is_ok()
 }
 
 /// What every sweep comes to at last, and that this was proved.

@@ -86,8 +86,14 @@ impl Place {
     }
 
     fn made(trainer: Trainer) -> Place {
-        let place = Place { folder: TempDir::new().unwrap(), trainer, environment: Vec::new() };
+        let mut place = Place { folder: TempDir::new().unwrap(), trainer, environment: Vec::new() };
         place.write("demo.toml", DEMO);
+        // Sockets go with the place, where a path to one of them is short enough for the system.
+        let runtime = place.path("sockets");
+        if runtime.as_os_str().len() < 60 {
+            fs::create_dir(&runtime).unwrap();
+            place.set("XDG_RUNTIME_DIR", runtime);
+        }
         place
     }
 
@@ -171,8 +177,7 @@ impl Place {
     }
 
     /// Runs a shell script that may mount what nobody else sees, and that ends with 99 where it cannot; `$FROSTLINE` is
-    /// the program. None, with a note, where the system does not allow mounts and nobody relies on it.
-    #[allow(clippy::print_stderr)]
+    /// the program. None, with a note, where the system does not allow mounts; with `CI` set that is a failure.
     pub fn in_own_mounts(&self, script: &str) -> Option<Outcome> {
         self.write("script", script);
         let mut command = Command::new("unshare");
@@ -182,8 +187,7 @@ impl Place {
         let outcome = self.spawn(command).ok().map(Running::wait);
         let allowed = |outcome: &Outcome| outcome.code != Some(99) && !outcome.stderr.starts_with("unshare: ");
         if !outcome.as_ref().is_some_and(allowed) {
-            assert!(!is_relied_on(), "this system does not let a test mount a disk of its own: {outcome:?}");
-            eprintln!("not run: this system does not let a test mount a disk of its own ({outcome:?})");
+            not_run(&format!("this system does not let a test mount a disk of its own ({outcome:?})"));
             return None;
         }
         outcome
@@ -361,6 +365,24 @@ impl fmt::Display for Outcome {
         }
         Ok(())
     }
+}
+
+/// Says that a test cannot run here, and why.
+///
+/// # Panics
+/// Where `CI` is set: a whole check has to check everything.
+#[allow(clippy::print_stderr)]
+pub fn not_run(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "this test has to run where CI is set, and cannot: {why}");
+    eprintln!("not run: {why}");
+}
+
+/// Whether a process still runs; what has ended and waits for its parent to ask does not.
+pub fn is_alive(process: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())) else { return false };
+    // The name, in parentheses, may have spaces and parentheses itself.
+    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+    !matches!(state, Some("Z" | "X"))
 }
 
 /// Looks again and again until there is an answer.

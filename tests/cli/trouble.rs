@@ -1,16 +1,13 @@
 //! What goes wrong around a sweep: disks, memory, processes that hang, and strangers at the socket. Each ends with a
 //! sentence that says what to do, and with nothing lost.
 
-use crate::place::{Place, Running, summaries, until};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use crate::place::{Place, Running, is_alive, summaries, until};
+use frostline_results::{Endpoint, Folder};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-
-fn is_alive(process: Pid) -> bool {
-    test_kill_process(process).is_ok()
-}
 
 /// A sweep of one trial that waits after its first epoch, and its worker.
 fn waiting(place: &Place, settings: &str) -> (Running, Pid) {
@@ -94,7 +91,7 @@ fn a_read_only_folder_is_named_and_can_be_read() {
 #[test]
 fn a_worker_that_hangs_for_longer_than_its_lease_is_replaced() {
     let place = Place::new();
-    let (running, worker) = waiting(&place, "--set workers.lease=1");
+    let (running, worker) = waiting(&place, "--set workers.lease=3");
     kill_process(worker, Signal::STOP).unwrap();
     running.wait_until_it_says("will be tried again (worker_lost)");
     place.release();
@@ -102,8 +99,9 @@ fn a_worker_that_hangs_for_longer_than_its_lease_is_replaced() {
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(!is_alive(worker), "it held memory, and perhaps a GPU");
     let attempts = attempts(&place);
-    assert_eq!(attempts.len(), 2);
-    assert_eq!(attempts[0]["failure"]["message"], "the worker said nothing for 1 s");
+    // On a machine that is busy enough, another worker may seem to hang, too.
+    assert!(attempts.len() >= 2, "{attempts:?}");
+    assert_eq!(attempts[0]["failure"]["message"], "the worker said nothing for 3 s");
     assert!(attempts[0]["failure"]["log"][0].as_str().unwrap().contains("worker started"), "{attempts:?}");
 }
 
@@ -126,12 +124,10 @@ fn neither_a_hung_trainer_nor_a_stopped_worker_outlives_its_coordinator() {
 
 #[test]
 fn what_is_no_message_closes_its_connection_and_is_counted() {
-    let mut place = Place::new();
-    place.set("XDG_RUNTIME_DIR", place.path("runtime"));
-    std::fs::create_dir(place.path("runtime")).unwrap();
+    let place = Place::new();
     let (running, _) = waiting(&place, "");
-    let folder = std::fs::read_dir(place.path("runtime/frostline")).unwrap().next().unwrap().unwrap();
-    let socket: PathBuf = folder.path().join("socket");
+    let endpoint = Endpoint::read(&Folder::new(&place.path("results")).endpoint()).unwrap();
+    let socket = endpoint.unwrap().socket;
     let greeting = r#"{"worker":{"protocol":1,"token":"guessed","worker":1,"process":1,"build":{"version":"","libtorch":"","device":"","threads":1,"host":""},"running":null}}"#;
     let framed = |text: &str| [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
     for (fault, bytes) in [
@@ -207,9 +203,11 @@ fn where_memory_runs_out_for_a_batch_that_cannot_be_divided_the_trial_fails_with
 #[test]
 fn a_damaged_checkpoint_is_found_and_costs_no_more_than_its_epochs() {
     let place = Place::that_trains();
-    place.edit("[0, \"all\"]", "[\"all\"]");
+    // Nothing frozen and larger images: an epoch takes many times as long as a look at the status.
+    place.edit("[0, \"all\"]", "[0]");
     place.edit("[1e-3, 1e-2]", "[1e-3]");
-    place.edit("epochs = 2", "epochs = 40");
+    place.edit("image_size = 32", "image_size = 64");
+    place.edit("epochs = 2", "epochs = 12");
     place.edit("count = 2", "count = 1");
     let calm = place.path("calm");
     place.succeed(&format!("launch demo.toml --results {}", calm.display()));
