@@ -242,6 +242,7 @@ fn a_finished_sweep_is_sound_and_so_is_its_copy() {
     place.write("copied/file", "");
     place.succeed("backup copied/frostline.db");
     assert_eq!(place.json("best demo --json --results copied"), place.json("best demo --json"));
+    assert_eq!(place.json("verify --json --results copied"), verify);
 }
 
 /// By estimate: the file's order is that of the tables alone.

@@ -106,6 +106,16 @@ fn failed_and_cancelled_trials_wait_again() {
     assert_eq!(place.trials("demo").into_iter().find(|trial| trial.id == failed.id).unwrap().attempts, 2);
 }
 
+#[test]
+fn no_checkpoint_outlives_its_trial() {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[0.9, \"all\"]");
+    place.succeed("launch demo.toml");
+    let folder = place.path("results/checkpoints");
+    let left: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// A server that has nothing.
 fn empty_mirror() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
