@@ -163,7 +163,10 @@ impl Place {
     fn prepared(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("FROSTLINE_") || name == "CLICOLOR_FORCE") {
+            let is_ours = |name: &str| name.starts_with("FROSTLINE_") || name == "CLICOLOR_FORCE";
+            // Servers of tests are on this machine.
+            let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+            if name.to_str().is_some_and(|name| is_ours(name) || is_proxy(name)) {
                 command.env_remove(name);
             }
         }

@@ -126,7 +126,7 @@ fn neither_a_hung_trainer_nor_a_stopped_worker_outlives_its_coordinator() {
 fn what_is_no_message_closes_its_connection_and_is_counted() {
     let place = Place::new();
     let (running, _) = waiting(&place, "");
-    let endpoint = Endpoint::read(&Folder::new(&place.path("results")).endpoint()).unwrap();
+    let endpoint = Endpoint::read(&Folder::new(place.path("results")).endpoint()).unwrap();
     let socket = endpoint.unwrap().socket;
     let greeting = r#"{"worker":{"protocol":1,"token":"guessed","worker":1,"process":1,"build":{"version":"","libtorch":"","device":"","threads":1,"host":""},"running":null}}"#;
     let framed = |text: &str| [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
