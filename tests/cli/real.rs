@@ -137,7 +137,8 @@ fn the_larger_network_learns_from_cifar10() {
             epochs.as_array().unwrap().iter().map(|epoch| epoch["train_loss"].as_f64().unwrap()).collect();
         // It begins with guessing: ln 10 for ten classes, and a little more where the head is random.
         assert!((losses[0] - 10f64.ln()).abs() < 0.5, "{losses:?}");
-        assert!(losses.iter().all(|loss| loss.is_finite()) && losses[3] < losses[0], "{losses:?}");
+        // A head alone gains 0.005 in these steps, and nothing at a rate of 1e-9.
+        assert!(losses[0] - losses[3] > 0.002, "{losses:?}");
     }
 }
 
