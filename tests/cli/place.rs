@@ -416,8 +416,3 @@ pub fn worker() -> PathBuf {
 pub fn is_trial_id(text: &str) -> bool {
     text.parse::<TrialId>().is_ok()
 }
-
-/// Whether somebody relies on every test, so that one which cannot run has to fail: `CI` is set.
-pub fn is_relied_on() -> bool {
-    std::env::var_os("CI").is_some()
-}

@@ -233,7 +233,7 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where seed!1", @r"
     exit code 2
     --- error
-    error: --where seed!1: `seed!1` is no condition: `!` stands before `=` only
+    error: --where seed!1: `seed!1` is not a condition: `!` stands before `=` only
     ");
     says!(place, "best demo --where frozen_layers=many", @r#"
     exit code 2
@@ -321,7 +321,7 @@ fn a_results_folder_that_is_none() {
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: cannot create `[PLACE]/results/logs`: File exists (os error 17); move it away, or name another folder with --results
+    error: cannot create `results/logs`: File exists (os error 17); move it away, or name another folder with --results
     ");
     let place = Place::new();
     place.write("results/frostline.db/file", "");
