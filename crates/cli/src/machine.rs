@@ -133,8 +133,12 @@ pub(crate) fn free_space(path: &Path) -> Option<u64> {
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// How many processes ran or waited to, on average over the last minute.
+/// How many processes ran or waited to, on average over the last minute. FROSTLINE_LOAD says another number, for tests on
+/// machines that are busy with others.
 pub(crate) fn load() -> Option<f64> {
+    if let Ok(load) = std::env::var("FROSTLINE_LOAD") {
+        return load.parse().ok();
+    }
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 

@@ -1,6 +1,6 @@
 //! What starts, ends and takes up work.
 
-use crate::place::{Place, summaries};
+use crate::place::{Place, summaries, until};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -39,15 +39,18 @@ fn a_resumed_sweep_has_the_threads_that_it_was_launched_with() {
 /// Measured for a plan, measured anew by who is told to, whether it launches or resumes.
 #[test]
 fn a_launch_and_a_resume_measure_where_asked() {
-    let place = Place::that_trains();
+    let mut place = Place::that_trains();
+    place.set("FROSTLINE_LOAD", "0");
     place.edit("[0, \"all\"]", "[0]");
     place.edit("[1e-3, 1e-2]", "[1e-3]");
     place.edit("epochs = 2", "epochs = 100000");
     let measured = || place.json("plan demo.toml --json")["measured_at"].as_f64().unwrap();
     let mut before = measured();
-    for command in ["launch demo.toml --remeasure", "resume demo --remeasure"] {
+    for (started, command) in (1..).zip(["launch demo.toml --remeasure", "resume demo --remeasure"]) {
         let running = place.start(command);
-        running.wait_until_it_says("1 trial to run");
+        let is_started =
+            || place.path("results/logs/coordinator.log").exists().then(|| place.worker_processes().len());
+        until("a worker", || is_started().filter(|workers| *workers >= started));
         running.signal(Signal::INT);
         let outcome = running.wait();
         assert_eq!(outcome.code, Some(130), "{outcome}");
@@ -67,7 +70,7 @@ fn a_request_to_end_ends_a_sweep_in_good_order() {
     running.signal(Signal::TERM);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Go on with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
     place.release();
     place.succeed("resume demo");
     let trials = place.trials("demo");

@@ -75,15 +75,15 @@ fn print(out: &mut impl Write, trial: &Shown) -> std::io::Result<()> {
         let build = &attempt.build;
         writeln!(
             out,
-            "\n  attempt {} on worker {} ({}, {} threads, libtorch {}, {}): {}, {} epochs",
+            "\n  attempt {} on worker {} ({}, {}, libtorch {}, {}): {}, {}",
             attempt.attempt,
             attempt.worker,
             build.device,
-            build.threads,
+            output::count(u64::from(build.threads), "thread"),
             build.libtorch,
             build.host,
             attempt.outcome,
-            attempt.epochs
+            output::count(u64::from(attempt.epochs), "epoch")
         )?;
         if let Some(images) = attempt.micro_batch {
             let images = output::count(u64::from(images), "image");

@@ -103,7 +103,7 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     let sources = Sources { data_digest: first.spec.data.digest.clone(), weights: first.spec.model.weights.clone() };
     let missing = definition.expand(&sources).into_iter().filter(|trial| !known.contains(&trial.id)).count() as u64;
     Ok(if missing > 0 {
-        finding(format!("{} of its definition are not in it", count(missing, "cell")))
+        finding(format!("it lacks {} of its definition", count(missing, "cell")))
     } else {
         Vec::new()
     })

@@ -104,7 +104,8 @@ impl World {
             ToWorker::Assign(assignment) => {
                 let (attempt, task) = (assignment.attempt, assignment.work.task());
                 let process = self.connections[connection].process;
-                if self.blame.is_broken(coordinator.run, process) {
+                // What a dead process said last may still arrive, and is answered.
+                if self.processes[process].alive && self.blame.is_broken(coordinator.run, process) {
                     return Err(format!("attempt {attempt} is given to process {process}, whose GPU has failed"));
                 }
                 let worker = self.processes[process].worker;
