@@ -27,6 +27,7 @@ test: setup
     cargo build --workspace
     cargo test --workspace
     python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' $(find benches crates fuzz scripts tests -name '*.py')
+    python3 scripts/setup_test.py
     sh -n just
     sh -n scripts/quickstart.sh
     bash -n .ci/run

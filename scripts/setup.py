@@ -3,7 +3,7 @@
 
     python3 scripts/setup.py [auto|cpu|cuda]
 
-The wheel of PyPI's `torch` carries libtorch with its headers. The CPU form keeps what the CPU needs (about 500 MB)
+`auto` takes CUDA where a GPU can use it: the driver is asked before anything is downloaded. The wheel of PyPI's `torch` carries libtorch with its headers. The CPU form keeps what the CPU needs (about 500 MB)
 and leaves the CUDA libraries out; the CUDA form is the wheel with everything it depends on (about 5 GB).
 """
 
@@ -25,6 +25,14 @@ PYTHON = "3.11"
 # The older name of manylinux_2_17 is the only one that some of NVIDIA's wheels have.
 PLATFORMS = ["manylinux2014_x86_64"] + [f"manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
 
+# What this version's CUDA form (CUDA 13.0) needs: NVIDIA's CUDA 13.0 release notes, table 3, and the architectures that
+# PyTorch builds its wheels for.
+OLDEST_DRIVER = 580
+LOWEST_CAPABILITY = (7, 5)
+
+# Packages that are linked to libtorch.
+LINKED = ["torch-sys", "frostline-training", "frostline-worker"]
+
 NEEDED = [
     ("cargo", "https://rustup.rs, or: curl --proto '=https' -sSf https://sh.rustup.rs | sh"),
     ("c++", "sudo apt-get install g++   (or your system's C++ compiler)"),
@@ -35,7 +43,7 @@ NEEDED = [
 def main() -> int:
     wanted = sys.argv[1] if len(sys.argv) > 1 else "auto"
     if wanted not in ("auto", "cpu", "cuda"):
-        return fail(f"`{wanted}` is no form of libtorch: use auto, cpu or cuda")
+        return fail(f"`{wanted}` is not a form of libtorch: use auto, cpu or cuda")
     missing = [f"  {tool}: {remedy}" for tool, remedy in NEEDED if shutil.which(tool) is None]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
         missing.append("  pip: sudo apt-get install python3-pip   (or: python3 -m ensurepip --user)")
@@ -47,7 +55,12 @@ def main() -> int:
     if os.uname().sysname != "Linux" or os.uname().machine != "x86_64":
         return fail("libtorch comes from PyPI's wheel for Linux on x86-64; set LIBTORCH to another one's folder")
 
-    form = wanted if wanted != "auto" else ("cuda" if has_nvidia_device() else "cpu")
+    try:
+        form, remark = choose(wanted, has_nvidia_device(), ask_driver())
+    except ValueError as refused:
+        return fail(str(refused))
+    if remark:
+        print(remark, flush=True)
     home = cache_folder() / "libtorch" / f"{VERSION}-{form}"
     if not (home / "complete").exists():
         print(f"libtorch {VERSION} ({form}) goes to {home}", flush=True)
@@ -82,7 +95,55 @@ def cache_folder() -> Path:
 
 
 def has_nvidia_device() -> bool:
-    return Path("/dev/nvidiactl").exists()
+    """Whether the system has a GPU of NVIDIA; under WSL2 Windows' driver has it."""
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() and Path("/usr/lib/wsl/lib/nvidia-smi").exists()
+
+
+def ask_driver() -> list[tuple[str, str, str]] | str:
+    """Name, driver and compute capability of each GPU, or why there is no answer."""
+    program = shutil.which("nvidia-smi") or shutil.which("/usr/lib/wsl/lib/nvidia-smi")
+    if program is None:
+        return "there is no nvidia-smi"
+    question = [program, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(question, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi does not work: {error}"
+    if answer.returncode:
+        return "nvidia-smi says: " + " ".join((answer.stdout + answer.stderr).split())
+    rows = [tuple(cell.strip() for cell in line.split(",")) for line in answer.stdout.splitlines() if line.strip()]
+    return [row for row in rows if len(row) == 3]
+
+
+def choose(wanted: str, has_device: bool, gpus: list[tuple[str, str, str]] | str) -> tuple[str, str]:
+    """The form to set up, and what to say about it. Raises ValueError where what is wanted would be of no use."""
+    if wanted == "cpu":
+        return "cpu", ""
+    if isinstance(gpus, str) or not gpus:
+        reason = gpus or "nvidia-smi lists no GPU"
+        if wanted == "cuda":
+            return "cuda", f"{reason}: whether a GPU here can use the CUDA form is not known"
+        mend = "; once the driver works, `./just setup cuda` gets the CUDA form"
+        return "cpu", f"an NVIDIA device is there, and {reason}: setting up for the CPU{mend}" if has_device else ""
+    troubles = [trouble(*gpu) for gpu in gpus]
+    lines = "\n".join(f"  {name}: {why or f'driver {driver}, compute capability {capability}'}"
+                      for (name, driver, capability), why in zip(gpus, troubles))
+    if any(why is None for why in troubles):
+        return "cuda", f"GPUs:\n{lines}"
+    if wanted == "cuda":
+        raise ValueError(f"no GPU here can use libtorch {VERSION}:\n{lines}\n`./just setup cpu` sets up for the CPU")
+    return "cpu", f"no GPU here can use libtorch {VERSION}, so the CPU form is set up:\n{lines}"
+
+
+def trouble(_name: str, driver: str, capability: str) -> str | None:
+    """Why a GPU cannot use the CUDA form."""
+    major = driver.split(".")[0]
+    if major.isdigit() and int(major) < OLDEST_DRIVER:
+        return f"its driver {driver} is too old, {OLDEST_DRIVER} or newer is needed: update the driver"
+    numbers = tuple(int(part) for part in capability.split(".") if part.isdigit())
+    if len(numbers) == 2 and numbers < LOWEST_CAPABILITY:
+        return f"compute capability {capability} is too low, {LOWEST_CAPABILITY[0]}.{LOWEST_CAPABILITY[1]} is needed"
+    return None
 
 
 def install_cpu(home: Path, scratch: Path) -> None:
@@ -131,12 +192,13 @@ def pip(verb: str, *arguments: str) -> None:
 
 
 def link(libtorch: Path) -> None:
-    """Points `.libtorch` at `libtorch`; what was compiled against another one is compiled anew."""
+    """Points `.libtorch` at `libtorch`; what was linked against another one is built again, with its path in it."""
     checkout = Path(__file__).resolve().parent.parent
     place = checkout / ".libtorch"
     if place.is_symlink() and place.resolve() != libtorch.resolve():
-        subprocess.run(["cargo", "clean", "--quiet", "-p", "torch-sys"], cwd=checkout, check=False)
-        subprocess.run(["cargo", "clean", "--quiet", "--release", "-p", "torch-sys"], cwd=checkout, check=False)
+        linked = [part for package in LINKED for part in ("-p", package)]
+        for profile in ([], ["--release"]):
+            subprocess.run(["cargo", "clean", "--quiet", *profile, *linked], cwd=checkout, check=False)
     fresh = checkout / ".libtorch.new"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(libtorch)
