@@ -144,7 +144,7 @@ static KEYS: [Key; 40] = [
         default: Fallback::Required,
         meaning: "What the network has learnt before. The catalogue, which `frostline fetch` shows, has \
                   `efficientnet_v2_s.imagenet1k` and `efficientnet_lite0.imagenet1k`, among others; `\"random\"` is a \
-                  stand-in that needs no file.",
+                  stand-in that needs no file. `FILE#KEY` names one of several networks in a file.",
         example: r#""random""#,
     },
     Key {
