@@ -48,7 +48,11 @@ impl Common {
     /// What a further command needs to find the same results folder.
     pub(crate) fn results_argument(&self) -> String {
         let named_otherwise = std::env::var_os("FROSTLINE_RESULTS").is_some() || self.results == Path::new("results");
-        if named_otherwise { String::new() } else { format!(" --results {}", self.results.display()) }
+        if named_otherwise {
+            String::new()
+        } else {
+            format!(" --results {}", frostline_results::quoted(&self.results))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::measure::Measuring;
 use crate::memory::memory;
 use crate::output;
 use crate::prepare::Prepared;
-use crate::setting::{Measured, Setting};
+use crate::setting::{Measured, Setting, processor};
 use frostline_coordinator::worker_program;
 use frostline_sweep::costs::Costs;
 use frostline_sweep::features::FeatureKey;
@@ -103,6 +103,7 @@ struct Surroundings<'a> {
     info: &'a WorkerInfo,
     workload: Workload,
     rows: Vec<Row>,
+    processor: String,
     /// A folder on the disk that exists.
     disk: PathBuf,
     /// Features that are there.
@@ -124,6 +125,7 @@ impl<'a> Surroundings<'a> {
             info,
             workload: Workload::of(prepared.trials.specs(), prepared.images),
             rows: layers::table(prepared.definition.model.architecture, prepared.definition.data.image_size),
+            processor: processor(),
             disk,
             present: kept.into_iter().map(|kept| kept.key).collect(),
             room,
@@ -139,7 +141,7 @@ impl<'a> Surroundings<'a> {
     }
 
     fn setting(&self, team: &Team, precision: Precision) -> Setting {
-        Setting::of(self.prepared, team, self.info, &self.disk, precision)
+        Setting::of(self.prepared, team, self.info, &self.disk, precision, &self.processor)
     }
 
     /// The sweep on a team, by what `measured` says, else by operation counts, corrected by what earlier sweeps took where

@@ -35,13 +35,14 @@ pub(crate) struct Measured {
 }
 
 impl Setting {
-    /// `disk` is a folder on the results' disk.
+    /// `disk` is a folder on the results' disk; `processor` names this machine's, see [`processor`].
     pub(crate) fn of(
         prepared: &Prepared,
         team: &Team,
         info: &WorkerInfo,
         disk: &Path,
         precision: Precision,
+        processor: &str,
     ) -> Setting {
         let question = |device: &Device| Measure {
             backbone: prepared.definition.model.architecture.name.to_owned(),
@@ -52,8 +53,6 @@ impl Setting {
             folder: disk.to_owned(),
         };
         let questions: Vec<Measure> = team.devices.iter().map(question).collect();
-        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = processor.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_owned();
         let device = rustix::fs::stat(disk).ok().map(|stat| stat.st_dev);
         // Of the folder only its disk counts.
         let asked: Vec<Measure> =
@@ -103,15 +102,19 @@ impl Setting {
     }
 }
 
+/// What the system says of the processor. Of many cores it says that many times, so it is asked once.
+pub(crate) fn processor() -> String {
+    let all = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    all.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_owned()
+}
+
 fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
     serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
 fn write(file: &Path, content: &impl Serialize) -> std::io::Result<()> {
     std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-    let aside = file.with_extension(format!("{}.writing", std::process::id()));
-    std::fs::write(&aside, serde_json::to_vec_pretty(content)?)?;
-    std::fs::rename(&aside, file)
+    frostline_results::replace(file, &serde_json::to_vec_pretty(content)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Whether the results folder is still where it was: a sweep must not go on in files that nobody finds any more.
 
 use crate::error::CoordinatorError;
-use frostline_results::Folder;
+use frostline_results::{Folder, quoted};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -60,13 +60,6 @@ fn is_at(path: &Path, opened: &OwnedFd) -> bool {
         (Ok(found), Ok(opened)) => (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino),
         _ => false,
     }
-}
-
-/// As a shell reads it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -98,7 +98,6 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
     let mut run =
         Run { hands, upkeep, hub, clock, listening, folder, sweep, told: None, looked: now, logs_bounded: now };
-
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     if ended.is_err() {
         // There is no core any more that could decide anything.

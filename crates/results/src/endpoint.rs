@@ -1,6 +1,7 @@
 //! Where the running coordinator listens: left in the results folder, so that workers and commands find it whatever their
 //! environment is.
 
+use crate::replace;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -26,14 +27,12 @@ impl Endpoint {
         }
     }
 
-    /// Readers see the one before or this one, never a part.
+    /// In place of the one before.
     ///
     /// # Errors
     /// The file cannot be written, or the path is not UTF-8.
     pub fn write(&self, file: &Path) -> io::Result<()> {
-        let aside = file.with_extension("json.writing");
-        fs::write(&aside, serde_json::to_vec(self)?)?;
-        fs::rename(aside, file)
+        replace(file, &serde_json::to_vec(self)?)
     }
 }
 

@@ -14,6 +14,7 @@
 //! It knows trials and features by their identities, and reads and writes small files. It must not know SQLite, sockets
 //! or libtorch: what is in the database, in a checkpoint's tensors or behind an endpoint belongs to others.
 
+mod aside;
 mod bucket;
 pub mod checkpoint;
 mod endpoint;
@@ -21,7 +22,10 @@ pub mod features;
 mod folder;
 pub mod models;
 pub mod seal;
+mod shell;
 
+pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;
 pub use folder::{DATABASE, Folder, LOCK};
+pub use shell::quoted;

@@ -10,8 +10,8 @@ pub(crate) const INTERNAL_ERRORS: usize = 2;
 /// Whether a trial is tried again after `failures`, the newest last; `divisible` is how many images it takes at a
 /// time, where it may take fewer.
 ///
-/// A GPU that fails is no fault of the trial's, as a worker that is lost is none. Divergence and bad files give the same again. Where memory ran out, the next attempt takes half as many images at a
-/// time, down to one.
+/// A GPU that fails is no fault of the trial's, as a worker that is lost is none. Divergence and bad files give the same
+/// again. Where memory ran out, the next attempt takes half as many images at a time, down to one.
 pub(crate) fn again(failures: &[FailureKind], divisible: Option<u32>) -> bool {
     let Some(newest) = failures.last() else { return true };
     let same = failures.iter().filter(|kind| *kind == newest).count();

@@ -1,4 +1,4 @@
-//! The hyperparameters by name: their values in a trial, and conditions on them.
+//! The hyperparameters by name, and their values in a trial.
 
 use crate::backbone::Architecture;
 use crate::keys::{Key, Kind};

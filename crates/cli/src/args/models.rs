@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) struct Fetch {
     /// Name in the catalogue
     pub(crate) name: Option<String>,
-    /// Where it cannot be downloaded, say so in one line, and end with exit code 1
+    /// Where it cannot be downloaded, a line says so instead of an error, with exit code 1
     #[arg(long, requires = "name")]
     pub(crate) optional: bool,
 }

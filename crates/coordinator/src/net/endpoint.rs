@@ -21,8 +21,9 @@ const LONGEST: usize = 107;
 pub(crate) fn listen(results: &Path) -> Result<(UnixListener, Endpoint), CoordinatorError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let mut tried = Vec::new();
-    for socket in candidates(runtime, std::env::temp_dir(), results) {
-        match bind(&socket) {
+    for folders in candidates(runtime, std::env::temp_dir(), results) {
+        let socket = socket_in(&folders);
+        match bind(&folders, &socket) {
             Ok(listener) => {
                 let endpoint = Endpoint { socket, process: std::process::id() };
                 let file = Folder::new(results).endpoint();
@@ -37,8 +38,8 @@ pub(crate) fn listen(results: &Path) -> Result<(UnixListener, Endpoint), Coordin
 }
 
 /// Places for the socket of `results`, the best first: the user's runtime folder, folders for temporary files, and the
-/// results folder itself.
-fn candidates(runtime: Option<PathBuf>, temporary: PathBuf, results: &Path) -> Vec<PathBuf> {
+/// results folder itself. Of each the folders that are made for it, for the user alone; the socket lies in the last.
+fn candidates(runtime: Option<PathBuf>, temporary: PathBuf, results: &Path) -> Vec<Vec<PathBuf>> {
     let digest = blake3::hash(results.as_os_str().as_encoded_bytes()).to_hex();
     let user = format!("frostline-{}", getuid().as_raw());
     let mut folders: Vec<PathBuf> = Vec::new();
@@ -49,13 +50,18 @@ fn candidates(runtime: Option<PathBuf>, temporary: PathBuf, results: &Path) -> V
             folders.push(folder);
         }
     }
-    let mut sockets: Vec<PathBuf> =
-        folders.into_iter().map(|folder| folder.join(&digest[..16]).join("socket")).collect();
-    sockets.push(Folder::new(results).run().join("socket"));
-    sockets
+    let own = |folder: PathBuf| {
+        let inner = folder.join(&digest[..16]);
+        vec![folder, inner]
+    };
+    folders.into_iter().map(own).chain([vec![Folder::new(results).run()]]).collect()
 }
 
-fn bind(socket: &Path) -> io::Result<UnixListener> {
+fn socket_in(folders: &[PathBuf]) -> PathBuf {
+    folders.last().map(|folder| folder.join("socket")).unwrap_or_default()
+}
+
+fn bind(folders: &[PathBuf], socket: &Path) -> io::Result<UnixListener> {
     if socket.as_os_str().len() > LONGEST {
         return Err(io::Error::other(format!("a socket's path has {LONGEST} bytes at most")));
     }
@@ -63,9 +69,7 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     if socket.to_str().is_none() {
         return Err(io::Error::other("the path is not UTF-8"));
     }
-    let folder = socket.parent().unwrap_or(Path::new("/"));
-    folder.parent().filter(|parent| is_ours(parent)).map_or(Ok(()), private_folder)?;
-    private_folder(folder)?;
+    folders.iter().try_for_each(|folder| private_folder(folder))?;
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -73,12 +77,6 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(socket)?;
     std::fs::set_permissions(socket, Permissions::from_mode(0o600))?;
     Ok(listener)
-}
-
-/// Whether a folder is one that Frostline makes, by its name.
-fn is_ours(folder: &Path) -> bool {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name == "frostline" || name == format!("frostline-{}", getuid().as_raw())
 }
 
 /// Makes sure that `folder` is there, is ours, and is closed to others.
@@ -130,15 +128,23 @@ mod tests {
         let link = parent.path().join("link");
         std::fs::create_dir(&link).unwrap();
         std::os::unix::fs::symlink("/usr", link.join("frostline")).unwrap();
-        for unusable in [&file, &long, &link] {
-            let first = &candidates(Some(unusable.clone()), parent.path().to_owned(), &results)[0];
-            assert!(!unusable.is_dir() || first.starts_with(unusable), "{}", first.display());
-            assert!(!unusable.is_dir() || bind(first).is_err(), "{}", first.display());
+        let first = |runtime: Option<&PathBuf>| {
+            candidates(runtime.cloned(), parent.path().to_owned(), &results).swap_remove(0)
+        };
+        let bound = |folders: &[PathBuf]| bind(folders, &socket_in(folders));
+        for unusable in [&long, &link] {
+            let folders = first(Some(unusable));
+            assert!(folders[0].starts_with(unusable), "{folders:?}");
+            assert!(bound(&folders).is_err(), "{folders:?}");
+        }
+        // No folder at all: temporary files come next.
+        for runtime in [Some(&file), None] {
+            let name = format!("frostline-{}", getuid().as_raw());
+            assert_eq!(first(runtime)[0], parent.path().join(name));
         }
         let all = candidates(None, parent.path().to_owned(), &results);
-        assert!(all[0].starts_with(parent.path()), "{all:?}");
-        assert_eq!(all.last().unwrap(), &results.join("run/socket"));
-        bind(&all[0]).unwrap();
+        assert_eq!(socket_in(all.last().unwrap()), results.join("run/socket"));
+        bound(&all[0]).unwrap();
     }
 
     #[test]

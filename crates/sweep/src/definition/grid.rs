@@ -15,23 +15,22 @@ impl Definition {
         self.numbered_cells().map(|cell| cell.map(|(_, parameters)| parameters)).collect()
     }
 
+    /// How many cells are not excluded.
+    ///
     /// # Errors
-    /// A sentence: values that do not fit together, no cell at all, or two cells that are the same after all.
-    pub(super) fn check_cells(&self) -> Result<(), String> {
+    /// A sentence: values that do not fit together, or two cells that are the same after all.
+    pub(super) fn check_cells(&self) -> Result<usize, String> {
         // Two numbers a cell, since there may be a million of them: which are the same shows when they are sorted.
         let mut cells: Vec<(u64, u32)> = Vec::new();
         for cell in self.numbered_cells() {
             let (number, parameters) = cell?;
             cells.push((digest(&parameters), number as u32));
         }
-        if cells.is_empty() {
-            return Err("[[exclude]] leaves no cell: nothing would run".to_owned());
-        }
         cells.sort_unstable();
         let same =
             cells.windows(2).filter(|pair| pair[0].0 == pair[1].0 && self.cell(pair[0].1) == self.cell(pair[1].1));
         match same.map(|pair| (pair[1].1, pair[0].1)).min() {
-            None => Ok(()),
+            None => Ok(cells.len()),
             Some((later, earlier)) => Err(format!(
                 "two cells are the same trial: {} and {}; leave one of them out with [[exclude]]",
                 self.written(earlier),

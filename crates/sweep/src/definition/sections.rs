@@ -217,8 +217,12 @@ fn check_cells(definition: &Definition, reader: &Reader) {
         let message = format!("the grid has more than {MOST_CELLS} cells: take values out of an axis");
         return reader.problem(&Place::File, message);
     }
-    if let Err(message) = definition.check_cells() {
-        let depth = find(reader.entries("grid"), "head_depth").filter(|_| !message.starts_with("[[exclude]]"));
-        reader.problem(depth.map_or(&Place::File, |depth| &depth.key_place), message);
+    match definition.check_cells() {
+        Err(message) => {
+            let depth = find(reader.entries("grid"), "head_depth");
+            reader.problem(depth.map_or(&Place::File, |depth| &depth.key_place), message);
+        }
+        Ok(0) => reader.problem(&Place::File, "[[exclude]] leaves no cell: nothing would run"),
+        Ok(_) => {}
     }
 }
