@@ -1,11 +1,9 @@
 //! Weights as training scripts leave them: wrapped, twice in one file, in several files, gone wrong.
 
-use crate::place::Place;
+use crate::place::{Place, empty_mirror};
 use checkpoint::{Item, dict, namespace, numpy_scalar, pth};
 use frostline_assets::layout::{Origin, slots};
 use frostline_sweep::backbone;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 
 #[path = "../../crates/assets/tests/support/checkpoint.rs"]
 mod checkpoint;
@@ -223,15 +221,7 @@ fn weights_in_several_files_are_one() {
 
 #[test]
 fn a_server_on_this_machine_is_reached_whatever_proxy_is_set() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
+    let base = empty_mirror();
     let mut place = Place::new();
     place.set("FROSTLINE_MIRROR", &base);
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {

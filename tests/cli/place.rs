@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -415,4 +417,18 @@ pub fn worker() -> PathBuf {
 /// Whether a text is a trial's whole id.
 pub fn is_trial_id(text: &str) -> bool {
     text.parse::<TrialId>().is_ok()
+}
+
+/// A server that has nothing.
+pub fn empty_mirror() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    base
 }

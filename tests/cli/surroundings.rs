@@ -206,15 +206,16 @@ fn when_a_sweep_is_over_its_database_is_one_file() {
 }
 
 #[test]
-fn folders_for_logs_and_checkpoints_that_are_removed_are_made_again() {
+fn a_folder_for_logs_that_is_removed_is_made_again() {
     let place = Place::new();
     let running = waiting(&place, "");
-    fs::remove_dir_all(place.path("results/checkpoints")).ok();
     let first = worker(&place);
-    fs::remove_file(place.path("results/logs/worker-1.log")).unwrap();
+    fs::remove_dir_all(place.path("results/logs")).unwrap();
     kill_process(first, Signal::KILL).unwrap();
-    until("a second worker", || (place.worker_processes().len() == 2).then_some(()));
+    let log = place.path("results/logs/worker-1.log");
+    until("a second worker", || fs::read_to_string(&log).ok()?.contains("worker started").then_some(()));
     place.release();
     assert_eq!(running.wait().code, Some(0));
     assert!(place.read("results/logs/worker-1.log").contains("worker started"));
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 2"]);
 }

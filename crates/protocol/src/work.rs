@@ -15,6 +15,17 @@ pub trait Observer {
     fn should_stop(&self) -> Stop;
 }
 
+/// Nobody: what is told is lost, and nothing ends early.
+impl Observer for () {
+    fn epoch(&mut self, _metrics: EpochMetrics) {}
+
+    fn progress(&mut self, _done: u64, _total: u64) {}
+
+    fn should_stop(&self) -> Stop {
+        Stop::No
+    }
+}
+
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stop {

@@ -10,29 +10,16 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use frostline_protocol::{Ended, Observer, Places, Stop};
+use frostline_protocol::{Ended, Places};
 use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
 use frostline_sweep::features::FeatureSpec;
-use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_training::Session;
 use std::error::Error;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
-
-struct Silent;
-
-impl Observer for Silent {
-    fn epoch(&mut self, _metrics: EpochMetrics) {}
-
-    fn progress(&mut self, _done: u64, _total: u64) {}
-
-    fn should_stop(&self) -> Stop {
-        Stop::No
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let frozen: u32 = std::env::args().nth(1).ok_or("how many layers are frozen?")?.parse()?;
@@ -58,10 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         models: None,
     };
     let mut session = Session::new(Device::Cpu, places);
-    session.fill(&features, None, 1, &mut Silent)?;
+    session.fill(&features, None, 1, &mut ())?;
     println!("{{\"training\": true}}");
     let started = Instant::now();
-    let ended = session.train(&spec, Some(&features), &mut Silent)?;
+    let ended = session.train(&spec, Some(&features), &mut ())?;
     if let Ended::Complete(evaluation) = ended {
         let seconds = started.elapsed().as_secs_f64();
         println!("{{\"seconds\": {seconds}, \"trained_parameters\": {}}}", evaluation.trained_parameters);

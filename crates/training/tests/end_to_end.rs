@@ -2,6 +2,9 @@
 //!
 //! EfficientNet-Lite0 with random weights on the drawn data set, at sizes where a trial takes a second or two.
 
+#[path = "../src/testing.rs"]
+mod testing;
+
 use frostline_assets::{shapes, weights};
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features;
@@ -13,16 +16,8 @@ use frostline_sweep::trial::{
 };
 use frostline_training::Session;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
-
-/// libtorch has one random generator a process, and a trial seeds it each step: one trial at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static LIBTORCH: Mutex<()> = Mutex::new(());
-    let guard = LIBTORCH.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::set_num_threads(1);
-    guard
-}
+use testing::alone;
 
 /// Keeps what is reported and asks to stop after so many epochs.
 #[derive(Default)]

@@ -17,18 +17,6 @@ use frostline_training::{Model, Session, TrainingError, extract};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-struct Silent;
-
-impl Observer for Silent {
-    fn epoch(&mut self, _metrics: EpochMetrics) {}
-
-    fn progress(&mut self, _done: u64, _total: u64) {}
-
-    fn should_stop(&self) -> Stop {
-        Stop::No
-    }
-}
-
 struct LastEpoch(Option<EpochMetrics>);
 
 impl Observer for LastEpoch {
@@ -231,7 +219,7 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
         cut,
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));
-    session.fill(&spec, None, 1, &mut Silent).unwrap();
+    session.fill(&spec, None, 1, &mut ()).unwrap();
     let cached = frostline_results::features::folder(&folder.path().join("features"), &spec.key());
     let cached = values(&weights::open(&cached.join("test.safetensors")).unwrap(), "features");
     // One view of [n, height, width, channels].

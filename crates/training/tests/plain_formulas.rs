@@ -10,6 +10,9 @@
     reason = "a test may panic, its helpers too, and the errors are to be seen"
 )]
 
+#[path = "../src/testing.rs"]
+mod testing;
+
 use frostline_assets::weights::{self, WeightsFile};
 use frostline_assets::{shapes, subset};
 use frostline_protocol::{Ended, Observer, Places, Stop};
@@ -28,8 +31,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::f64::consts::PI;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
+use testing::alone;
 
 const SIDE: usize = 32;
 const SEED: u64 = 11;
@@ -40,14 +43,6 @@ const BATCH: usize = 16;
 /// An evaluation takes 250 at a time: the second batch is a short one.
 const TEST_LIMIT: u32 = 260;
 const CLASSES: usize = 10;
-
-/// libtorch has one random generator a process.
-fn alone() -> MutexGuard<'static, ()> {
-    static LIBTORCH: Mutex<()> = Mutex::new(());
-    let guard = LIBTORCH.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::set_num_threads(1);
-    guard
-}
 
 #[derive(Default)]
 struct Listener(Vec<EpochMetrics>);

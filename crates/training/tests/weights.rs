@@ -3,10 +3,9 @@
 use frostline_assets::fetch::FetchError;
 use frostline_assets::weights::{self, Format};
 use frostline_assets::{catalogue, fetch, shapes};
-use frostline_protocol::{Ended, Observer, Places, Stop};
+use frostline_protocol::{Ended, Places};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
-use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
 };
@@ -62,18 +61,6 @@ fn every_tensor_of_the_published_lite0_weights_has_its_place() {
     assert_eq!(error, expected);
 }
 
-struct Silent;
-
-impl Observer for Silent {
-    fn epoch(&mut self, _metrics: EpochMetrics) {}
-
-    fn progress(&mut self, _done: u64, _total: u64) {}
-
-    fn should_stop(&self) -> Stop {
-        Stop::No
-    }
-}
-
 /// The drawn data set is made to be neither hopeless nor trivial for a frozen network, so that sweeps over it show
 /// differences; a network that is run in another way than it was trained falls out of this range.
 #[test]
@@ -116,7 +103,7 @@ fn the_frozen_network_knows_drawn_shapes_well_but_not_perfectly() {
         models: None,
     };
     let features = FeatureSpec::of(&spec, architecture.cut_at(spec.parameters.frozen_layers));
-    let ended = Session::new(Device::Cpu, places).train(&spec, Some(&features), &mut Silent).unwrap();
+    let ended = Session::new(Device::Cpu, places).train(&spec, Some(&features), &mut ()).unwrap();
     let Ended::Complete(test) = ended else { panic!("{ended:?}") };
     assert!((0.5..0.9).contains(&test.test_accuracy), "{test:?}");
     println!("{:.3}", test.test_accuracy);

@@ -6,11 +6,11 @@ use frostline_assets::{shapes, weights};
 use frostline_protocol::tools::{
     Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles,
 };
-use frostline_protocol::{Ended, Observer, Places, Stop};
+use frostline_protocol::{Ended, Places};
 use frostline_sweep::backbone;
 use frostline_sweep::costs::Costs;
 use frostline_sweep::device::Device;
-use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+use frostline_sweep::outcome::Evaluation;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
 };
@@ -51,18 +51,6 @@ fn refusal(command: &str, question: &[u8]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-struct Silent;
-
-impl Observer for Silent {
-    fn epoch(&mut self, _metrics: EpochMetrics) {}
-
-    fn progress(&mut self, _done: u64, _total: u64) {}
-
-    fn should_stop(&self) -> Stop {
-        Stop::No
-    }
-}
-
 /// A trained head, and what its trial measured.
 fn trained(folder: &Path) -> (ModelFiles, Evaluation) {
     let spec = TrialSpec {
@@ -96,7 +84,7 @@ fn trained(folder: &Path) -> (ModelFiles, Evaluation) {
         checkpoints: folder.join("checkpoints"),
         models: Some(folder.join("models")),
     };
-    let ended = Session::new(tch::Device::Cpu, places).train(&spec, None, &mut Silent).unwrap();
+    let ended = Session::new(tch::Device::Cpu, places).train(&spec, None, &mut ()).unwrap();
     let Ended::Complete(evaluation) = ended else { panic!("nobody asked to stop: {ended:?}") };
     let model = folder.join("models").join(spec.id().model_file());
     (ModelFiles { spec, weights: None, model }, evaluation)

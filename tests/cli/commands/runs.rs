@@ -1,9 +1,7 @@
 //! What starts, ends and takes up work.
 
-use crate::place::{Place, summaries, until};
+use crate::place::{Place, empty_mirror, summaries, until};
 use rustix::process::Signal;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 
 fn threads(place: &Place, settings: &str) -> String {
     let launch = place.succeed(&format!("launch demo.toml {settings}"));
@@ -117,20 +115,6 @@ fn no_checkpoint_outlives_its_trial() {
     let folder = place.path("results/checkpoints");
     let left: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-/// A server that has nothing.
-fn empty_mirror() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
-    base
 }
 
 #[test]

@@ -11,18 +11,6 @@ use frostline_sweep::trial::{
 };
 use tch::Device;
 
-struct Silent;
-
-impl Observer for Silent {
-    fn epoch(&mut self, _metrics: EpochMetrics) {}
-
-    fn progress(&mut self, _done: u64, _total: u64) {}
-
-    fn should_stop(&self) -> Stop {
-        Stop::No
-    }
-}
-
 fn spec(frozen_layers: u32) -> TrialSpec {
     TrialSpec {
         data: DataSpec {
@@ -67,7 +55,7 @@ fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
         let mut trainer = Trainer::new(&spec, &data, input, backbone.instance(frozen));
         let head: Vec<Tensor> = trainer.flat.leaves()[..trainer.head_leaves].iter().map(Tensor::copy).collect();
         let folder = tempfile::tempdir().unwrap();
-        trainer.run(folder.path(), &mut Silent).unwrap();
+        trainer.run(folder.path(), &mut ()).unwrap();
 
         for (slot, before) in slots(architecture).iter().zip(&before) {
             let stayed = trainer.network.tensor(&slot.name) == before;
