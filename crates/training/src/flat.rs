@@ -77,11 +77,24 @@ impl Gradients {
 
     /// All of them in one tensor of the shape of `values`, zero where there is padding.
     pub(crate) fn gathered(&self, values: &Tensor) -> Tensor {
-        let all = values.zeros_like();
-        for (start, part) in &self.parts {
-            all.narrow(0, *start, part.size()[0]).copy_(part);
+        let total = values.size()[0];
+        if let [(0, whole)] = &self.parts[..]
+            && whole.size()[0] == total
+        {
+            return whole.shallow_clone();
         }
-        all
+        // One operation for all of them: a copy a parameter would be hundreds of launches on a GPU.
+        let zeros = Tensor::zeros([ALIGNMENT], (values.kind(), values.device()));
+        let mut pieces = Vec::with_capacity(2 * self.parts.len());
+        let nexts = self.parts.iter().skip(1).map(|(start, _)| *start).chain([total]);
+        for ((start, part), next) in self.parts.iter().zip(nexts) {
+            pieces.push(part.shallow_clone());
+            let padding = next - start - part.size()[0];
+            if padding > 0 {
+                pieces.push(zeros.narrow(0, 0, padding));
+            }
+        }
+        Tensor::cat(&pieces, 0)
     }
 
     /// Scales them down where their norm is above `most`; Keras' `global_clipnorm`.

@@ -23,6 +23,7 @@ mod model;
 mod no_grad;
 pub mod optimizer;
 mod session;
+pub mod shim;
 mod streams;
 #[cfg(test)]
 mod testing;

@@ -7,6 +7,7 @@
 
 use crate::flat::Gradients;
 use crate::fused;
+use crate::shim;
 use frostline_sweep::trial::{Optimizer as Rule, Parameters, Recipe};
 use tch::{Kind, Tensor};
 
@@ -41,6 +42,9 @@ impl Optimizer {
         self.step += 1;
         let _guard = tch::no_grad_guard();
         let mut values = values.shallow_clone();
+        if values.device().is_cuda() {
+            gradients = Gradients::of(gradients.gathered(&values));
+        }
         if self.recipe.clip_norm > 0.0 {
             gradients.clip(self.recipe.clip_norm);
         }
@@ -62,6 +66,11 @@ impl Optimizer {
             }
         }
         let gradients = gradients.gathered(&values);
+        if values.device().is_cuda()
+            && let (Rule::Adam | Rule::Adamw, [first, second]) = (self.rule, &mut self.moments[..])
+        {
+            return one_kernel(&mut values, gradients, [first, second], self.step, learning_rate);
+        }
         match (self.rule, &mut self.moments[..]) {
             (Rule::Adam | Rule::Adamw, [first, second]) => {
                 let rate = corrected(learning_rate, self.step, values.kind());
@@ -105,6 +114,19 @@ impl Optimizer {
     }
 }
 
+/// Adam's step in one kernel of libtorch instead of eight, on a GPU. PyTorch adds epsilon to the corrected root, Keras to the
+/// uncorrected one: with this epsilon they are one formula.
+fn one_kernel(values: &mut Tensor, mut gradients: Tensor, [first, second]: [&mut Tensor; 2], step: u64, rate: f64) {
+    let epsilon = EPSILON / (1.0 - ADAM_BETA_2.powf(step as f64)).sqrt();
+    // Filled on the device: a copy would wait for all that it was given.
+    let mut before = Tensor::full([] as [i64; 0], (step - 1) as f64, (Kind::Float, values.device()));
+    let mut state = shim::AdamState { values, gradients: &mut gradients, first, second, step: &mut before };
+    if let Err(error) = shim::adam(&mut state, rate, [ADAM_BETA_1, ADAM_BETA_2], epsilon) {
+        // As every other operation of tch: what libtorch throws is caught where the trial is run.
+        panic!("{error}");
+    }
+}
+
 /// The rate with both of Adam's corrections for moments that start at zero.
 ///
 /// Keras computes it in the type of the values. In float32 that moves it in the sixth digit, by the rounding of 0.999,
@@ -145,6 +167,25 @@ mod tests {
             let difference = (values.to_kind(Kind::Double) - &exact).norm() / (exact - start).norm();
             assert!(difference.double_value(&[]) < 1e-5, "{rule:?}: {difference}");
         }
+    }
+
+    /// What a GPU takes, held on the CPU against the formula in float64.
+    #[test]
+    fn one_kernel_takes_keras_steps() {
+        let _alone = alone_on(1);
+        let start = Tensor::arange(1000, (Kind::Double, Device::Cpu)).sin();
+        let mut plain = Plain { value: start.copy(), first: start.zeros_like(), second: start.zeros_like() };
+        let mut values = start.to_kind(Kind::Float);
+        let (mut first, mut second) = (values.zeros_like(), values.zeros_like());
+        for step in 1..=50 {
+            // Some so small that epsilon, added at the wrong place, would show.
+            let gradient = (&start * f64::from(step)).cos() * 10f64.powi(-(step as i32 % 8));
+            plain.step(Rule::Adam, &gradient, step);
+            let moments = [&mut first, &mut second];
+            one_kernel(&mut values, gradient.to_kind(Kind::Float), moments, step.into(), RATE);
+        }
+        let error = (values.to_kind(Kind::Double) - &plain.value).norm() / (&plain.value - &start).norm();
+        assert!(error.double_value(&[]) < 1e-5, "{error}");
     }
 
     /// A parameter by itself, in float64, by the formulas that Keras' sources have.
