@@ -3,8 +3,10 @@
 
     python3 scripts/setup.py [auto|cpu|cuda]
 
-`auto` takes CUDA where a GPU can use it: the driver is asked before anything is downloaded. The wheel of PyPI's `torch` carries libtorch with its headers. The CPU form keeps what the CPU needs (about 500 MB)
-and leaves the CUDA libraries out; the CUDA form is the wheel with everything it depends on (about 5 GB).
+The wheel of PyPI's `torch` carries libtorch with its headers. The programs are always built with its form for the CPU, which
+leaves the CUDA libraries out (about 500 MB). Where GPUs are to be used, the wheel with everything it depends on (about 5 GB)
+comes beside it: workers for a GPU are started with those libraries, and nothing is built again. `auto` takes them where a
+GPU can use them: the driver is asked before anything is downloaded.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 VERSION = "2.13.0"
@@ -61,24 +64,42 @@ def main() -> int:
         return fail(str(refused))
     if remark:
         print(remark, flush=True)
-    home = cache_folder() / "libtorch" / f"{VERSION}-{form}"
-    if not (home / "complete").exists():
-        print(f"libtorch {VERSION} ({form}) goes to {home}", flush=True)
+    if problem := fetch("cpu", install_cpu):
+        return fail(problem)
+    link(place_of("cpu"))
+    if form == "cuda" and (problem := fetch("cuda", install_cuda)):
+        if wanted == "cuda":
+            return fail(problem)
+        print(f"sweeps run on the CPU for now: {problem}", flush=True)
+        form = "cpu"
+    print(f"libtorch {VERSION} ({form}) is in place", flush=True)
+    return 0
+
+
+def place_of(form: str) -> Path:
+    """Where a form lies; `frostline` looks for the CUDA libraries there."""
+    return cache_folder() / "libtorch" / f"{VERSION}-{form}"
+
+
+def fetch(form: str, install: Callable[[Path, Path], None]) -> str | None:
+    """Puts a form in its place unless it is there; returns what went wrong."""
+    home = place_of(form)
+    if (home / "complete").exists():
+        return None
+    print(f"libtorch {VERSION} ({form}) goes to {home}", flush=True)
+    try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unfinished-") as scratch:
             built = Path(scratch) / "libtorch"
-            try:
-                (install_cpu if form == "cpu" else install_cuda)(built, Path(scratch))
-            except subprocess.CalledProcessError:
-                return fail("PyPI could not be reached or lacks the wheel; see the lines above, then run this again")
-            except OSError as error:
-                return fail(f"{home} cannot be written: {error}; make room, or name another folder in FROSTLINE_CACHE")
+            install(built, Path(scratch))
             (built / "complete").touch()
             shutil.rmtree(home, ignore_errors=True)
             built.rename(home)
-    link(home if form == "cpu" else home / "torch")
-    print(f"libtorch {VERSION} ({form}) is in place", flush=True)
-    return 0
+    except subprocess.CalledProcessError:
+        return "PyPI could not be reached or lacks the wheel; see the lines above, then run this again"
+    except OSError as error:
+        return f"{home} cannot be written: {error}; make room, or name another folder in FROSTLINE_CACHE"
+    return None
 
 
 def fail(message: str) -> int:

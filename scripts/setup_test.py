@@ -3,6 +3,7 @@
 
 import os
 import stat
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -59,6 +60,37 @@ class Asking(unittest.TestCase):
     def test_a_failure_is_quoted(self):
         said = self.answer("echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18")
         self.assertEqual(said, "nvidia-smi says: Failed to initialize NVML: Driver/library version mismatch")
+
+
+class Fetching(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        before = os.environ.get("FROSTLINE_CACHE")
+        os.environ["FROSTLINE_CACHE"] = folder.name
+        self.addCleanup(lambda: os.environ.pop("FROSTLINE_CACHE") if before is None
+                        else os.environ.update(FROSTLINE_CACHE=before))
+
+    def test_a_form_is_fetched_once_and_appears_whole(self):
+        calls = []
+
+        def install(home, _scratch):
+            calls.append(home)
+            home.mkdir()
+            (home / "lib").mkdir()
+
+        self.assertIsNone(setup.fetch("cuda", install))
+        self.assertIsNone(setup.fetch("cuda", install))
+        self.assertEqual(len(calls), 1)
+        self.assertTrue((setup.place_of("cuda") / "lib").is_dir())
+
+    def test_what_fails_leaves_nothing_and_says_why(self):
+        def install(home, _scratch):
+            home.mkdir()
+            raise subprocess.CalledProcessError(1, "pip")
+
+        self.assertIn("PyPI could not be reached", setup.fetch("cuda", install))
+        self.assertEqual(list(setup.place_of("cuda").parent.iterdir()), [])
 
 
 if __name__ == "__main__":

@@ -132,11 +132,16 @@ impl Place {
         self.environment.push((name, value.into()));
     }
 
+    /// A program of this place.
+    pub fn script(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        self.write(name, format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// A program in place of `frostline-worker`.
     pub fn worker_script(&mut self, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        self.write("worker", format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(self.path("worker"), fs::Permissions::from_mode(0o755)).unwrap();
+        self.script("worker", script);
         self.set("FROSTLINE_WORKER", self.path("worker"));
     }
 
@@ -173,6 +178,8 @@ impl Place {
             }
         }
         command.env("FROSTLINE_CACHE", self.path("cache")).env("FROSTLINE_WORKER", worker());
+        // Whatever GPUs this machine has: what is said of them is for tests that bring their own.
+        command.env("CUDA_VISIBLE_DEVICES", "");
         if self.trainer == Trainer::Idle {
             let hold = self.path("hold");
             command.env("FROSTLINE_WORKER_ARGUMENTS", format!("--trainer idle --hold {}", hold.display()));

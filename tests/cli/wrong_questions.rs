@@ -393,13 +393,13 @@ fn a_device_that_is_not_there() {
     says!(place, "launch demo.toml", @r#"
     exit code 2
     --- error
-    error: workers.device = "cuda", and frostline-worker is built for the CPU only: run `./just setup cuda` and build again, or use `--set workers.device=cpu`
+    error: workers.device = "cuda", and here there is no GPU of NVIDIA, or no driver for it: check with `nvidia-smi`; or use `--set workers.device=cpu`
     "#);
     place.worker_script(&info(true));
     says!(place, "launch demo.toml", @r#"
     exit code 2
     --- error
-    error: workers.device = "cuda", and this machine has no CUDA device (CUDA build, no device): check the driver with `nvidia-smi`, or use `--set workers.device=cpu`
+    error: workers.device = "cuda", and here there is no CUDA device (libtorch has CUDA and finds none): check the driver with `nvidia-smi`; or use `--set workers.device=cpu`
     "#);
     assert!(!place.path("results").exists());
 }

@@ -2,12 +2,14 @@
 //! takes on this machine.
 
 use crate::args;
-use crate::machine::{self, Team, WorkerInfo, worker_arguments};
+use crate::exit::wrong_input;
+use crate::machine::{self, WorkerInfo, worker_arguments};
 use crate::measure::Measuring;
 use crate::memory::memory;
 use crate::output;
 use crate::prepare::Prepared;
 use crate::setting::{Measured, Setting, processor};
+use crate::team::{Recorded, Team, team, teams};
 use frostline_coordinator::worker_program;
 use frostline_sweep::costs::Costs;
 use frostline_sweep::features::FeatureKey;
@@ -49,27 +51,33 @@ impl Arrangement {
     }
 }
 
-/// Arranges a sweep. `recorded` are the threads that earlier trials of it were run with; with `remeasure` nothing counts
+/// Arranges a sweep. `recorded` is what its finished trials were run with; with `remeasure` nothing counts
 /// that earlier sweeps have measured or learned, and a short sweep is measured, too.
 ///
 /// # Errors
-/// A device is asked for that is not there.
+/// A device is asked for that is not there, or a precision that the device lacks.
 pub(crate) fn arrange(
     prepared: &Prepared,
     results: &Path,
     info: &WorkerInfo,
-    recorded: Option<u32>,
+    recorded: Recorded,
     args::Measuring { remeasure }: args::Measuring,
 ) -> anyhow::Result<Arrangement> {
     let workers = &prepared.definition.workers;
-    let first = machine::team(workers, info, recorded)?;
+    let first = team(workers, info, recorded)?;
     let sweep = Surroundings::of(prepared, results, info);
+    if !first.is_cuda() && sweep.precisions().any(|precision| precision == Precision::Tf32) {
+        return Err(wrong_input(
+            "precision = \"tf32\" is the arithmetic of a GPU, and this sweep runs on the CPU: use \"float32\", or a machine \
+             with a GPU",
+        ));
+    }
     // Workers with arguments of their own may not do what would be measured.
     if !worker_arguments().is_empty() {
         let arrangement = sweep.arranged(first, false, |_, _| None);
         return Ok(Arrangement { figures: BTreeMap::new(), ..arrangement });
     }
-    let teams = machine::teams(workers, info, recorded)?;
+    let teams = teams(workers, info, recorded)?;
     if remeasure {
         for team in &teams {
             sweep.precisions().for_each(|precision| sweep.setting(team, precision).forget());
@@ -80,7 +88,7 @@ pub(crate) fn arrange(
     if estimated.seconds() < WORTH_MEASURING && !remeasure {
         return Ok(estimated);
     }
-    let mut measuring = Measuring::new(worker_program(), info.cores);
+    let mut measuring = Measuring::new(worker_program(), info);
     let mut best: Option<Arrangement> = None;
     for team in teams {
         let arrangement = sweep.arranged(team, true, |setting, team| {
@@ -173,12 +181,12 @@ impl<'a> Surroundings<'a> {
             .into_iter()
             .collect::<Option<Vec<f64>>>()
             .and_then(|moments| moments.into_iter().min_by(f64::total_cmp));
-        let reuse = self.plan(&|precision| figures[precision.name()].1.clone());
+        let reuse = self.plan(team.is_cuda(), &|precision| figures[precision.name()].1.clone());
         Arrangement { team, reuse, basis, figures }
     }
 
-    fn plan(&self, figures: &dyn Fn(Precision) -> Figures) -> Reuse {
-        let premises = |max_bytes| Premises { figures, max_bytes, present: &self.present };
+    fn plan(&self, on_gpu: bool, figures: &dyn Fn(Precision) -> Figures) -> Reuse {
+        let premises = |max_bytes| Premises { figures, max_bytes, present: &self.present, on_gpu };
         if self.prepared.definition.cache.features {
             return self.workload.plan(&premises(self.room));
         }

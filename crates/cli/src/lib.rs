@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod costs;
 mod exit;
+mod gpus;
 mod learning;
 mod log;
 mod machine;
@@ -17,6 +18,7 @@ mod prepare;
 mod setting;
 mod sources;
 mod space;
+mod team;
 mod trained;
 
 use args::{Arguments, Command};

@@ -1,17 +1,17 @@
 //! What this machine offers a sweep, asked of the worker program, which links libtorch.
 
 use crate::exit::wrong_input;
-use crate::output::count;
+use crate::gpus::{self, Gpu, NoList};
 use anyhow::{Context, anyhow, bail};
-use frostline_coordinator::{worker_command, worker_program};
-use frostline_sweep::definition::{DeviceChoice, Workers};
+use frostline_assets::cache;
+use frostline_coordinator::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 use frostline_sweep::device::Device;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -25,6 +25,25 @@ pub(crate) struct WorkerInfo {
     /// The CPU, then each CUDA device.
     pub(crate) devices: Vec<String>,
     pub(crate) cores: usize,
+    /// What trying the devices found, where that was asked for.
+    #[serde(default, skip_serializing)]
+    pub(crate) tried: Vec<Tried>,
+    /// The CUDA devices, as the driver lists them; empty where nobody lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gpus: Vec<Gpu>,
+    /// Where libtorch's libraries for CUDA are that workers are started with.
+    #[serde(skip)]
+    pub(crate) libraries: Option<PathBuf>,
+    /// GPUs that are here and cannot be used, and why; one sentence each.
+    #[serde(skip)]
+    pub(crate) remarks: Vec<String>,
+}
+
+/// What a worker program says of a device that it has computed something on.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Tried {
+    device: Device,
+    trouble: Option<String>,
 }
 
 impl WorkerInfo {
@@ -36,23 +55,163 @@ impl WorkerInfo {
             cuda_built: false,
             devices: vec!["cpu".to_owned()],
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            tried: Vec::new(),
+            gpus: Vec::new(),
+            libraries: None,
+            remarks: Vec::new(),
         }
+    }
+
+    /// How workers reach its GPUs.
+    pub(crate) fn access(&self, deterministic: bool) -> Gpus {
+        let listed = self.gpus.iter().map(|gpu| (gpu.uuid.clone(), gpu.name.clone())).collect();
+        Gpus { libraries: self.libraries.clone(), listed, deterministic }
     }
 }
 
 /// How long the worker program may take to say what it is: it loads libtorch, perhaps from a cold disk.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-pub(crate) fn worker_info() -> anyhow::Result<WorkerInfo> {
-    let read = |text: String| serde_json::from_str(&text).context("`info --json` printed something else");
+/// How thoroughly GPUs are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Whether libtorch finds one.
+    Quick,
+    /// Whether each of them computes in every precision.
+    Thorough,
+}
+
+/// What the worker program finds here. Trouble with GPUs leaves the CPU, and remarks.
+///
+/// # Errors
+/// There is no worker program that works.
+pub(crate) fn worker_info(look: Look) -> anyhow::Result<WorkerInfo> {
     let asked = worker_program().map_err(anyhow::Error::from);
-    let asked = asked.and_then(|program| ask(&program, &["info", "--json"], Vec::new(), Some(START_LIMIT)));
-    asked.and_then(read).map_err(|error| {
+    let found = asked.and_then(|program| Ok((info(&program, &Gpus::default(), Device::Cpu, Look::Quick)?, program)));
+    let (plain, program) = found.map_err(|error| {
         anyhow!(
             "frostline-worker does not work: {error:#}; `./just setup` and `cargo build --release --workspace` make one \
              that does"
         )
-    })
+    })?;
+    Ok(with_gpus(plain, &program, look))
+}
+
+fn info(program: &Path, gpus: &Gpus, device: Device, look: Look) -> anyhow::Result<WorkerInfo> {
+    let arguments: &[&str] = if look == Look::Thorough { &["info", "--json", "--try"] } else { &["info", "--json"] };
+    let text = ask(worker_command(program, gpus, device), arguments, Vec::new(), Some(START_LIMIT))?;
+    serde_json::from_str(&text).context("`info --json` printed something else")
+}
+
+/// Adds the GPUs that work.
+fn with_gpus(plain: WorkerInfo, program: &Path, look: Look) -> WorkerInfo {
+    let listed = match gpus::list() {
+        Ok(listed) => listed,
+        // A container may have CUDA's libraries and not the driver's tools.
+        Err(NoList::NoDriver) => return plain,
+        Err(NoList::Broken(said)) => {
+            let remarks = vec![format!("GPUs cannot be listed: {said}")];
+            return WorkerInfo { remarks, ..plain };
+        }
+    };
+    let mut remarks = Vec::new();
+    let mut usable: Vec<Gpu> = Vec::new();
+    for gpu in listed {
+        match gpu.trouble() {
+            Some(trouble) => remarks.push(format!("{} is not used: {trouble}", gpu.name)),
+            None => usable.push(gpu),
+        }
+    }
+    if usable.is_empty() {
+        return WorkerInfo { remarks, ..plain };
+    }
+    let libraries = if plain.cuda_built { None } else { cuda_libraries(&plain.libtorch) };
+    if libraries.is_none() && !plain.cuda_built {
+        remarks.push(format!(
+            "{} is not used: libtorch's libraries for CUDA are not here; `./just setup cuda` fetches them",
+            usable[0].name
+        ));
+        return WorkerInfo { remarks, ..plain };
+    }
+    let seen = Gpus { libraries: libraries.clone(), listed: Vec::new(), deterministic: false };
+    let asked = look_at(&usable, &seen, program, look);
+    let mut libtorch = None;
+    let mut working = Vec::new();
+    for (gpu, answer) in usable.into_iter().zip(asked) {
+        match answer {
+            Ok(name) => {
+                libtorch.get_or_insert(name);
+                working.push(gpu);
+            }
+            Err(trouble) => remarks.push(format!("{} is not used: {trouble}", gpu.name)),
+        }
+    }
+    let Some(libtorch) = libtorch else { return WorkerInfo { remarks, ..plain } };
+    let names = working.iter().enumerate().map(|(number, gpu)| format!("cuda:{number} ({})", gpu.name));
+    WorkerInfo {
+        libtorch,
+        cuda_built: true,
+        devices: plain.devices.into_iter().take(1).chain(names).collect(),
+        gpus: working,
+        libraries,
+        remarks,
+        ..plain
+    }
+}
+
+/// What libtorch calls itself on each of these GPUs, or why it does not work there. A quick look asks of the first for all.
+fn look_at(gpus: &[Gpu], seen: &Gpus, program: &Path, look: Look) -> Vec<Result<String, String>> {
+    let one = |gpu: &Gpu| {
+        let access = Gpus { listed: vec![(gpu.uuid.clone(), gpu.name.clone())], ..seen.clone() };
+        let found = info(program, &access, Device::Cuda(0), look).map_err(|error| format!("{error:#}"))?;
+        let tried = found.tried.iter().find(|tried| tried.device.is_cuda());
+        if let Some(trouble) = tried.and_then(|tried| tried.trouble.clone()) {
+            return Err(advice(&trouble));
+        }
+        match (found.cuda_built, found.devices.len()) {
+            (true, 2..) => Ok(found.libtorch),
+            (true, _) => Err("libtorch finds no CUDA device there; `nvidia-smi` may say why".to_owned()),
+            (false, _) => {
+                let place = seen.libraries.as_deref().unwrap_or(Path::new("its folder"));
+                Err(format!(
+                    "libtorch's libraries for CUDA in {} cannot be loaded; remove that folder, and \
+                     `./just setup cuda` fetches them again",
+                    place.display()
+                ))
+            }
+        }
+    };
+    match look {
+        Look::Quick => vec![one(&gpus[0]); gpus.len()],
+        Look::Thorough => std::thread::scope(|scope| {
+            let asked: Vec<_> = gpus.iter().map(|gpu| scope.spawn(move || one(gpu))).collect();
+            let panicked = |_| Err("asking panicked".to_owned());
+            asked.into_iter().map(|asked| asked.join().unwrap_or_else(panicked)).collect()
+        }),
+    }
+}
+
+/// What CUDA says, with what to do where that is known.
+fn advice(trouble: &str) -> String {
+    let known = [
+        ("no kernel image is available", "this GPU is too old for this libtorch"),
+        (
+            "busy or unavailable",
+            "another process has it for itself (compute mode `Exclusive_Process`, or a stuck process)",
+        ),
+        ("out of memory", "other processes have taken its memory: `nvidia-smi` names them"),
+    ];
+    let explained = known.iter().find(|(sign, _)| trouble.contains(sign));
+    explained.map_or_else(|| trouble.to_owned(), |(_, meaning)| format!("{meaning} ({trouble})"))
+}
+
+/// The folder with libtorch's libraries for CUDA: FROSTLINE_CUDA_LIBRARIES, else what `./just setup cuda` fetched for this
+/// version.
+fn cuda_libraries(libtorch: &str) -> Option<PathBuf> {
+    let own = std::env::var_os("FROSTLINE_CUDA_LIBRARIES").map(PathBuf::from);
+    let version = libtorch.split(' ').next().unwrap_or_default();
+    let folder = own.unwrap_or_else(|| cache::folder().join(format!("libtorch/{version}-cuda/torch/lib")));
+    folder.join(CUDA_LIBRARY).exists().then_some(folder)
 }
 
 /// For tests and benches: further arguments of every worker, separated by spaces.
@@ -63,20 +222,20 @@ pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
 
 /// Puts a question of `frostline_protocol::tools` to the worker program.
 pub(crate) fn question<A: DeserializeOwned>(tool: &str, question: &impl Serialize) -> anyhow::Result<A> {
-    question_within(&worker_program()?, tool, question, None)
+    question_within(worker_command(&worker_program()?, &Gpus::default(), Device::Cpu), tool, question, None)
 }
 
-/// The same, to this program.
+/// The same, by this command.
 ///
 /// # Errors
 /// Also [`NoAnswer`] where it takes longer than `limit`.
 pub(crate) fn question_within<A: DeserializeOwned>(
-    program: &Path,
+    command: Command,
     tool: &str,
     question: &impl Serialize,
     limit: Option<Duration>,
 ) -> anyhow::Result<A> {
-    let text = ask(program, &[tool], serde_json::to_vec(question)?, limit)?;
+    let text = ask(command, &[tool], serde_json::to_vec(question)?, limit)?;
     serde_json::from_str(&text)
         .with_context(|| format!("`frostline-worker {tool}` printed something else: build both programs together"))
 }
@@ -90,9 +249,9 @@ pub(crate) struct NoAnswer {
 }
 
 /// Runs the worker program on `input` and returns what it prints; what it says on standard error where it fails.
-fn ask(program: &Path, arguments: &[&str], input: Vec<u8>, limit: Option<Duration>) -> anyhow::Result<String> {
+fn ask(mut command: Command, arguments: &[&str], input: Vec<u8>, limit: Option<Duration>) -> anyhow::Result<String> {
+    let program = PathBuf::from(command.get_program());
     let failed = || format!("`{}` could not be started", program.display());
-    let mut command = worker_command(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut worker = command.spawn().with_context(failed)?;
     let process = Pid::from_child(&worker);
@@ -110,7 +269,7 @@ fn ask(program: &Path, arguments: &[&str], input: Vec<u8>, limit: Option<Duratio
         Some(limit) => answer.recv_timeout(limit).map_err(|_| {
             // The thread still waits for its end, so the number is its own.
             let _ = kill_process(process, Signal::KILL);
-            NoAnswer { program: program.to_owned(), limit }
+            NoAnswer { program: program.clone(), limit }
         })?,
     };
     let output = answer.with_context(failed)?;
@@ -142,105 +301,9 @@ pub(crate) fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// The workers of one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Team {
-    /// One worker each.
-    pub(crate) devices: Vec<Device>,
-    pub(crate) threads: u32,
-}
-
-impl Team {
-    pub(crate) fn is_cuda(&self) -> bool {
-        self.devices.iter().any(|device| device.is_cuda())
-    }
-
-    /// "2 workers of 1 thread on cpu".
-    pub(crate) fn describe(&self) -> String {
-        let workers = count(self.devices.len() as u64, "worker");
-        let threads = count(u64::from(self.threads), "thread");
-        let device = if self.is_cuda() { "cuda" } else { "cpu" };
-        format!("{workers} of {threads} on {device}")
-    }
-}
-
-/// Workers of one GPU that are tried at most: small trials leave it idle half of the time.
-const SHARES: [usize; 3] = [1, 2, 4];
-
-/// The teams that a definition leaves open, [`team`]'s choice first. Which of them is the fastest, measuring tells.
-///
-/// # Errors
-/// A device is asked for that is not there.
-pub(crate) fn teams(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>) -> anyhow::Result<Vec<Team>> {
-    let first = team(workers, info, recorded)?;
-    if workers.count.is_some() {
-        return Ok(vec![first]);
-    }
-    if first.is_cuda() {
-        let shared = |share: usize| {
-            let devices = std::iter::repeat_n(&first.devices, share).flatten().copied().collect();
-            Team { devices, threads: first.threads }
-        };
-        return Ok(SHARES.into_iter().map(shared).collect());
-    }
-    if recorded.is_some() || workers.threads.is_some() {
-        return Ok(vec![first]);
-    }
-    let cores = info.cores.max(1);
-    let threads = std::iter::successors(Some(1), |threads| Some(2 * threads)).take_while(|threads| *threads <= cores);
-    Ok(threads.map(|threads| Team { devices: vec![Device::Cpu; cores / threads], threads: threads as u32 }).collect())
-}
-
-/// Chooses devices and threads. `recorded` are the threads that earlier trials of the sweep were run with: results
-/// depend on them, so they win.
-///
-/// On CPU, one-thread workers, as many as there are cores: two of them train 1.3 times as fast as one of two threads.
-///
-/// # Errors
-/// A device is asked for that is not there.
-pub(crate) fn team(workers: &Workers, info: &WorkerInfo, recorded: Option<u32>) -> anyhow::Result<Team> {
-    let cuda = info.devices.len().saturating_sub(1);
-    let use_cuda = match workers.device {
-        DeviceChoice::Cpu => false,
-        DeviceChoice::Auto => cuda > 0,
-        DeviceChoice::Cuda if cuda > 0 => true,
-        DeviceChoice::Cuda if info.cuda_built => {
-            return Err(wrong_input(
-                "workers.device = \"cuda\", and this machine has no CUDA device (CUDA build, no device): check the \
-                 driver with `nvidia-smi`, or use `--set workers.device=cpu`",
-            ));
-        }
-        DeviceChoice::Cuda => {
-            return Err(wrong_input(
-                "workers.device = \"cuda\", and frostline-worker is built for the CPU only: run `./just setup cuda` and \
-                 build again, or use `--set workers.device=cpu`",
-            ));
-        }
-    };
-    let cores = info.cores.max(1);
-    if use_cuda {
-        let count = workers.count.map_or(cuda, |count| (count as usize).min(cuda)).max(1);
-        let devices = (0..count as u32).map(Device::Cuda).collect();
-        let threads = recorded.or(workers.threads).unwrap_or((cores / count).clamp(1, 4) as u32);
-        return Ok(Team { devices, threads });
-    }
-    let threads = recorded.or(workers.threads).unwrap_or(1).max(1);
-    let count = workers.count.map_or(cores / threads as usize, |count| count as usize).max(1);
-    Ok(Team { devices: vec![Device::Cpu; count], threads })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn info(cuda_built: bool, devices: &[&str], cores: usize) -> WorkerInfo {
-        let devices = devices.iter().map(|name| name.to_string()).collect();
-        WorkerInfo { version: String::new(), libtorch: String::new(), cuda_built, devices, cores }
-    }
-
-    fn workers(count: Option<u32>, threads: Option<u32>, device: DeviceChoice) -> Workers {
-        Workers { count, threads, device, lease: 20.0, stall: 600.0, reconnect_grace: 30.0 }
-    }
 
     #[test]
     fn a_program_that_never_answers_is_killed() {
@@ -252,7 +315,7 @@ mod tests {
         // Until the program has said that it runs.
         let mut limit = Duration::from_millis(100);
         let process = loop {
-            let error = question_within::<()>(&program, "measure", &(), Some(limit)).unwrap_err();
+            let error = question_within::<()>(Command::new(&program), "measure", &(), Some(limit)).unwrap_err();
             assert!(error.to_string().contains("did not answer within"), "{error:#}");
             assert!(error.is::<NoAnswer>());
             match std::fs::read_to_string(folder.path().join("worker.process")) {
@@ -264,47 +327,5 @@ mod tests {
         while commands().contains("sleep") {
             std::thread::yield_now();
         }
-    }
-
-    #[test]
-    fn a_cpu_gets_one_thread_workers_and_a_gpu_one_worker() {
-        let auto = workers(None, None, DeviceChoice::Auto);
-        let cpu = team(&auto, &info(false, &["cpu"], 8), None).unwrap();
-        assert_eq!((cpu.devices.len(), cpu.threads), (8, 1));
-        let gpus = team(&auto, &info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16), None).unwrap();
-        assert_eq!((gpus.devices, gpus.threads), (vec![Device::Cuda(0), Device::Cuda(1)], 4));
-    }
-
-    #[test]
-    fn what_a_definition_leaves_open_is_tried() {
-        let describe = |workers, info: &WorkerInfo, recorded| {
-            let teams = teams(&workers, info, recorded).unwrap();
-            teams.iter().map(Team::describe).collect::<Vec<_>>()
-        };
-        let machine = info(false, &["cpu"], 4);
-        let open = |count, threads| workers(count, threads, DeviceChoice::Auto);
-        let all = ["4 workers of 1 thread on cpu", "2 workers of 2 threads on cpu", "1 worker of 4 threads on cpu"];
-        assert_eq!(describe(open(None, None), &machine, None), all);
-        assert_eq!(describe(open(None, None), &machine, Some(2)), [all[1]], "what was measured with two threads");
-        assert_eq!(describe(open(None, Some(4)), &machine, None), [all[2]]);
-        assert_eq!(describe(open(Some(3), None), &machine, None), ["3 workers of 1 thread on cpu"]);
-        let gpu = info(true, &["cpu", "cuda:0 (A)"], 16);
-        assert_eq!(describe(open(None, None), &gpu, None).len(), 3);
-    }
-
-    #[test]
-    fn recorded_threads_win_over_wanted_ones() {
-        let wanted = workers(None, Some(1), DeviceChoice::Cpu);
-        let kept = team(&wanted, &info(false, &["cpu"], 4), Some(2)).unwrap();
-        assert_eq!((kept.devices.len(), kept.threads), (2, 2));
-    }
-
-    #[test]
-    fn cuda_that_is_not_there_is_refused_with_the_remedy() {
-        let cuda = workers(None, None, DeviceChoice::Cuda);
-        let without_build = team(&cuda, &info(false, &["cpu"], 4), None).unwrap_err().to_string();
-        assert!(without_build.contains("./just setup cuda"), "{without_build}");
-        let without_device = team(&cuda, &info(true, &["cpu"], 4), None).unwrap_err().to_string();
-        assert!(without_device.contains("CUDA build, no device"), "{without_device}");
     }
 }

@@ -1,9 +1,10 @@
 //! Measuring what computing takes on this machine.
 
-use crate::machine::{self, NoAnswer};
+use crate::machine::{self, NoAnswer, WorkerInfo};
 use crate::output;
 use crate::setting::{Measured, Setting};
 use anyhow::anyhow;
+use frostline_coordinator::{Gpus, worker_command};
 use frostline_protocol::tools::Measure;
 use frostline_sweep::costs::Costs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ const QUIET: f64 = 0.5;
 /// The measuring of one command.
 pub(crate) struct Measuring {
     program: PathBuf,
+    gpus: Gpus,
     cores: usize,
     limit: Duration,
     started: Option<Instant>,
@@ -32,10 +34,17 @@ enum Ended {
 }
 
 impl Measuring {
-    /// With this worker program, on so many cores.
-    pub(crate) fn new(program: std::io::Result<PathBuf>, cores: usize) -> Measuring {
+    /// With this worker program, on this machine.
+    pub(crate) fn new(program: std::io::Result<PathBuf>, info: &WorkerInfo) -> Measuring {
         let ended = program.as_ref().err().map(|error| Ended::Failed(error.to_string()));
-        Measuring { program: program.unwrap_or_default(), cores, limit: LIMIT, started: None, ended }
+        Measuring {
+            program: program.unwrap_or_default(),
+            gpus: info.access(false),
+            cores: info.cores,
+            limit: LIMIT,
+            started: None,
+            ended,
+        }
     }
 
     /// Measures; none where that has no sense any more.
@@ -49,7 +58,7 @@ impl Measuring {
         }
         output::note(&format!("measuring what computing takes here with {team} (once, about ten seconds)"));
         let left = self.limit.saturating_sub(self.started.get_or_insert_with(Instant::now).elapsed());
-        match ask_together(&self.program, &setting.questions, left) {
+        match ask_together(&self.program, &self.gpus, &setting.questions, left) {
             Ok(costs) => {
                 let measured = Measured { costs, at: output::seconds_since_1970() };
                 setting.remember(&measured);
@@ -97,10 +106,12 @@ fn most_load(cores: usize, since: Duration) -> f64 {
 }
 
 /// Asks all at the same time, as they will work; the slowest answer counts.
-fn ask_together(program: &Path, questions: &[Measure], limit: Duration) -> anyhow::Result<Costs> {
+fn ask_together(program: &Path, gpus: &Gpus, questions: &[Measure], limit: Duration) -> anyhow::Result<Costs> {
     let answers: Vec<anyhow::Result<Costs>> = std::thread::scope(|scope| {
-        let ask = |question| {
-            scope.spawn(move || machine::question_within::<Costs>(program, "measure", question, Some(limit)))
+        let ask = |question: &Measure| {
+            let command = worker_command(program, gpus, question.device);
+            let question = Measure { device: gpus.seen(question.device), ..question.clone() };
+            scope.spawn(move || machine::question_within::<Costs>(command, "measure", &question, Some(limit)))
         };
         let asked: Vec<_> = questions.iter().map(ask).collect();
         asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))).collect()
@@ -115,7 +126,7 @@ mod tests {
     use super::*;
 
     fn measuring() -> Measuring {
-        Measuring::new(Ok("worker".into()), 4)
+        Measuring::new(Ok("worker".into()), &WorkerInfo { cores: 4, ..WorkerInfo::without_worker() })
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What is remembered of computing with one setting on this machine, in the user's cache folder.
 
-use crate::machine::{Team, WorkerInfo};
+use crate::machine::WorkerInfo;
 use crate::prepare::Prepared;
+use crate::team::Team;
 use frostline_assets::cache;
 use frostline_protocol::tools::Measure;
 use frostline_sweep::costs::Costs;

@@ -35,5 +35,7 @@ pub use core::{Fact, Outcome, Running, Status};
 pub use error::CoordinatorError;
 pub use hub::{Hub, News, Watcher};
 pub use job::Job;
-pub use launch::{Access, Engine, Exit, Exits, Launcher, LocalWorkers, worker_command, worker_program};
+pub use launch::{
+    Access, CUDA_LIBRARY, Engine, Exit, Exits, Gpus, Launcher, LocalWorkers, worker_command, worker_program,
+};
 pub use run::run;

@@ -269,6 +269,7 @@ mod tests {
             augment: Augment::None,
             model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
             precision: Precision::Float32,
+            arithmetic: Default::default(),
             cut: 1,
         };
         Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1 } }

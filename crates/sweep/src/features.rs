@@ -9,6 +9,35 @@ pub fn portion(on_gpu: bool) -> u32 {
     if on_gpu { 256 } else { 32 }
 }
 
+/// What frozen layers are computed with. Features of one kind are not those of another: their last digits differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arithmetic {
+    /// A CPU's, in the precision that the trial asks for.
+    #[default]
+    Cpu,
+    /// A GPU's float32 by IEEE 754.
+    CudaIeee,
+    /// A GPU's float32 with factors of 10 bits of mantissa.
+    CudaTf32,
+    CudaBf16,
+}
+
+impl Arithmetic {
+    pub fn of(precision: Precision, on_gpu: bool) -> Arithmetic {
+        match (on_gpu, precision) {
+            (false, _) => Arithmetic::Cpu,
+            (true, Precision::Float32) => Arithmetic::CudaIeee,
+            (true, Precision::Tf32) => Arithmetic::CudaTf32,
+            (true, Precision::Bfloat16) => Arithmetic::CudaBf16,
+        }
+    }
+
+    fn is_cpu(&self) -> bool {
+        *self == Arithmetic::Cpu
+    }
+}
+
 /// Everything that features depend on: the content of one cache folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,12 +50,15 @@ pub struct FeatureSpec {
     pub augment: Augment,
     pub model: ModelSpec,
     pub precision: Precision,
+    /// Left out for a CPU: keys of caches from before there was a choice stay valid.
+    #[serde(default, skip_serializing_if = "Arithmetic::is_cpu")]
+    pub arithmetic: Arithmetic,
     /// How many blocks of the backbone have run, see [`crate::backbone`].
     pub cut: u32,
 }
 
 impl FeatureSpec {
-    /// The features of `trial` at `cut`.
+    /// The features of `trial` at `cut`, computed on a CPU.
     pub fn of(trial: &TrialSpec, cut: u32) -> FeatureSpec {
         FeatureSpec {
             dataset: trial.data.dataset,
@@ -37,11 +69,17 @@ impl FeatureSpec {
             augment: trial.data.augment,
             model: trial.model.clone(),
             precision: trial.parameters.precision,
+            arithmetic: Arithmetic::Cpu,
             cut,
         }
     }
 
-    /// Whether these are features of `trial`, at whatever cut.
+    /// The same, computed on a GPU or a CPU.
+    pub fn computed(self, on_gpu: bool) -> FeatureSpec {
+        FeatureSpec { arithmetic: Arithmetic::of(self.precision, on_gpu), ..self }
+    }
+
+    /// Whether these are features of `trial`, at whatever cut and computed with whatever.
     pub fn is_of(&self, trial: &TrialSpec) -> bool {
         let TrialSpec { data, model, parameters, .. } = trial;
         self.dataset == data.dataset

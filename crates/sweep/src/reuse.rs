@@ -111,6 +111,8 @@ pub struct Premises<'a> {
     pub max_bytes: u64,
     /// Features that the cache has.
     pub present: &'a BTreeSet<FeatureKey>,
+    /// Whether the workers compute on GPUs.
+    pub on_gpu: bool,
 }
 
 /// The trials of a sweep, as far as plans depend on them: a large sweep has few that differ in that.
@@ -144,6 +146,7 @@ impl Workload {
     pub fn plan(&self, premises: &Premises) -> Reuse {
         let mut lineages = self.0.clone();
         for lineage in &mut lineages {
+            lineage.compute_on(premises.on_gpu);
             lineage.time((premises.figures)(lineage.precision()), premises.present);
         }
         let chosen = choose(&lineages, premises.max_bytes);

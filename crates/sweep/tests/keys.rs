@@ -113,7 +113,10 @@ fn every_key_is_read_and_every_field_has_a_key() {
     let names = |section: &str| keys::of(section).map(|key| key.name).collect::<BTreeSet<_>>();
     let data = fields!(Data { dataset, path, validation, image_size, augment, train_limit, test_limit });
     assert_eq!(names("data"), data);
-    assert_eq!(names("workers"), fields!(Workers { count, threads, device, lease, stall, reconnect_grace }));
+    assert_eq!(
+        names("workers"),
+        fields!(Workers { count, threads, device, lease, stall, reconnect_grace, deterministic })
+    );
     assert_eq!(names("cache"), fields!(Cache { features, max_bytes }));
     assert_eq!(names("keep"), fields!(Keep { models, count, max_bytes }));
     assert_eq!(names("sweep"), BTreeSet::from(["name", "objective", "seeds"]));

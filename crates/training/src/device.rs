@@ -1,8 +1,11 @@
 //! What libtorch can compute on here.
 
+use crate::backbone::kind;
 use crate::shim;
 use frostline_sweep::device::Device;
-use tch::Cuda;
+use frostline_sweep::trial::Precision;
+use std::panic::catch_unwind;
+use tch::{Cuda, Kind, Tensor};
 
 /// Whether this program is linked to libtorch's CUDA part, with or without a device to use it on.
 pub fn is_cuda_build() -> bool {
@@ -22,6 +25,43 @@ pub fn of_libtorch(device: Device) -> tch::Device {
     }
 }
 
+/// Free memory of a GPU and all of it, in bytes; none for the CPU, and where it does not say.
+pub fn memory(device: Device) -> Option<(u64, u64)> {
+    let Device::Cuda(index) = device else { return None };
+    shim::memory(index as usize).ok().map(|memory| (memory.free, memory.total))
+}
+
+/// Computes a convolution and its gradients on a device, in each precision.
+///
+/// # Errors
+/// What went wrong, in libtorch's first line.
+pub fn trial(device: Device) -> Result<(), String> {
+    for precision in Precision::ALL {
+        let computed = catch_unwind(|| -> Result<f64, tch::TchError> {
+            let _ = shim::set_tf32(precision == Precision::Tf32);
+            let options = (kind(precision), of_libtorch(device));
+            let images = Tensor::f_ones([8, 16, 32, 32], options)?;
+            let weight = Tensor::f_ones([16, 16, 3, 3], options)?.f_set_requires_grad(true)?;
+            let sum = images.f_conv2d(&weight, None::<&Tensor>, 1, 1, 1, 1)?.f_sum(Kind::Float)?;
+            let gradients = Tensor::f_run_backward(&[sum], &[&weight], false, false)?;
+            gradients[0].f_sum(Kind::Float)?.f_double_value(&[])
+        });
+        let computed = computed
+            .map_err(|_| "libtorch panicked".to_owned())
+            .and_then(|sum| sum.map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned()));
+        match computed {
+            // Of 8 x 16 x 16 pairs of channels nine times what a kernel's pixel sees: 1024 pixels, 992 at the edges, 961 in
+            // the corners. bfloat16 has three digits.
+            Ok(sum) if (sum / TRIAL_SUM - 1.0).abs() < 0.02 => {}
+            Ok(sum) => return Err(format!("{}: {sum} came out instead of {TRIAL_SUM}", precision.name())),
+            Err(error) => return Err(format!("{}: {error}", precision.name())),
+        }
+    }
+    Ok(())
+}
+
+const TRIAL_SUM: f64 = 8.0 * 16.0 * 16.0 * (1024.0 + 4.0 * 992.0 + 4.0 * 961.0);
+
 /// Version and form of the libtorch that is loaded, such as "2.13.0 (cpu)".
 pub fn libtorch() -> String {
     let build = shim::build();
@@ -32,6 +72,17 @@ pub fn libtorch() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cpu_computes_in_every_precision() {
+        let _alone = crate::testing::alone();
+        assert_eq!(trial(Device::Cpu), Ok(()));
+        assert_eq!(memory(Device::Cpu), None);
+        if cuda_devices() == 0 {
+            let error = trial(Device::Cuda(0)).unwrap_err();
+            assert!(error.starts_with("float32: ") && !error.contains('\n'), "{error}");
+        }
+    }
 
     /// Held against the version that the headers were made for: another library may lie in the run path.
     #[test]

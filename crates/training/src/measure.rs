@@ -6,6 +6,7 @@ use crate::error::TrainingError;
 use crate::flat::Gradients;
 use crate::memory;
 use crate::optimizer::Optimizer;
+use crate::shim;
 use frostline_sweep::backbone;
 use frostline_sweep::costs::{Costs, SegmentCosts};
 use frostline_sweep::trial::{Optimizer as Rule, Parameters, Precision};
@@ -40,6 +41,7 @@ pub fn measure(
     device: Device,
 ) -> Result<Costs, TrainingError> {
     let architecture = backbone::find(name).ok_or_else(|| TrainingError::UnknownBackbone(name.to_owned()))?;
+    shim::set_tf32(precision == Precision::Tf32)?;
     let backbone = Backbone::load(architecture, Source::Random(0), device, kind(precision))?;
     let frozen = backbone.instance(architecture.layer_count());
     let trained = backbone.instance(0);
@@ -73,7 +75,7 @@ pub fn measure(
         update: update(device),
         write,
         read,
-        memory: memory::peak_resident(),
+        memory: memory::peak(device),
     })
 }
 

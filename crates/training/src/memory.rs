@@ -1,5 +1,8 @@
 //! Where this process has its memory from, and how much it has taken.
 
+use crate::shim;
+use tch::Device;
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod allocator {
     use std::ffi::c_char;
@@ -20,8 +23,16 @@ mod allocator {
         Some(unsafe { &*c"narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1".as_ptr() });
 }
 
+/// The most memory that this process has had so far, in bytes: its tensors' on a GPU, else its own; 0 where nobody tells.
+pub fn peak(device: Device) -> u64 {
+    match device {
+        Device::Cuda(index) => shim::memory(index).map_or(0, |memory| memory.peak),
+        _ => peak_resident(),
+    }
+}
+
 /// Peak resident memory of this process in bytes; 0 where the system does not tell.
-pub fn peak_resident() -> u64 {
+fn peak_resident() -> u64 {
     std::fs::read_to_string("/proc/self/status").ok().and_then(|status| peak_of(&status)).unwrap_or(0)
 }
 

@@ -8,11 +8,12 @@ use crate::input::{Input, Source, portion};
 use crate::lock::FillLock;
 use crate::model;
 use crate::no_grad::no_grad;
+use crate::shim;
 use crate::streams::in_order;
 use crate::trainer::Trainer;
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
-use frostline_sweep::features::{FeatureKey, FeatureSpec};
+use frostline_sweep::features::{Arithmetic, FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ impl Session {
         features: Option<&FeatureSpec>,
         observer: &mut dyn Observer,
     ) -> Result<Ended, TrainingError> {
+        self.compute_in(spec.parameters.precision)?;
         let data = self.data(&spec.data)?;
         let backbone = self.backbone(&spec.model, spec.parameters.precision)?;
         let network = backbone.instance(spec.parameters.frozen_layers);
@@ -96,6 +98,11 @@ impl Session {
         observer: &mut dyn Observer,
     ) -> Result<Ended, TrainingError> {
         let started = Instant::now();
+        let arithmetic = self.compute_in(spec.precision)?;
+        if spec.arithmetic != arithmetic {
+            let what = format!("features of {:?} cannot be computed by {arithmetic:?}", spec.arithmetic);
+            return Err(TrainingError::Impossible(what));
+        }
         let cache = self.places.features.clone();
         std::fs::create_dir_all(&cache).map_err(|source| TrainingError::File {
             action: "create",
@@ -166,6 +173,12 @@ impl Session {
         }
         let bytes = writer.finish()?;
         Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: true }))
+    }
+
+    /// The switches of libtorch stand for the whole process, so they are set before anything is computed.
+    fn compute_in(&self, precision: Precision) -> Result<Arithmetic, TrainingError> {
+        shim::set_tf32(precision == Precision::Tf32)?;
+        Ok(Arithmetic::of(precision, self.device.is_cuda()))
     }
 
     fn data(&mut self, spec: &DataSpec) -> Result<Rc<Data>, TrainingError> {

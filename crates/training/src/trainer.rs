@@ -183,7 +183,7 @@ impl<'a> Trainer<'a> {
             learning_rate,
             seconds: begun.seconds + started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
-            peak_memory: memory::peak_resident(),
+            peak_memory: memory::peak(device),
         }))
     }
 

@@ -216,6 +216,7 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
         augment: Augment::None,
         model: random(network.name),
         precision: Precision::Float32,
+        arithmetic: Default::default(),
         cut,
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));

@@ -8,7 +8,7 @@ use frostline_link::log::Tail;
 use frostline_link::{Options, Trainer, serve};
 use frostline_protocol::{Build, WorkerId};
 use frostline_sweep::device::Device;
-use frostline_training::device;
+use frostline_training::{device, shim};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +26,12 @@ pub(crate) struct Arguments {
     /// "cpu", "cuda" or "cuda:1"
     #[arg(long, default_value = "cpu")]
     device: Device,
+    /// What the device is called in records; its number where nobody says more
+    #[arg(long)]
+    device_name: Option<String>,
+    /// Let a GPU take only algorithms that give the same sums each time
+    #[arg(long)]
+    deterministic: bool,
     /// Threads that libtorch computes with; results depend on it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
@@ -57,12 +63,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let token =
         std::env::var("FROSTLINE_TOKEN").context("the coordinator's secret is missing from FROSTLINE_TOKEN")?;
     check_device(arguments.device)?;
+    shim::set_deterministic(arguments.deterministic)?;
     tch::set_num_threads(arguments.threads as i32);
     tch::set_num_interop_threads(1);
     let build = Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch: device::libtorch(),
-        device: arguments.device.to_string(),
+        device: arguments.device_name.unwrap_or_else(|| arguments.device.to_string()),
         threads: arguments.threads,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
@@ -81,12 +88,13 @@ pub(crate) fn check_device(device: Device) -> anyhow::Result<()> {
     let Device::Cuda(index) = device else { return Ok(()) };
     if !device::is_cuda_build() {
         bail!(
-            "this worker is built for the CPU only; run `./just setup cuda` and build again, or use `device = \"cpu\"`"
+            "this worker runs on libtorch's libraries for the CPU; `./just setup cuda` fetches those for CUDA, or use \
+             `device = \"cpu\"`"
         );
     }
     let devices = device::cuda_devices();
     if devices == 0 {
-        bail!("CUDA build, no device: check the driver with `nvidia-smi`, or use `device = \"cpu\"`");
+        bail!("libtorch finds no CUDA device: check the driver with `nvidia-smi`, or use `device = \"cpu\"`");
     }
     if index >= devices {
         bail!("there is no cuda:{index}: this machine has {devices} CUDA device(s), counted from 0");

@@ -10,6 +10,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Compute something small on each device, in each precision
+    #[arg(long = "try")]
+    tries: bool,
 }
 
 #[derive(Serialize)]
@@ -18,21 +21,51 @@ struct Info {
     version: &'static str,
     /// Version of libtorch, with "cpu" or "cuda".
     libtorch: String,
-    /// Whether libtorch's CUDA part is linked.
+    /// Whether libtorch's CUDA part is loaded.
     cuda_built: bool,
     /// What `--device` may be.
     devices: Vec<Device>,
     /// Threads that can run at a time.
     cores: usize,
+    /// By device, where they were to be tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tried: Vec<Tried>,
+}
+
+#[derive(Serialize)]
+struct Tried {
+    device: Device,
+    /// What went wrong; none where it computes.
+    trouble: Option<String>,
+    /// Bytes of a GPU's memory that are free, and all of them.
+    memory: Option<(u64, u64)>,
+}
+
+impl Tried {
+    fn of(device: Device) -> Tried {
+        Tried { device, trouble: device::trial(device).err(), memory: device::memory(device) }
+    }
+
+    fn text(&self) -> String {
+        let memory =
+            self.memory.map(|(free, total)| format!(", {} of {} MB free", free / 1_000_000, total / 1_000_000));
+        let state = self
+            .trouble
+            .as_ref()
+            .map_or("computes in every precision".to_owned(), |trouble| format!("does not compute: {trouble}"));
+        format!("{} {state}{}", self.device, memory.unwrap_or_default())
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let cuda = (0..device::cuda_devices()).map(Device::Cuda);
+    let devices: Vec<Device> = std::iter::once(Device::Cpu).chain(cuda).collect();
     let info = Info {
         version: env!("CARGO_PKG_VERSION"),
         libtorch: device::libtorch(),
         cuda_built: device::is_cuda_build(),
-        devices: std::iter::once(Device::Cpu).chain(cuda).collect(),
+        tried: devices.iter().filter(|_| arguments.tries).map(|device| Tried::of(*device)).collect(),
+        devices,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };
     let mut out = std::io::stdout().lock();
@@ -44,6 +77,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         writeln!(out, "devices   {}", info.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", "))?;
         if info.cuda_built && info.devices.len() == 1 {
             writeln!(out, "          CUDA build, no device")?;
+        }
+        for tried in &info.tried {
+            writeln!(out, "          {}", tried.text())?;
         }
         writeln!(out, "cores     {}", info.cores)?;
     }

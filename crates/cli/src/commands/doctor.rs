@@ -2,7 +2,7 @@
 
 use crate::args::{Common, Json};
 use crate::exit::Exit;
-use crate::machine;
+use crate::machine::{self, Look};
 use crate::memory::memory;
 use crate::output::{self, BAD, GOOD, print_json};
 use frostline_assets::{cache, catalogue};
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
-    let worker = machine::worker_info();
+    let worker = machine::worker_info(Look::Thorough);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let free = machine::free_space(&common.results);
     let database = match frostline_store::open(&common.results).and_then(|reader| reader.sweeps()) {
@@ -27,6 +27,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         print_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "worker": worker.as_ref().ok(),
+            "gpu_remarks": worker.as_ref().map(|info| &info.remarks).ok(),
             "worker_error": worker.as_ref().err().map(|error| format!("{error:#}")),
             "cores": cores,
             "memory_bytes": memory.map(|memory| memory.total),
@@ -54,8 +55,15 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
             let hint = if same { "" } else { " (another version than frostline: build both again)" };
             line(same, "worker", &format!("frostline-worker {}{hint}", info.version))?;
             line(true, "libtorch", &info.libtorch)?;
-            let nothing = if info.cuda_built && info.devices.len() == 1 { " (CUDA build, no device)" } else { "" };
+            let nothing =
+                if info.cuda_built && info.devices.len() == 1 { " (libtorch has CUDA, no device)" } else { "" };
             line(true, "devices", &format!("{}{nothing}", info.devices.join(", ")))?;
+            for gpu in &info.gpus {
+                line(true, "", &format!("{}: computes in every precision", gpu.describe()))?;
+            }
+            for remark in &info.remarks {
+                line(false, "", remark)?;
+            }
         }
         Err(error) => line(false, "worker", &error.to_string())?,
     }

@@ -5,10 +5,11 @@ use crate::costs::{Arrangement, arrange};
 use crate::exit::{Exit, wrong_input};
 use crate::learning::Lesson;
 use crate::log::log_to;
-use crate::machine::{self, Team, WorkerInfo, worker_arguments};
+use crate::machine::{Look, WorkerInfo, worker_arguments, worker_info};
 use crate::output::{self, Screen, Shown, count, ranking};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space;
+use crate::team::{Recorded, Team, team};
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_results::Folder;
 use frostline_results::features::kept;
@@ -32,16 +33,17 @@ const WORTH_SAYING: f64 = 1.1;
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
     let definition = prepare::read(&arguments.definition)?;
     let file = arguments.definition.file.display().to_string();
-    let info = machine::worker_info()?;
+    let info = worker_info(Look::Thorough)?;
+    info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
-    machine::team(&definition.workers, &info, None)?;
+    team(&definition.workers, &info, Recorded::default())?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
     let results = &common.results;
     prepared.check_places(results)?;
     let mut arranged = None;
     if !Folder::new(results).database().exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
-        let first = arranged.insert(arrange(&prepared, results, &info, None, arguments.measuring)?);
+        let first = arranged.insert(arrange(&prepared, results, &info, Recorded::default(), arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     let mut writer = Writer::open(&common.results)?;
@@ -54,8 +56,8 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         Some(known) => compare(&writer, known, &prepared, arguments.force_new)?,
         None => false,
     };
-    // Threads were chosen with the first trials, and stay as long as any of them count.
-    let recorded = known.and_then(|known| known.threads).filter(|_| finished);
+    // Devices and threads were chosen with the first trials, and stay as long as any of them count.
+    let recorded = known.filter(|_| finished).map_or(Recorded::default(), |known| Recorded::of(&known));
     let arrangement = match arranged {
         Some(arrangement) => arrangement,
         None => arrange(&prepared, results, &info, recorded, arguments.measuring)?,
@@ -77,7 +79,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         let dropped = if put.dropped > 0 { format!(", {} no longer in it", put.dropped) } else { String::new() };
         output::note(&format!("`{}`: {} new, {} known{dropped}", sweep.name, count(put.added, "trial"), put.kept));
     }
-    carry_out(common, writer, prepared, arrangement)
+    carry_out(common, writer, prepared, arrangement, &info)
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
@@ -87,14 +89,16 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let writer = Writer::open(&common.results)?;
     let known = writer.reader().sweep(&arguments.sweep)?;
     let definition = stored::checked_definition(&known).map_err(outdated)?;
-    let info = machine::worker_info()?;
-    machine::team(&definition.workers, &info, known.threads)?;
+    let info = worker_info(Look::Thorough)?;
+    info.remarks.iter().for_each(|remark| output::note(remark));
+    let recorded = Recorded::of(&known);
+    team(&definition.workers, &info, recorded)?;
     let prepared = prepare::prepare(definition, Missing::Download)?;
     prepared.check_places(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
-    let arrangement = arrange(&prepared, &common.results, &info, known.threads, arguments.measuring)?;
+    let arrangement = arrange(&prepared, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
-    carry_out(common, writer, prepared, arrangement)
+    carry_out(common, writer, prepared, arrangement, &info)
 }
 
 /// Says that a newer program does not read what an older one stored.
@@ -184,7 +188,13 @@ fn check_room(
 }
 
 /// Runs what is missing and shows the ranking.
-fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: Arrangement) -> anyhow::Result<Exit> {
+fn carry_out(
+    common: &Common,
+    writer: Writer,
+    prepared: Prepared,
+    arrangement: Arrangement,
+    info: &WorkerInfo,
+) -> anyhow::Result<Exit> {
     let Arrangement { team, reuse, figures, .. } = arrangement;
     let places = prepared.places(&std::path::absolute(&common.results)?);
     let Prepared { definition, trials, .. } = prepared;
@@ -220,6 +230,7 @@ fn carry_out(common: &Common, writer: Writer, prepared: Prepared, arrangement: A
             engine: Box::new(LocalWorkers {
                 program: worker_program()?,
                 devices: team.devices,
+                gpus: info.access(definition.workers.deterministic),
                 threads: team.threads,
                 arguments: worker_arguments(),
                 folder,

@@ -3,10 +3,11 @@
 use crate::args::{self, Common};
 use crate::costs::{Arrangement, arrange};
 use crate::exit::Exit;
-use crate::machine::{self, Team, WorkerInfo};
+use crate::machine::{Look, WorkerInfo, worker_info};
 use crate::output::{self, DIM, Table, count, print_json};
 use crate::prepare::{self, Missing, Prepared};
 use crate::space;
+use crate::team::{Recorded, Team};
 use frostline_sweep::definition::DeviceChoice;
 use frostline_sweep::learned::Last;
 use frostline_sweep::parameters::named;
@@ -20,11 +21,11 @@ const LISTED: usize = 40;
 
 pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exit> {
     let prepared = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
-    let (info, doubt) = match machine::worker_info() {
+    let (info, doubt) = match worker_info(Look::Quick) {
         Ok(info) => (info, None),
         Err(error) => (WorkerInfo::without_worker(), Some(format!("{error:#}"))),
     };
-    let arranged = arrange(&prepared, &common.results, &info, None, arguments.measuring);
+    let arranged = arrange(&prepared, &common.results, &info, Recorded::default(), arguments.measuring);
     // Whoever plans here may run it elsewhere.
     let (arrangement, doubt) = match (arranged, doubt) {
         (Ok(arrangement), doubt) => (arrangement, doubt),
@@ -33,7 +34,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
             let mut elsewhere = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
             elsewhere.definition.workers.device = DeviceChoice::Cpu;
             (
-                arrange(&elsewhere, &common.results, &cpu, None, arguments.measuring)?,
+                arrange(&elsewhere, &common.results, &cpu, Recorded::default(), arguments.measuring)?,
                 doubt.or(Some(format!("{error:#}"))),
             )
         }
@@ -53,6 +54,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         return print_json(&plan(premises));
     }
     print(&mut anstream::stdout().lock(), &plan(premises), &prepared, team, basis)?;
+    info.remarks.iter().for_each(|remark| output::note(remark));
     if let Some(doubt) = doubt {
         output::note(&format!("times are for the CPU: {doubt}"));
     }

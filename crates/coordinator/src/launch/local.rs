@@ -5,7 +5,7 @@
 //! Processes are held by file descriptor, so a process id that was given to somebody else is never killed.
 
 use super::adopt::processes_with;
-use super::command::worker_command;
+use super::command::{Gpus, worker_command};
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Exits, Launcher};
 use frostline_protocol::WorkerId;
@@ -33,6 +33,7 @@ pub struct LocalWorkers {
     pub program: PathBuf,
     /// One worker a device: worker 1 has the first.
     pub devices: Vec<Device>,
+    pub gpus: Gpus,
     /// Threads of each worker; libtorch's results depend on it.
     pub threads: u32,
     /// Further arguments for each worker.
@@ -90,17 +91,27 @@ struct Process {
 
 impl LocalLauncher {
     fn arguments(&self, worker: WorkerId) -> Vec<OsString> {
-        let device = self.workers.devices.get(worker.0 as usize - 1).map_or(Device::Cpu, |device| *device);
+        let (device, gpus) = (self.device(worker), &self.workers.gpus);
         let mut arguments = vec!["connect".into(), "--endpoint".into(), self.endpoint.clone().into_os_string()];
         arguments.extend([
             "--worker".into(),
             worker.0.to_string().into(),
             "--device".into(),
-            device.to_string().into(),
+            gpus.seen(device).to_string().into(),
         ]);
+        if device.is_cuda() {
+            arguments.extend(["--device-name".into(), gpus.name(device).into()]);
+        }
+        if gpus.deterministic {
+            arguments.push("--deterministic".into());
+        }
         arguments.extend(["--threads".into(), self.workers.threads.to_string().into()]);
         arguments.extend(self.workers.arguments.iter().cloned());
         arguments
+    }
+
+    fn device(&self, worker: WorkerId) -> Device {
+        self.workers.devices.get(worker.0 as usize - 1).map_or(Device::Cpu, |device| *device)
     }
 
     fn path(&self, worker: WorkerId) -> PathBuf {
@@ -117,7 +128,7 @@ impl LocalLauncher {
         bound(&path)?;
         let log = OpenOptions::new().create(true).append(true).open(&path)?;
         let start = LogStart { offset: log.metadata()?.len(), path };
-        let child = worker_command(&self.workers.program)
+        let child = worker_command(&self.workers.program, &self.workers.gpus, self.device(worker))
             .args(self.arguments(worker))
             .env("FROSTLINE_TOKEN", &self.token)
             .stdin(Stdio::null())

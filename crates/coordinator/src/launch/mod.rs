@@ -8,7 +8,7 @@ mod command;
 mod local;
 mod log;
 
-pub use command::{worker_command, worker_program};
+pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
 
 use frostline_protocol::WorkerId;

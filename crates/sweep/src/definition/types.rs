@@ -80,6 +80,8 @@ pub struct Workers {
     pub stall: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
+    /// GPUs take only algorithms that give the same sums each time.
+    pub deterministic: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

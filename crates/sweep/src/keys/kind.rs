@@ -25,6 +25,8 @@ pub enum Kind {
     Name,
     /// Text that is not empty.
     Text(&'static str),
+    /// `true` or `false`.
+    Switch,
     /// A number of bytes, or text with a unit; canonical is the number.
     Bytes,
     /// How many layers: a count, a share, or "all". Which count a share is depends on the network, so the value stays as
@@ -64,6 +66,7 @@ impl Kind {
                 "up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`".to_owned()
             }
             Kind::Text(what) => (*what).to_owned(),
+            Kind::Switch => "true or false".to_owned(),
             Kind::Bytes => "a number of bytes, or text such as \"20 GB\"".to_owned(),
             Kind::Layers => "a count (256), a share from 0.0 to 1.0 (0.5) or \"all\"".to_owned(),
             Kind::List { noun, .. } => format!("a list of {noun}"),
@@ -87,6 +90,7 @@ impl Kind {
             Kind::Objective => return self.objective(value),
             Kind::Name => value.as_str().filter(|name| is_name(name)).map(Value::from),
             Kind::Text(_) => value.as_str().filter(|text| !text.is_empty()).map(Value::from),
+            Kind::Switch => value.as_bool().map(Value::from),
             Kind::Bytes => value.as_u64().or_else(|| bytes(value.as_str()?)).map(Value::from),
             Kind::Layers => is_layers(value).then(|| value.clone()),
             Kind::List { of, filled, distinct, .. } => return self.list(value, of, *filled, *distinct),
@@ -162,6 +166,7 @@ impl Kind {
             Kind::Objective => json!({"type": "string", "enum": objectives()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
+            Kind::Switch => json!({"type": "boolean"}),
             Kind::Bytes => {
                 let text = r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB)? *$";
                 json!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": text}]})

@@ -33,7 +33,7 @@ pub static SECTIONS: [Section; 9] = [
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
 ];
 
-static KEYS: [Key; 40] = [
+static KEYS: [Key; 41] = [
     Key {
         section: "sweep",
         name: "name",
@@ -289,10 +289,11 @@ static KEYS: [Key; 40] = [
     Key {
         section: HYPERPARAMETERS,
         name: "precision",
-        kind: Kind::Words(|| vec!["float32", "bfloat16"]),
+        kind: Kind::Words(|| vec!["float32", "tf32", "bfloat16"]),
         default: Fallback::Is(r#""float32""#),
         meaning: "`\"bfloat16\"` is for the backbone's products and its cached features. Trained parameters, their \
-                  gradients, optimizer and head stay float32.",
+                  gradients, optimizer and head stay float32. `\"tf32\"` is for GPUs only: float32 whose products take \
+                  factors of 10 bits of mantissa, which is several times as fast there. `\"float32\"` is IEEE's.",
         example: r#""bfloat16""#,
     },
     Key {
@@ -346,6 +347,15 @@ static KEYS: [Key; 40] = [
         default: Fallback::Is("30.0"),
         meaning: "How long a worker without its coordinator tries to come back before it ends.",
         example: "120",
+    },
+    Key {
+        section: "workers",
+        name: "deterministic",
+        kind: Kind::Switch,
+        default: Fallback::Is("false"),
+        meaning: "Lets GPUs take only algorithms that add up in the same order each time: a trial repeated on the same \
+                  model of GPU, driver and libtorch gives the same metrics to the bit. Slower. A CPU always does.",
+        example: "true",
     },
     Key {
         section: "cache",

@@ -59,7 +59,7 @@ impl Layout {
     /// Of one image's features at a cut; 0 for the images themselves.
     pub(super) fn image_bytes(&self, cut: u32, precision: Precision) -> u64 {
         let size = match precision {
-            Precision::Float32 => 4,
+            Precision::Float32 | Precision::Tf32 => 4,
             Precision::Bfloat16 => 2,
         };
         if cut == 0 { 0 } else { self.ends[cut as usize - 1].elements * size }

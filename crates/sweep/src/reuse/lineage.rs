@@ -82,6 +82,14 @@ impl Lineage {
         self.spec.precision
     }
 
+    /// Whether its features are computed on a GPU is known with the team only.
+    pub(super) fn compute_on(&mut self, gpu: bool) {
+        self.spec = self.spec.clone().computed(gpu);
+        for (&cut, candidate) in &mut self.candidates {
+            candidate.key = FeatureSpec { cut, ..self.spec.clone() }.key();
+        }
+    }
+
     fn class_key(&self, parameters: &Parameters) -> ClassKey {
         let trained = self.layout.trained_parameters(parameters);
         (parameters.frozen_layers, parameters.epochs, parameters.batch_size, trained)

@@ -25,7 +25,7 @@ fn costs() -> Costs {
 
 fn planned(trials: &[Trial], max_bytes: u64, costs: &Costs, present: &BTreeSet<FeatureKey>) -> Reuse {
     let figures = |_| Figures::from(costs.clone());
-    let premises = Premises { figures: &figures, max_bytes, present };
+    let premises = Premises { figures: &figures, max_bytes, present, on_gpu: false };
     Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).plan(&premises)
 }
 
@@ -134,7 +134,7 @@ fn figures_of_trials_and_fills_are_corrected_by_what_they_took() {
     let unlearned = figures.clone();
     figures.learned.learn(&done, &unlearned, 0.0);
     let figures = |_| figures.clone();
-    let premises = Premises { figures: &figures, max_bytes: u64::MAX, present: &BTreeSet::new() };
+    let premises = Premises { figures: &figures, max_bytes: u64::MAX, present: &BTreeSet::new(), on_gpu: false };
     let after = Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).plan(&premises);
     for workers in [1, 2, 3] {
         assert!((after.expected(workers) / before.expected(workers) - 0.25).abs() < 1e-9);

@@ -33,7 +33,7 @@ pub(crate) fn load_backbone(
 
 pub(crate) fn kind(precision: Precision) -> Kind {
     match precision {
-        Precision::Float32 => Kind::Float,
+        Precision::Float32 | Precision::Tf32 => Kind::Float,
         Precision::Bfloat16 => Kind::BFloat16,
     }
 }
