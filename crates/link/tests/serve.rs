@@ -24,7 +24,7 @@ const TRIAL: TrialId = TrialId([7; 16]);
 const EPOCHS: u32 = 2;
 const ATTEMPT: AttemptId = AttemptId(5);
 /// No test waits as long as this for anything; one that does has failed.
-const FOR_EVER: Duration = Duration::from_secs(60);
+const FOR_EVER: Duration = Duration::from_secs(30);
 /// Between two heartbeats where a test wants to hear none.
 const SELDOM: f64 = 1000.0;
 
@@ -61,11 +61,19 @@ impl Stage {
         Stage { folder, listener, served }
     }
 
+    /// The worker connects.
+    fn connects(&self) -> Wire {
+        let (sender, accepted) = channel();
+        let listener = self.listener.try_clone().unwrap();
+        std::thread::spawn(move || sender.send(listener.accept().unwrap().0));
+        let stream = accepted.recv_timeout(FOR_EVER).expect("the worker connects");
+        stream.set_read_timeout(Some(FOR_EVER)).unwrap();
+        Wire(stream)
+    }
+
     /// The worker connects, and is welcome.
     fn greets(&self, heartbeat: f64, reconnect_grace: f64) -> (Hello, Wire) {
-        let (stream, _) = self.listener.accept().unwrap();
-        stream.set_read_timeout(Some(FOR_EVER)).unwrap();
-        let mut wire = Wire(stream);
+        let mut wire = self.connects();
         let Some(Greeting::Worker(hello)) = read_message(&mut wire.0).unwrap() else { panic!("no worker") };
         wire.says(ToWorker::Welcome(Welcome { protocol: VERSION, heartbeat, reconnect_grace, places: places() }));
         (hello, wire)
@@ -86,6 +94,11 @@ impl Wire {
     /// The next message; none where the worker has closed the connection.
     fn hears(&mut self) -> Option<FromWorker> {
         read_message(&mut self.0).unwrap()
+    }
+
+    /// The next message that is no heartbeat, of which it says a hundred a second.
+    fn hears_more(&mut self) -> Option<FromWorker> {
+        std::iter::from_fn(|| self.hears()).take(1000).find(|said| *said != FromWorker::Heartbeat)
     }
 
     fn hears_report(&mut self) -> (u32, Report) {
@@ -227,13 +240,12 @@ fn a_worker_with_nothing_to_report_says_that_it_lives_and_how_far_it_has_come() 
     let progress = FromWorker::Progress { claim: claim(), done: 3, total: 9 };
     for _ in 0..2 {
         go_on.send(()).unwrap();
-        let said = std::iter::from_fn(|| wire.hears()).find(|said| *said != FromWorker::Heartbeat);
-        assert_eq!(said.as_ref(), Some(&progress));
+        assert_eq!(wire.hears_more().as_ref(), Some(&progress));
         assert_eq!(wire.hears(), Some(FromWorker::Heartbeat), "progress is said once");
     }
     go_on.send(()).unwrap();
-    let said = std::iter::from_fn(|| wire.hears()).find(|said| *said != FromWorker::Heartbeat);
-    assert_eq!(said, Some(FromWorker::Report { claim: claim(), number: 1, report: Report::Stopped }));
+    let stopped = FromWorker::Report { claim: claim(), number: 1, report: Report::Stopped };
+    assert_eq!(wire.hears_more(), Some(stopped));
 }
 
 #[test]
@@ -303,10 +315,10 @@ fn a_worker_that_has_lost_its_coordinator_stops_its_trainer_and_ends() {
 #[test]
 fn a_coordinator_that_speaks_another_protocol_is_left() {
     let stage = Stage::new(Idle::default());
-    let (mut stream, _) = stage.listener.accept().unwrap();
+    let mut wire = stage.connects();
     let protocol = VERSION + 1;
     let welcome = Welcome { protocol, heartbeat: SELDOM, reconnect_grace: 30.0, places: places() };
-    write_message(&mut stream, &ToWorker::Welcome(welcome)).unwrap();
+    wire.says(ToWorker::Welcome(welcome));
     let ended = stage.ends();
     assert!(matches!(ended, Err(LinkError::Protocol { ours: VERSION, theirs }) if theirs == protocol), "{ended:?}");
 }
