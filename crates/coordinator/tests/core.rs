@@ -1,17 +1,24 @@
 //! The core by itself: what it says to whom, and that nothing follows from what was not written.
 
 use frostline_coordinator::core::{Action, AskId, Core, Input, Journal, PeerId, Terms, Worklist};
+use frostline_coordinator::{Fact, Outcome};
 use frostline_link::idle;
 use frostline_protocol::{
     Build, Claim, Command, FromWorker, Hello, Places, Report, Response, TaskKey, ToWorker, VERSION, WorkerId,
 };
 use frostline_scheduler::{Restored, Settings, Time, TrialRow};
-use frostline_sweep::outcome::{AttemptId, TrialState};
-use frostline_sweep::record::Record;
-use frostline_sweep::trial::TrialId;
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, TrialState};
+use frostline_sweep::record::{Ending, Record};
+use frostline_sweep::trial::{
+    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, TrialId, TrialSpec, Validation,
+    WeightsIdentity,
+};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const ONE: WorkerId = WorkerId(1);
 const PEER: PeerId = PeerId(7);
@@ -40,32 +47,101 @@ fn trial(number: u8) -> TrialId {
     TrialId([number; 16])
 }
 
-/// One worker, and two trials; the first of them runs in attempt 5 with all its epochs recorded.
-fn almost_done(disk: &Disk) -> Core<Disk> {
-    let row = |number, state, running| TrialRow {
+fn row(number: u8, epochs: u32) -> TrialRow {
+    TrialRow {
         trial: trial(number),
-        state,
-        epochs: EPOCHS,
+        state: TrialState::Waiting,
+        epochs,
         features: None,
         divisible: None,
         failures: Vec::new(),
-        running,
-    };
+        running: None,
+    }
+}
+
+fn terms() -> Terms {
+    let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
+    Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0 }
+}
+
+/// Trials from 1 on, each with its frozen layers and its epochs, and workers that are connected: the first has trial 1 in
+/// attempt 10, the second trial 2 in attempt 11.
+fn at_work(trials: &[(u32, u32)], workers: &[WorkerId], expected: BTreeMap<u32, f64>) -> Core<Disk> {
     let restored = Restored {
-        trials: vec![
-            row(1, TrialState::Running, Some((AttemptId(5), ONE, EPOCHS))),
-            row(2, TrialState::Waiting, None),
-        ],
+        trials: (1..).zip(trials).map(|(number, (_, epochs))| row(number, *epochs)).collect(),
+        workers: workers.to_vec(),
+        next_attempt: AttemptId(10),
+        ..Restored::default()
+    };
+    let specs = (1..).zip(trials).map(|(number, (frozen, epochs))| (trial(number), spec(*frozen, *epochs)));
+    let worklist = Worklist::new(specs.collect(), BTreeMap::new()).expecting(expected);
+    let newest = BTreeMap::new();
+    let restored = Core::restore(Disk::default(), Settings::default(), restored, worklist, newest, terms(), Time(0));
+    let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));
+    let launched: Vec<Action> = workers.iter().take(trials.len()).map(|worker| Action::Launch(*worker)).collect();
+    assert_eq!(committed.into_parts().1, launched);
+    let joined = |worker: &WorkerId| Input::Joined {
+        peer: PeerId(u64::from(worker.0)),
+        hello: Hello { running: None, ..hello(*worker, VERSION) },
+    };
+    turn_at(core, 0, workers.iter().map(joined).collect()).0
+}
+
+fn spec(frozen_layers: u32, epochs: u32) -> TrialSpec {
+    TrialSpec {
+        data: DataSpec {
+            dataset: Dataset::Shapes,
+            digest: "d".to_owned(),
+            validation: Validation::Share(0.1),
+            image_size: 32,
+            augment: Augment::None,
+            train_limit: None,
+            test_limit: None,
+        },
+        model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
+        parameters: Parameters {
+            frozen_layers,
+            head_units: vec![8],
+            head_dropout: vec![0.5],
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            recipe: Recipe::default(),
+            epochs,
+            batch_size: 8,
+            precision: Precision::Float32,
+        },
+        seed: 0,
+    }
+}
+
+/// What the first worker says of attempt 10, in which it has trial 1.
+fn reported(number: u32, report: Report) -> Input {
+    let claim = Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(10) };
+    Input::Said { peer: PeerId(1), message: FromWorker::Report { claim, number, report } }
+}
+
+fn epoch(number: u32, seconds: f64) -> Input {
+    reported(number, Report::Epoch(EpochMetrics { seconds, ..idle::metrics(trial(1), number) }))
+}
+
+fn exited(worker: WorkerId, log: &[&str]) -> Input {
+    let log = log.iter().map(|line| line.to_string()).collect();
+    Input::Exited { worker, description: "exit status: 1".to_owned(), log }
+}
+
+/// One worker, and two trials; the first of them runs in attempt 5 with all its epochs recorded.
+fn almost_done(disk: &Disk) -> Core<Disk> {
+    let running = Some((AttemptId(5), ONE, EPOCHS));
+    let restored = Restored {
+        trials: vec![TrialRow { state: TrialState::Running, running, ..row(1, EPOCHS) }, row(2, EPOCHS)],
         fills: Vec::new(),
         workers: vec![ONE],
         survivors: [ONE].into(),
         next_attempt: AttemptId(6),
     };
     let newest = BTreeMap::from([(trial(1), idle::metrics(trial(1), EPOCHS))]);
-    let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
-    let terms = Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0 };
     let restored =
-        Core::restore(disk.clone(), Settings::default(), restored, Worklist::default(), newest, terms, Time(0));
+        Core::restore(disk.clone(), Settings::default(), restored, Worklist::default(), newest, terms(), Time(0));
     let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(committed.into_parts().1, [Action::Launch(ONE)], "the survivor is taken over");
     core
@@ -89,8 +165,14 @@ fn complete() -> Input {
 }
 
 /// A turn that must be written. The facts as records with their last epochs, and the actions.
-fn turn(core: Core<Disk>, batch: Vec<Input>) -> (Core<Disk>, Vec<frostline_coordinator::Fact>, Vec<Action>) {
-    let (core, committed) = core.turn(Time(10), batch, &|_| Vec::new()).unwrap_or_else(|error| panic!("{error}"));
+fn turn(core: Core<Disk>, batch: Vec<Input>) -> (Core<Disk>, Vec<Fact>, Vec<Action>) {
+    turn_at(core, 10, batch)
+}
+
+/// The same at another time, in milliseconds.
+fn turn_at(core: Core<Disk>, now: u64, batch: Vec<Input>) -> (Core<Disk>, Vec<Fact>, Vec<Action>) {
+    let log = |worker: WorkerId| vec![format!("the log of worker {}", worker.0)];
+    let (core, committed) = core.turn(Time(now), batch, &log).unwrap_or_else(|error| panic!("{error}"));
     let (facts, actions) = committed.into_parts();
     (core, facts, actions)
 }
@@ -165,6 +247,7 @@ fn a_command_is_answered_behind_what_it_did() {
     );
     let (core, facts, actions) = ask(core, "demo", vec![trial(2), trial(9)]);
     assert_eq!(facts[0].record, Record::State { trial: trial(2), state: TrialState::Cancelled });
+    assert_eq!(facts[0].ended(), Some(trial(2)));
     assert_eq!(actions, [Action::Answer { ask: AskId(3), response: Response::Cancelled(1) }]);
     let (_, _, actions) = ask(core, "demo", vec![]);
     assert_eq!(actions.last(), Some(&Action::Answer { ask: AskId(3), response: Response::Cancelled(1) }));
@@ -180,6 +263,155 @@ fn the_second_interrupt_ends_workers_at_once() {
     assert!(core.is_leaving() && actions.contains(&Action::Kill(ONE)), "{actions:?}");
     let exited = Input::Exited { worker: ONE, description: "killed".to_owned(), log: Vec::new() };
     let (core, facts, _) = turn(core, vec![exited]);
-    assert_eq!(core.outcome(), Some(&frostline_coordinator::Outcome::Interrupted));
+    assert_eq!(core.outcome(), Some(&Outcome::Interrupted));
     assert!(matches!(facts[0].record, Record::Ended { attempt: AttemptId(5), .. }), "{facts:?}");
+    assert_eq!(facts[0].ended(), None, "the trial waits to be resumed");
+}
+
+#[test]
+fn the_time_left_is_that_of_the_epochs_to_come_by_depth_shared_among_the_workers() {
+    let workers = [ONE, WorkerId(2)];
+    let mut core = at_work(&[(0, 3), (7, 2)], &workers, BTreeMap::from([(7, 10.0)]));
+    assert_eq!(core.status().time_left, None, "nothing was measured");
+    let mut left = Vec::new();
+    let end = reported(4, Report::Complete(idle::evaluation(trial(1))));
+    for input in [epoch(1, 3.0), epoch(2, 5.0), epoch(3, 4.0), end] {
+        (core, _, _) = turn_at(core, 0, vec![input]);
+        left.push(core.status().time_left.unwrap());
+    }
+    // Two workers: (2 * 3 + 2 * 10) / 2, (1 * 4 + 2 * 10) / 2, and then only what is estimated.
+    assert_eq!(left, [13, 12, 10, 10].map(Duration::from_secs));
+}
+
+#[test]
+fn progress_within_an_epoch_is_shown_until_the_epoch_has_ended() {
+    let core = at_work(&[(0, 3)], &[ONE], BTreeMap::new());
+    let claim = Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(10) };
+    let message = FromWorker::Progress { claim, done: 9, total: 10 };
+    let (core, _, _) = turn(core, vec![Input::Said { peer: PeerId(1), message }]);
+    assert_eq!(core.status().running[0].steps, Some((9, 10)));
+    let (core, _, _) = turn(core, vec![epoch(1, 1.0)]);
+    assert_eq!((core.status().running[0].epochs, core.status().running[0].steps), (1, None));
+}
+
+#[test]
+fn the_failure_of_a_worker_that_fell_silent_has_the_last_lines_of_its_own_log() {
+    let logs = |facts: Vec<Fact>| {
+        let failures = facts.into_iter().filter_map(|fact| match fact.record {
+            Record::Ended { attempt, ending: Ending::Failed(failure), .. } => Some((attempt.0, failure.log)),
+            _ => None,
+        });
+        failures.collect::<Vec<_>>()
+    };
+    let core = at_work(&[(0, 1), (0, 1), (0, 1)], &[ONE, WorkerId(2)], BTreeMap::new());
+    let lease = Settings::default().lease;
+    let heard = Input::Said { peer: PeerId(1), message: FromWorker::Heartbeat };
+    let (core, _, _) = turn_at(core, lease - 1, vec![heard]);
+    let (core, facts, actions) = turn_at(core, lease, vec![]);
+    assert_eq!(actions, [Action::Kill(WorkerId(2))]);
+    assert_eq!(logs(facts), [(11, vec!["the log of worker 2".to_owned()])]);
+    let (_, facts, _) = turn_at(core, lease, vec![exited(ONE, &["its last words"])]);
+    assert_eq!(logs(facts), [(10, vec!["its last words".to_owned()])], "what came with its end is not replaced");
+}
+
+/// A run of one trial, of which everything is done but the worker's leaving.
+fn done() -> Core<Disk> {
+    let core = at_work(&[(0, 1)], &[ONE], BTreeMap::new());
+    let end = reported(2, Report::Complete(idle::evaluation(trial(1))));
+    let (core, facts, actions) = turn_at(core, 1000, vec![epoch(1, 1.0), end]);
+    assert_eq!(facts.last().and_then(Fact::ended), Some(trial(1)));
+    assert_eq!(actions.last(), Some(&Action::Tell { peer: PeerId(1), message: ToWorker::Drain }));
+    assert!(core.is_leaving());
+    core
+}
+
+#[test]
+fn a_worker_that_does_not_leave_has_five_seconds_then_is_killed_and_after_five_more_not_waited_for() {
+    let core = done();
+    assert_eq!(core.deadline(), Some(Time(6000)));
+    let (core, _, actions) = turn_at(core, 5999, vec![]);
+    assert_eq!(actions, []);
+    let (core, _, actions) = turn_at(core, 6000, vec![]);
+    assert_eq!(actions, [Action::Kill(ONE)]);
+    assert_eq!((core.deadline(), core.outcome()), (Some(Time(11_000)), None));
+    let (core, _, _) = turn_at(core, 10_999, vec![]);
+    assert_eq!(core.outcome(), None);
+    let (core, _, actions) = turn_at(core, 11_000, vec![]);
+    assert_eq!((core.outcome(), actions), (Some(&Outcome::Finished), vec![]));
+}
+
+#[test]
+fn a_run_is_stuck_where_trials_wait_and_no_worker_stays_alive() {
+    let mut core = at_work(&[(0, 1)], &[ONE], BTreeMap::new());
+    // Three attempts lose their worker, which is the trial's fault: the sweep is finished.
+    for _ in 0..2 {
+        (core, _, _) = turn(core, vec![exited(ONE, &["no such library"])]);
+        let hello = Hello { running: None, ..hello(ONE, VERSION) };
+        (core, _, _) = turn(core, vec![Input::Joined { peer: PeerId(1), hello }]);
+    }
+    let (core, facts, _) = turn(core, vec![exited(ONE, &["no such library"])]);
+    assert_eq!(facts[0].ended(), Some(trial(1)), "{facts:?}");
+    assert_eq!(core.outcome(), Some(&Outcome::Finished));
+
+    let mut core = at_work(&[(0, 1)], &[ONE], BTreeMap::new());
+    for _ in 0..Settings::default().failed_starts {
+        assert_eq!(core.outcome(), None);
+        (core, _, _) = turn(core, vec![exited(ONE, &["no such library"])]);
+    }
+    assert_eq!(core.outcome(), Some(&Outcome::Stuck("exit status: 1: no such library".to_owned())));
+}
+
+/// Remembers what is written to the log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn Debug| {
+            write!(line, "{}={value:?} ", field.name()).unwrap();
+        });
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// The last line of the log of a run that ends behind these inputs.
+fn last_line(inputs: Vec<Input>) -> String {
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let (core, _, _) = turn_at(done(), 1000, inputs);
+        let (core, _, _) = turn_at(core, 1000, vec![exited(ONE, &[])]);
+        assert_eq!(core.outcome(), Some(&Outcome::Finished));
+    });
+    log.0.lock().unwrap().last().cloned().unwrap_or_default()
+}
+
+#[test]
+fn what_came_to_nothing_is_counted_in_the_log_at_the_end() {
+    let counted = |stale: u32, breaches: u32, faults: u32| {
+        let what = "messages that changed nothing, connections closed";
+        format!("message={what} stale={stale} breaches={breaches} faults={faults} ")
+    };
+    let turned_away = || Input::TurnedAway { reason: "no greeting".to_owned() };
+    let fault = Input::Left { peer: PeerId(1), fault: Some("no message".to_owned()) };
+    assert_eq!(last_line(vec![turned_away(), fault, turned_away()]), counted(0, 0, 3));
+    assert_eq!(last_line(vec![epoch(1, 1.0)]), counted(1, 0, 0), "of an attempt that has ended");
+    let silent = last_line(vec![Input::Left { peer: PeerId(1), fault: None }]);
+    assert!(silent.contains("worker process ended"), "{silent}");
 }

@@ -55,8 +55,12 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
             });
         }
         sleep(pause.min(left)).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+        pause = longer(pause);
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LAST_PAUSE)
 }
 
 async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> {
@@ -112,5 +116,17 @@ fn other(error: CodecError) -> io::Error {
     match error {
         CodecError::Io(error) => error,
         error => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_to_connect_come_ever_more_seldom_and_at_least_twice_a_second() {
+        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause)));
+        let milliseconds: Vec<u128> = pauses.take(7).map(|pause| pause.as_millis()).collect();
+        assert_eq!(milliseconds, [20, 40, 80, 160, 320, 500, 500]);
     }
 }

@@ -322,6 +322,14 @@ mod tests {
         assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH));
         desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
         assert_eq!(desk.running(), None);
+
+        let mut desk = at_work();
+        desk.report(SEVENTH, epoch(1));
+        desk.report(SEVENTH, Report::Stopped);
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH), "its last report is under way");
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 2 });
+        assert_eq!(desk.running(), None);
     }
 
     #[test]
@@ -370,6 +378,8 @@ mod tests {
                 if failure.kind == FailureKind::Internal),
             "{message:?}"
         );
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH), "until the trainer has stopped");
     }
 
     #[test]

@@ -188,7 +188,13 @@ mod tests {
         }
         let (mut codec, mut buffer) = (Messages::<FromWorker, FromWorker>::default(), BytesMut::new());
         messages.iter().for_each(|message| codec.encode(message, &mut buffer).unwrap());
-        assert_eq!(buffer, bytes, "both ways of writing give the same bytes");
+        let mut written = Vec::new();
+        messages.iter().for_each(|message| write_message(&mut written, message).unwrap());
+        assert_eq!(
+            (&buffer[..], written.as_slice()),
+            (&bytes[..], &bytes[..]),
+            "all ways of writing give these bytes"
+        );
         let mut reader = bytes.as_slice();
         for message in messages {
             assert_eq!(read_message::<FromWorker>(&mut reader).unwrap(), Some(message));
@@ -202,7 +208,10 @@ mod tests {
         for loss in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(matches!(encode(&epoch(loss), &mut out), Err(CodecError::NotFinite)));
             assert_eq!(out, b"before");
+            assert!(matches!(encode(&loss, &mut out), Err(CodecError::NotFinite)), "alone, too");
         }
+        encode(&(1.5, None::<f64>), &mut out).unwrap();
+        assert_eq!(out, b"before\0\0\0\x0a[1.5,null]", "nothing is another thing than no number");
     }
 
     #[test]
@@ -212,8 +221,16 @@ mod tests {
         assert!(matches!(refused, Err(CodecError::TooLong { length: 0xffff_ffff })), "{refused:?}");
         let announced = u32::MAX.to_be_bytes();
         assert!(matches!(read_message::<FromWorker>(&mut announced.as_slice()), Err(CodecError::TooLong { .. })));
-        let long = "x".repeat(MAX_BYTES);
-        assert!(matches!(encode(&long, &mut Vec::new()), Err(CodecError::TooLong { .. })));
+        // With the quotes around it.
+        let longest = "x".repeat(MAX_BYTES - 2);
+        let mut bytes = Vec::new();
+        encode(&longest, &mut bytes).unwrap();
+        assert_eq!(bytes.len(), 4 + MAX_BYTES);
+        assert!(read_message::<String>(&mut bytes.as_slice()).unwrap() == Some(longest.clone()));
+        let too_long = longest + "x";
+        assert!(
+            matches!(encode(&too_long, &mut bytes), Err(CodecError::TooLong { length }) if length == MAX_BYTES + 1)
+        );
     }
 
     #[test]
@@ -222,12 +239,30 @@ mod tests {
         bytes.extend(b"\x00hey!");
         let error = read_message::<FromWorker>(&mut bytes.as_slice()).unwrap_err();
         assert!(error.to_string().starts_with(r"the message `\0hey!` can't be read"), "{error}");
-        let error = read_message::<FromWorker>(&mut &bytes[..6]).unwrap_err();
-        assert!(matches!(error, CodecError::Truncated));
         for cut in [2, 4, 6] {
+            let error = read_message::<FromWorker>(&mut &bytes[..cut]).unwrap_err();
+            assert!(matches!(error, CodecError::Truncated), "{cut} bytes: {error}");
             let mut codec = Messages::<FromWorker, FromWorker>::default();
             let error = codec.decode_eof(&mut bytes[..cut].into()).unwrap_err();
             assert!(matches!(error, CodecError::Truncated), "{cut} bytes: {error}");
         }
+    }
+    /// Fails once, then gives what it has.
+    struct Disturbed<'a>(Option<ErrorKind>, &'a [u8]);
+
+    impl Read for Disturbed<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.take().map_or_else(|| self.1.read(buffer), |kind| Err(kind.into()))
+        }
+    }
+
+    #[test]
+    fn a_signal_while_a_message_is_read_changes_nothing_and_any_other_error_is_told() {
+        let mut bytes = Vec::new();
+        encode(&FromWorker::Heartbeat, &mut bytes).unwrap();
+        let read = |kind| read_message::<FromWorker>(&mut Disturbed(Some(kind), &bytes));
+        assert_eq!(read(ErrorKind::Interrupted).unwrap(), Some(FromWorker::Heartbeat));
+        let error = read(ErrorKind::ConnectionReset).unwrap_err();
+        assert!(matches!(&error, CodecError::Io(error) if error.kind() == ErrorKind::ConnectionReset), "{error}");
     }
 }

@@ -212,3 +212,54 @@ pub enum Response {
     Cancelled(u64),
     Refused(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_sweep::outcome::FailureKind;
+
+    #[test]
+    fn every_report_but_an_epoch_is_the_last_of_its_attempt() {
+        let epoch = EpochMetrics {
+            epoch: 1,
+            train_loss: 1.0,
+            train_accuracy: 0.5,
+            val_loss: 1.0,
+            val_accuracy: 0.5,
+            learning_rate: 1e-3,
+            seconds: 1.0,
+            images_per_second: 1.0,
+            peak_memory: 1,
+        };
+        let evaluation = Evaluation {
+            test_loss: 1.0,
+            test_accuracy: 0.5,
+            class_accuracy: vec![0.5],
+            confusion: vec![vec![1]],
+            trained_parameters: 1,
+            seconds: 1.0,
+            validation_images: None,
+        };
+        let failure = Failure { kind: FailureKind::Diverged, message: "m".to_owned(), log: Vec::new() };
+        let reports = [
+            (Report::Epoch(epoch), false, "an epoch"),
+            (Report::Complete(evaluation), true, "complete"),
+            (Report::Filled(Filled { bytes: 1, seconds: 1.0, computed: true }), true, "filled"),
+            (Report::Failed(failure), true, "failed"),
+            (Report::Stopped, true, "stopped"),
+        ];
+        for (report, is_last, name) in reports {
+            assert_eq!((report.is_last(), report.name()), (is_last, name));
+        }
+    }
+
+    #[test]
+    fn a_fill_that_says_nothing_of_streams_computes_one_portion_at_a_time() {
+        let text = r#"{"fill": {"from": null, "spec": {
+            "dataset": "shapes", "data_digest": "d", "train_limit": null, "test_limit": null, "image_size": 32,
+            "augment": "none", "model": {"backbone": "efficientnet_lite0", "weights": "random"},
+            "precision": "float32", "cut": 1}}}"#;
+        let work: Work = serde_json::from_str(text).unwrap();
+        assert!(matches!(work, Work::Fill { streams: 1, .. }), "{work:?}");
+    }
+}

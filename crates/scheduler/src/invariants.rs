@@ -72,3 +72,89 @@ impl Scheduler {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, FillPlan, Restored, Settings, Time, TrialRow};
+    use frostline_protocol::WorkerId;
+    use frostline_sweep::features::FeatureKey;
+    use frostline_sweep::outcome::AttemptId;
+    use frostline_sweep::record::Build;
+
+    const FIRST: WorkerId = WorkerId(1);
+    const SECOND: WorkerId = WorkerId(2);
+    const TRAINS: AttemptId = AttemptId(10);
+    const FILLS: AttemptId = AttemptId(11);
+
+    /// The first worker trains a trial, the second one fills "a" for another.
+    fn at_work() -> Scheduler {
+        let row = |number, features: Option<&str>| TrialRow {
+            trial: TrialId([number; 16]),
+            state: TrialState::Waiting,
+            epochs: 2,
+            features: features.map(|name| FeatureKey(name.to_owned())),
+            divisible: None,
+            failures: Vec::new(),
+            running: None,
+        };
+        let restored = Restored {
+            trials: vec![row(1, None), row(2, Some("a"))],
+            fills: vec![FillPlan { key: FeatureKey("a".to_owned()), from: None }],
+            workers: vec![FIRST, SECOND],
+            next_attempt: TRAINS,
+            ..Restored::default()
+        };
+        let effects = &mut Vec::new();
+        let mut scheduler = Scheduler::restore(Settings::default(), restored, Time(0), effects);
+        for worker in [FIRST, SECOND] {
+            let text = || "t".to_owned();
+            let build = Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() };
+            scheduler.handle(Time(0), Event::Joined { worker, build, running: None }, effects);
+        }
+        scheduler
+    }
+
+    fn holds(scheduler: &mut Scheduler, worker: WorkerId, attempt: Option<AttemptId>) {
+        scheduler.workers.get_mut(&worker).unwrap().running = attempt;
+    }
+
+    #[test]
+    fn whatever_does_not_hold_is_named() {
+        assert_eq!(at_work().check_invariants(), Ok(()));
+        let broken: [(&str, fn(&mut Scheduler)); 9] = [
+            ("attempt 11 was never given out", |it| it.next_attempt = FILLS),
+            ("worker 1 does not know of its attempt 10", |it| holds(it, FIRST, None)),
+            ("attempt 11 fills a, which is not said to run", |it| it.queue.interrupted(&FeatureKey("a".to_owned()))),
+            ("attempt 11 fills a, which nobody waits for", |it| it.queue.remove(1)),
+            ("worker 2 holds the fenced attempt 11", |it| drop(it.attempts.remove(&FILLS))),
+            ("worker 1 is gone and holds attempt 10", |it| {
+                it.workers.get_mut(&FIRST).unwrap().phase = Phase::Ending;
+            }),
+            ("0 attempts fill, 1 fills run", |it| {
+                it.attempts.remove(&FILLS);
+                holds(it, SECOND, None);
+            }),
+            (
+                "trial 01010101010101010101010101010101 is running, yet is queued 1 times and run by 1 attempts",
+                |it| {
+                    it.queue.push(0, None);
+                },
+            ),
+            (
+                "trial 02020202020202020202020202020202 is waiting, yet is queued 0 times and run by 0 attempts",
+                |it| {
+                    it.attempts.remove(&FILLS);
+                    holds(it, SECOND, None);
+                    it.queue.filled(&FeatureKey("a".to_owned()));
+                    it.queue.remove(1);
+                },
+            ),
+        ];
+        for (what, breaks) in broken {
+            let mut scheduler = at_work();
+            breaks(&mut scheduler);
+            assert_eq!(scheduler.check_invariants(), Err(what.to_owned()));
+        }
+    }
+}

@@ -54,15 +54,11 @@ impl Scheduler {
         for id in ids {
             let Some(worker) = self.workers.get(&id) else { continue };
             let is_heard = self.deadline(worker.phase).is_none_or(|deadline| deadline > now);
-            let message = match worker.phase {
-                Phase::Starting { .. } => {
-                    format!("the worker did not connect within {} s of its start", self.settings.start / 1000)
-                }
-                _ if is_heard => format!(
-                    "the worker lived, but made no step for {} s (`workers.stall`)",
-                    self.patience().div_ceil(1000)
-                ),
-                _ => format!("the worker said nothing for {} s", self.settings.lease / 1000),
+            let message = if is_heard {
+                let patience = self.patience().div_ceil(1000);
+                format!("the worker lived, but made no step for {patience} s (`workers.stall`)")
+            } else {
+                format!("the worker said nothing for {} s", self.settings.lease / 1000)
             };
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             let running = worker.running;

@@ -94,6 +94,17 @@ impl Bench {
         self.effects.iter().filter_map(ended).collect()
     }
 
+    /// What is recorded of attempts that failed.
+    fn complaints(&self) -> Vec<&str> {
+        let complaint = |effect| match effect {
+            &Effect::Record(Record::Ended { ending: Ending::Failed(Failure { ref message, .. }), .. }) => {
+                Some(message.as_str())
+            }
+            _ => None,
+        };
+        self.effects.iter().filter_map(complaint).collect()
+    }
+
     fn told(&self, worker: u32, message: ToWorker) -> bool {
         self.effects.contains(&Effect::Tell { worker: WorkerId(worker), message })
     }
@@ -192,6 +203,27 @@ fn a_fill_comes_before_the_trials_that_need_it() {
     assert_eq!(bench.given(2).1, train(3, None), "what needs no features need not wait");
     bench.reports(1, &first, 1, filled());
     assert_eq!(bench.given(1).1, train(1, Some("a")));
+}
+
+#[test]
+fn the_earliest_trial_goes_first_also_before_the_fill_of_a_later_one() {
+    let mut bench =
+        Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, None), row(2, Some("a"))], 1) });
+    assert!(!bench.scheduler.is_finished(), "both wait");
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, train(1, None));
+}
+
+#[test]
+fn a_trial_that_is_tried_again_does_not_wait_for_a_fill_that_has_ended() {
+    for (end, features) in [(filled(), Some("a")), (failed(FailureKind::BadData), None)] {
+        let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
+        bench.joins(1, None);
+        bench.reports(1, &bench.given(1), 1, end);
+        let first = bench.given(1);
+        bench.reports(1, &first, 1, failed(FailureKind::Internal));
+        assert_eq!(bench.given(1), (first.0 + 1, train(1, features)));
+    }
 }
 
 #[test]
@@ -336,6 +368,42 @@ fn workers_that_bring_nothing_are_given_up() {
 }
 
 #[test]
+fn a_sweep_whose_trials_have_all_ended_is_not_stuck_without_workers() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    (0..Settings::default().failed_starts).for_each(|_| bench.exits(1));
+    assert!(bench.scheduler.is_stuck());
+    bench.does(Event::Cancel { trials: vec![trial(1)] });
+    assert!(!bench.scheduler.is_stuck() && bench.scheduler.is_finished());
+}
+
+#[test]
+fn a_result_makes_good_for_the_processes_that_ended_before_it() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
+    let too_few = Settings::default().failed_starts - 1;
+    (0..too_few).for_each(|_| bench.exits(1));
+    bench.joins(1, None);
+    bench.trains(1, &bench.given(1));
+    (0..too_few).for_each(|_| bench.exits(1));
+    assert!(!bench.scheduler.is_stuck());
+    bench.exits(1);
+    assert!(bench.scheduler.is_stuck());
+}
+
+#[test]
+fn the_end_of_a_process_that_was_to_end_is_no_failed_start() {
+    let survivors = [WorkerId(1)].into();
+    let mut bench = Bench::new(Restored { survivors, ..restored(vec![row(1, None)], 1) });
+    bench.exits(1);
+    assert_eq!(bench.scheduler.last_exit(), None, "an earlier coordinator may have told it to leave");
+
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    bench.does(Event::Drain);
+    bench.exits(1);
+    assert_eq!(bench.scheduler.last_exit(), None, "it was told to leave");
+}
+
+#[test]
 fn a_worker_that_does_not_connect_in_time_is_ended_and_started_again() {
     let mut bench = Bench::new(restored(vec![row(1, None)], 1));
     let start = Settings::default().start;
@@ -371,6 +439,33 @@ fn a_drain_lets_epochs_end_and_cuts_off_what_takes_longer() {
 }
 
 #[test]
+fn a_drain_is_due_as_long_as_something_runs() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    bench.does(Event::Drain);
+    let Settings { drain, lease, .. } = Settings::default();
+    assert_eq!(bench.scheduler.next_deadline(), Some(Time(drain)));
+    bench.reports(1, &bench.given(1), 1, Report::Stopped);
+    assert_eq!(bench.scheduler.next_deadline(), Some(Time(lease)), "only its silence would be an event");
+}
+
+#[test]
+fn a_drain_leaves_a_survivor_the_time_to_come_back_and_end_its_epoch() {
+    let mut running = row(1, None);
+    running.state = TrialState::Running;
+    running.running = Some((AttemptId(5), WorkerId(1), 0));
+    let survivors = [WorkerId(1)].into();
+    let mut bench = Bench::new(Restored { survivors, ..restored(vec![running], 1) });
+    bench.does(Event::Drain);
+    assert!(!bench.effects.contains(&Effect::Kill(WorkerId(1))));
+    let given = (5, train(1, None));
+    bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(5) }));
+    assert!(bench.told(1, ToWorker::Drain));
+    bench.reports(1, &given, 1, epoch(1));
+    assert_eq!(bench.scheduler.running().map(|(_, _, reported)| reported).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn a_waiting_trial_is_cancelled_at_once() {
     let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
     bench.look_away();
@@ -391,8 +486,11 @@ fn a_running_trial_that_is_cancelled_is_fenced_and_its_worker_free() {
     assert_eq!(bench.endings(), [(given.0, None, Some(TrialState::Cancelled))]);
     assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(given.0) }));
     assert_eq!(bench.given(1).1, train(2, None));
+    assert_eq!(bench.scheduler.stale(), 0);
     bench.reports(1, &given, 1, epoch(1));
-    assert_eq!((bench.state(1), bench.scheduler.stale()), (TrialState::Cancelled, 1));
+    assert_eq!((bench.scheduler.stale(), bench.scheduler.breaches()), (1, 0));
+    let states = [(trial(1), TrialState::Cancelled), (trial(2), TrialState::Running)];
+    assert!(bench.scheduler.states().eq(states), "in the order of the sweep");
 }
 
 #[test]
@@ -525,6 +623,24 @@ fn an_assignment_that_got_lost_is_no_failure() {
 }
 
 #[test]
+fn a_worker_goes_on_only_with_the_very_task_of_its_own_attempt() {
+    let about_another_trial = Claim { task: train(2, None).key(), attempt: AttemptId(10) };
+    let of_another_worker = Claim { task: train(2, None).key(), attempt: AttemptId(11) };
+    for claim in [about_another_trial, of_another_worker] {
+        let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 2));
+        bench.joins(1, None);
+        bench.joins(2, None);
+        bench.does(Event::Left { worker: WorkerId(1) });
+        bench.look_away();
+        let attempt = claim.attempt;
+        bench.joins(1, Some(claim));
+        assert_eq!(bench.endings(), [(10, None, Some(TrialState::Waiting))]);
+        assert!(bench.told(1, ToWorker::Stop { attempt }));
+        assert_eq!(bench.given(1), (12, train(1, None)));
+    }
+}
+
+#[test]
 fn a_stale_report_changes_nothing_and_its_worker_is_told_to_stop() {
     let mut bench = Bench::new(restored(vec![row(1, None)], 2));
     bench.joins(1, None);
@@ -549,7 +665,10 @@ fn an_attempt_whose_worker_breaks_the_protocol_ends() {
     let too_early = (1, complete(), train(1, None));
     let wrong_epoch = (1, epoch(2), train(1, None));
     let about_another = (1, epoch(1), train(2, None));
-    for (number, report, task) in [skipped, too_early, wrong_epoch, about_another] {
+    let skipped_failure = (2, failed(FailureKind::Diverged), train(1, None));
+    let skipped_stop = (2, Report::Stopped, train(1, None));
+    let wrong = [skipped, too_early, wrong_epoch, about_another, skipped_failure, skipped_stop];
+    for (number, report, task) in wrong {
         let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
         bench.joins(1, None);
         let (attempt, _) = bench.given(1);
@@ -558,6 +677,10 @@ fn an_attempt_whose_worker_breaks_the_protocol_ends() {
         assert_eq!(bench.endings(), [(attempt, Some(FailureKind::Internal), Some(TrialState::Waiting))]);
         assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(attempt) }));
     }
+    let mut bench = Bench::new(Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, Some("a"))], 1) });
+    bench.joins(1, None);
+    bench.reports(1, &bench.given(1), 2, filled());
+    assert_eq!(bench.endings(), [(10, Some(FailureKind::Internal), None)]);
 }
 
 #[test]
@@ -584,8 +707,11 @@ fn only_as_many_workers_are_started_as_have_something_to_do() {
     let mut bench = Bench::new(Restored { fills, ..restored(trials, 4) });
     assert_eq!(bench.launched(), [1], "until the fill is done, there is one thing to do");
     bench.joins(1, None);
+    assert_eq!(bench.launched(), [1], "and one worker does it");
     bench.reports(1, &bench.given(1), 1, filled());
     assert_eq!(bench.launched(), [1, 2, 3, 4]);
+    let unwanted = Restored { fills: vec![fill("a", None)], ..restored(vec![row(1, None)], 4) };
+    assert_eq!(Bench::new(unwanted).launched(), [1], "nobody waits for the fill");
     assert!(Bench::new(restored(Vec::new(), 4)).scheduler.is_finished());
 }
 
@@ -611,6 +737,8 @@ fn a_report_that_is_not_due_closes_its_connection_and_is_counted() {
     assert!(bench.effects.contains(&Effect::Disconnect(WorkerId(1))));
     assert_eq!(bench.endings(), [(given.0, Some(FailureKind::Internal), Some(TrialState::Waiting))]);
     assert_eq!(bench.scheduler.breaches(), 1);
+    let due = "worker 1 broke the protocol: report 2 (an epoch) where report 1 of a task of 2 epochs was due";
+    assert_eq!(bench.complaints(), [due]);
     bench.does(Event::Left { worker: WorkerId(1) });
     bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(given.0) }));
     assert!(bench.told(1, ToWorker::Stop { attempt: AttemptId(given.0) }), "what it still holds is fenced");
@@ -671,6 +799,18 @@ fn a_worker_that_is_heard_and_makes_no_step_is_ended() {
     bench.does(Event::Heard { worker: WorkerId(1) });
     assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))));
     assert_eq!(bench.endings(), [(10, Some(FailureKind::WorkerLost), Some(TrialState::Waiting))]);
+    assert_eq!(bench.complaints(), ["the worker lived, but made no step for 600 s (`workers.stall`)"]);
+}
+
+#[test]
+fn a_worker_that_says_nothing_is_ended_and_the_attempt_says_so() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    bench.joins(1, None);
+    bench.passes(Settings::default().lease - 1);
+    assert_eq!(bench.endings(), []);
+    bench.passes(1);
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(1))));
+    assert_eq!(bench.complaints(), ["the worker said nothing for 20 s"]);
 }
 
 #[test]
@@ -722,4 +862,21 @@ fn a_process_whose_gpu_failed_is_replaced_and_a_gpu_that_fails_twice_in_a_row_is
     bench.trains(2, &second);
     let last = bench.given(2);
     assert_eq!(last.1, train(3, None), "the other one goes on");
+}
+
+#[test]
+fn processes_that_died_of_their_gpu_take_it_out_of_service() {
+    let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 2));
+    bench.joins(1, None);
+    bench.joins(2, None);
+    bench.look_away();
+    for worker in [1, 2] {
+        let log = vec!["  what():  CUDA error: an illegal memory access was encountered".to_owned()];
+        bench.does(Event::Exited { worker: WorkerId(worker), description: "signal: 6".to_owned(), log });
+    }
+    let lost = |attempt| (attempt, Some(FailureKind::Device), Some(TrialState::Waiting));
+    assert_eq!(bench.endings(), [lost(10), lost(11)]);
+    assert_eq!(bench.launched(), [1], "the first one was an accident, the second takes the GPU out of service");
+    let said = bench.scheduler.last_exit().expect("a reason");
+    assert!(said.starts_with("t failed for 2 tasks in a row and is out of service (  what():"), "{said}");
 }

@@ -69,7 +69,9 @@ mod tests {
 
     #[test]
     fn nothing_is_known_before_the_first_epoch() {
-        assert_eq!(Pace::default().time_left(&BTreeMap::from([(0, 10)]), 1), None);
+        assert_eq!(Pace::default().time_left(&BTreeMap::new(), 1), None);
+        let expecting = Pace::expecting(BTreeMap::from([(0, 40.0)]));
+        assert_eq!(expecting.time_left(&BTreeMap::from([(0, 10)]), 1), None, "an estimate is no measurement");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) struct Progress {
     /// Epochs of the unfinished trials, by frozen layers: summed up once, since a large sweep takes long to go through.
     epochs: BTreeMap<u32, u64>,
     pace: Pace,
-    /// The newest epoch of each trial that runs.
+    /// The newest epoch of each trial that is not complete.
     newest: BTreeMap<TrialId, EpochMetrics>,
 }
 
@@ -79,10 +79,6 @@ impl Progress {
                 None
             }
             Record::Completed { trial, .. } => self.newest.remove(trial),
-            Record::Ended { trial: Some((trial, _)), .. } => {
-                self.newest.remove(trial);
-                None
-            }
             _ => None,
         };
         Fact { record, last }

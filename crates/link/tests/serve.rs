@@ -1,0 +1,340 @@
+//! A worker against a coordinator that is played here: what it says on its connection, and what its trainer hears.
+
+use frostline_link::idle::{self, Idle};
+use frostline_link::log::Tail;
+use frostline_link::{LinkError, Options, Problem, Trainer, serve};
+use frostline_protocol::codec::{read_message, write_message};
+use frostline_protocol::{
+    Assignment, Build, Claim, Ended, Filled, FromWorker, Greeting, Hello, Observer, Places, Report, Stop, TaskKey,
+    ToWorker, VERSION, Welcome, Work, WorkerId,
+};
+use frostline_results::Endpoint;
+use frostline_sweep::features::FeatureSpec;
+use frostline_sweep::outcome::{AttemptId, FailureKind};
+use frostline_sweep::trial::{
+    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, TrialId, TrialSpec, Validation,
+    WeightsIdentity,
+};
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+const TRIAL: TrialId = TrialId([7; 16]);
+const EPOCHS: u32 = 2;
+const ATTEMPT: AttemptId = AttemptId(5);
+/// No test waits as long as this for anything; one that does has failed.
+const FOR_EVER: Duration = Duration::from_secs(30);
+/// Between two heartbeats where a test wants to hear none.
+const SELDOM: f64 = 1000.0;
+
+/// The coordinator's side, and the worker that runs in a thread.
+struct Stage {
+    folder: tempfile::TempDir,
+    listener: UnixListener,
+    served: Receiver<Result<(), LinkError>>,
+}
+
+impl Stage {
+    fn new(trainer: impl Trainer + Send + 'static) -> Stage {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let endpoint = folder.path().join("endpoint.json");
+        Endpoint { socket, process: 1 }.write(&endpoint).unwrap();
+        let mut log = Tail::default();
+        log.write_all(b"a line of the log\n").unwrap();
+        let (sender, served) = channel();
+        let word = || "w".to_owned();
+        std::thread::spawn(move || {
+            let options = Options {
+                endpoint,
+                token: "secret".to_owned(),
+                worker: WorkerId(3),
+                build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
+                log,
+                patience: FOR_EVER,
+            };
+            let mut trainer = trainer;
+            sender.send(serve(options, &mut trainer))
+        });
+        Stage { folder, listener, served }
+    }
+
+    /// The worker connects.
+    fn connects(&self) -> Wire {
+        let (sender, accepted) = channel();
+        let listener = self.listener.try_clone().unwrap();
+        std::thread::spawn(move || sender.send(listener.accept().unwrap().0));
+        let stream = accepted.recv_timeout(FOR_EVER).expect("the worker connects");
+        stream.set_read_timeout(Some(FOR_EVER)).unwrap();
+        Wire(stream)
+    }
+
+    /// The worker connects, and is welcome.
+    fn greets(&self, heartbeat: f64, reconnect_grace: f64) -> (Hello, Wire) {
+        let mut wire = self.connects();
+        let Some(Greeting::Worker(hello)) = read_message(&mut wire.0).unwrap() else { panic!("no worker") };
+        wire.says(ToWorker::Welcome(Welcome { protocol: VERSION, heartbeat, reconnect_grace, places: places() }));
+        (hello, wire)
+    }
+
+    fn ends(self) -> Result<(), LinkError> {
+        self.served.recv_timeout(FOR_EVER).expect("the worker ends")
+    }
+}
+
+struct Wire(UnixStream);
+
+impl Wire {
+    fn says(&mut self, message: ToWorker) {
+        write_message(&mut self.0, &message).unwrap();
+    }
+
+    /// The next message; none where the worker has closed the connection.
+    fn hears(&mut self) -> Option<FromWorker> {
+        read_message(&mut self.0).unwrap()
+    }
+
+    /// The next message that is no heartbeat, of which it says a hundred a second.
+    fn hears_more(&mut self) -> Option<FromWorker> {
+        std::iter::from_fn(|| self.hears()).take(1000).find(|said| *said != FromWorker::Heartbeat)
+    }
+
+    fn hears_report(&mut self) -> (u32, Report) {
+        match self.hears() {
+            Some(FromWorker::Report { claim, number, report }) => {
+                assert_eq!(claim, self::claim());
+                (number, report)
+            }
+            other => panic!("{other:?} is no report"),
+        }
+    }
+
+    fn acknowledges(&mut self, number: u32) {
+        self.says(ToWorker::Acknowledge { attempt: ATTEMPT, number });
+    }
+}
+
+fn places() -> Places {
+    Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None }
+}
+
+fn claim() -> Claim {
+    Claim { task: TaskKey::Trial(TRIAL), attempt: ATTEMPT }
+}
+
+fn spec() -> TrialSpec {
+    TrialSpec {
+        data: DataSpec {
+            dataset: Dataset::Shapes,
+            digest: "d".to_owned(),
+            validation: Validation::Share(0.1),
+            image_size: 32,
+            augment: Augment::None,
+            train_limit: None,
+            test_limit: None,
+        },
+        model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
+        parameters: Parameters {
+            frozen_layers: 0,
+            head_units: vec![8],
+            head_dropout: vec![0.5],
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            recipe: Recipe::default(),
+            epochs: EPOCHS,
+            batch_size: 8,
+            precision: Precision::Float32,
+        },
+        seed: 0,
+    }
+}
+
+fn training() -> ToWorker {
+    let work = Work::Train { trial: TRIAL, spec: spec(), features: None, micro_batch: None };
+    ToWorker::Assign(Box::new(Assignment { attempt: ATTEMPT, work }))
+}
+
+fn epoch(epoch: u32) -> Report {
+    Report::Epoch(idle::metrics(TRIAL, epoch))
+}
+
+/// Does what it is told to through a channel.
+struct Led<F>(F);
+
+impl<F: FnMut(&Places, &mut dyn Observer) -> Result<Ended, Problem>> Trainer for Led<F> {
+    fn run(&mut self, places: &Places, _work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
+        (self.0)(places, observer)
+    }
+}
+
+/// A trainer that reports an epoch and works on until it is to stop, and tells how it was asked to.
+fn until_stopped(asked: Sender<Stop>) -> impl Trainer + Send + 'static {
+    Led(move |_: &Places, observer: &mut dyn Observer| {
+        observer.epoch(idle::metrics(TRIAL, 1));
+        while observer.should_stop() == Stop::No {
+            std::thread::yield_now();
+        }
+        asked.send(observer.should_stop()).unwrap();
+        Ok(Ended::Stopped)
+    })
+}
+
+#[test]
+fn an_assignment_is_carried_out_and_nothing_but_its_reports_is_said() {
+    let stage = Stage::new(Idle::default());
+    let (hello, mut wire) = stage.greets(SELDOM, 30.0);
+    assert_eq!((hello.protocol, hello.worker, hello.token.as_str()), (VERSION, WorkerId(3), "secret"));
+    assert_eq!(hello.running, None);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, epoch(1)));
+    assert_eq!(wire.hears_report(), (2, epoch(2)));
+    assert_eq!(wire.hears_report(), (3, Report::Complete(idle::evaluation(TRIAL))));
+    wire.acknowledges(3);
+    let spec = FeatureSpec::of(&spec(), 1);
+    let work = Work::Fill { spec, from: None, streams: 1 };
+    wire.says(ToWorker::Assign(Box::new(Assignment { attempt: AttemptId(6), work })));
+    let filled = Report::Filled(Filled { bytes: 0, seconds: 0.0, computed: true });
+    assert!(matches!(wire.hears(), Some(FromWorker::Report { number: 1, report, .. }) if report == filled));
+    wire.says(ToWorker::Acknowledge { attempt: AttemptId(6), number: 1 });
+    wire.says(ToWorker::Drain);
+    assert_eq!(wire.hears(), None, "it has no more to say");
+    stage.ends().unwrap();
+}
+
+#[test]
+fn what_was_not_acknowledged_comes_again_on_the_next_connection() {
+    let stage = Stage::new(Idle::default());
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, epoch(1)));
+    wire.acknowledges(1);
+    assert_eq!(wire.hears_report(), (2, epoch(2)));
+    drop(wire);
+    let (hello, mut wire) = stage.greets(SELDOM, 30.0);
+    assert_eq!(hello.running, Some(claim()));
+    // The acknowledgement may have been lost with the connection.
+    let mut reports = vec![wire.hears_report()];
+    while reports.last().is_some_and(|(number, _)| *number < 3) {
+        reports.push(wire.hears_report());
+    }
+    let expected = [(1, epoch(1)), (2, epoch(2)), (3, Report::Complete(idle::evaluation(TRIAL)))];
+    assert!(expected.ends_with(&reports) && reports.len() >= 2, "{reports:?}");
+}
+
+#[test]
+fn a_worker_with_nothing_to_report_says_that_it_lives_and_how_far_it_has_come() {
+    let (go_on, turns) = channel();
+    let stage = Stage::new(Led(move |_: &Places, observer: &mut dyn Observer| {
+        turns.recv().unwrap();
+        observer.progress(3, 9);
+        turns.recv().unwrap();
+        observer.gets_on();
+        turns.recv().unwrap();
+        Ok(Ended::Stopped)
+    }));
+    let (_, mut wire) = stage.greets(0.01, 30.0);
+    assert_eq!(wire.hears(), Some(FromWorker::Heartbeat), "before it has any work");
+    wire.says(training());
+    let progress = FromWorker::Progress { claim: claim(), done: 3, total: 9 };
+    for _ in 0..2 {
+        go_on.send(()).unwrap();
+        assert_eq!(wire.hears_more().as_ref(), Some(&progress));
+        assert_eq!(wire.hears(), Some(FromWorker::Heartbeat), "progress is said once");
+    }
+    go_on.send(()).unwrap();
+    let stopped = FromWorker::Report { claim: claim(), number: 1, report: Report::Stopped };
+    assert_eq!(wire.hears_more(), Some(stopped));
+}
+
+#[test]
+fn a_trainer_hears_whether_it_is_to_stop_at_once_or_after_its_epoch() {
+    for (message, expected) in [(ToWorker::Stop { attempt: ATTEMPT }, Stop::Now), (ToWorker::Drain, Stop::AfterEpoch)]
+    {
+        let (asked, hears) = channel();
+        let stage = Stage::new(until_stopped(asked));
+        let (_, mut wire) = stage.greets(SELDOM, 30.0);
+        wire.says(training());
+        assert_eq!(wire.hears_report(), (1, epoch(1)));
+        wire.says(message);
+        assert_eq!(hears.recv_timeout(FOR_EVER), Ok(expected));
+        assert_eq!(wire.hears_report(), (2, Report::Stopped));
+    }
+}
+
+#[test]
+fn a_trainer_that_fails_or_panics_ends_its_attempt_with_the_last_lines_of_the_log() {
+    let mut turn = 0;
+    let stage = Stage::new(Led(move |places: &Places, _: &mut dyn Observer| {
+        turn += 1;
+        assert_eq!(*places, self::places());
+        match turn {
+            1 => panic!("out of luck"),
+            2 => panic!("out of luck {turn} times"),
+            3 => std::panic::panic_any(7),
+            _ => Err(Problem { kind: FailureKind::BadData, message: "no such image".to_owned() }),
+        }
+    }));
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    let internal = |said: &str| (FailureKind::Internal, format!("the trainer panicked: {said}"));
+    let expected = [
+        internal("out of luck"),
+        internal("out of luck 2 times"),
+        internal("no message"),
+        (FailureKind::BadData, "no such image".to_owned()),
+    ];
+    for expected in expected {
+        wire.says(training());
+        let (number, report) = wire.hears_report();
+        let Report::Failed(failure) = report else { panic!("{report:?}") };
+        assert_eq!((number, (failure.kind, failure.message)), (1, expected));
+        assert_eq!(failure.log, ["a line of the log"]);
+        wire.acknowledges(1);
+    }
+}
+
+#[test]
+fn a_worker_that_has_lost_its_coordinator_stops_its_trainer_and_ends() {
+    let (asked, hears) = channel();
+    let stage = Stage::new(until_stopped(asked));
+    let (_, mut wire) = stage.greets(SELDOM, 0.0);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, epoch(1)));
+    drop(wire);
+    let endpoint = stage.folder.path().join("endpoint.json");
+    let served = stage.served.recv_timeout(FOR_EVER).expect("the worker ends");
+    assert_eq!(hears.recv_timeout(FOR_EVER), Ok(Stop::Now));
+    let lost = format!(
+        "the coordinator that {} names did not come back within 0 s: it closed the connection",
+        endpoint.display()
+    );
+    assert_eq!(served.unwrap_err().to_string(), lost);
+}
+
+#[test]
+fn a_coordinator_that_speaks_another_protocol_is_left() {
+    let stage = Stage::new(Idle::default());
+    let mut wire = stage.connects();
+    let protocol = VERSION + 1;
+    let welcome = Welcome { protocol, heartbeat: SELDOM, reconnect_grace: 30.0, places: places() };
+    wire.says(ToWorker::Welcome(welcome));
+    let ended = stage.ends();
+    assert!(matches!(ended, Err(LinkError::Protocol { ours: VERSION, theirs }) if theirs == protocol), "{ended:?}");
+}
+
+#[test]
+fn a_trainer_that_is_held_stops_when_it_is_told_to_and_goes_on_when_it_is_let_go() {
+    let hold = tempfile::NamedTempFile::new().unwrap();
+    let stage = Stage::new(Idle { hold: Some(hold.path().to_owned()), deaf: false });
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, epoch(1)));
+    wire.says(ToWorker::Stop { attempt: ATTEMPT });
+    assert_eq!(wire.hears_report(), (2, Report::Stopped));
+    wire.acknowledges(2);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, epoch(1)));
+    hold.close().unwrap();
+    assert_eq!(wire.hears_report(), (2, epoch(2)));
+}
