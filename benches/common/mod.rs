@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use anyhow::Context;
-use frostline_assets::shapes;
+use frostline_assets::data::shapes;
 use frostline_link::idle::{self, Idle};
 use frostline_link::log::Tail;
 use frostline_link::{Options, serve};
@@ -54,7 +54,7 @@ pub fn parsed(trials: usize) -> anyhow::Result<Definition> {
 
 /// The content that `frostline` itself finds for [`definition`], so that it takes the trials for its own.
 pub fn sources() -> Sources {
-    Sources { data_digest: shapes::digest(), weights: WeightsIdentity::Random }
+    Sources::plain(shapes::digest(), WeightsIdentity::Random)
 }
 
 pub fn sweep(definition: &Definition) -> Sweep {

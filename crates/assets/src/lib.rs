@@ -5,13 +5,12 @@
 
 pub mod cache;
 pub mod catalogue;
-pub mod cifar10;
+pub mod data;
 pub mod fetch;
 pub mod kept;
 pub mod layout;
 pub mod picture;
 pub mod safetensors;
-pub mod shapes;
 pub mod subset;
 pub mod weights;
 

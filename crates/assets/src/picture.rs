@@ -1,7 +1,7 @@
 //! Pictures as people have them, JPEG or PNG, made into images like those of the data sets: the square in the middle,
 //! averaged down to 32 x 32 pixels, as CIFAR-10's images were made.
 
-use crate::cifar10::SIDE;
+use crate::data::SIDE;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use jpeg::Extent;

@@ -4,12 +4,14 @@ use crate::args::DefinitionFile;
 use crate::exit::wrong_input;
 use crate::sources::{self, Place};
 use frostline_assets::catalogue::{self, Entry};
+use frostline_assets::data::Survey;
 use frostline_protocol::Places;
 use frostline_results::Folder;
 use frostline_sweep::costs::Images;
+use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::{Definition, KeepModels, toml_string};
 use frostline_sweep::expand::{Sources, Trials};
-use frostline_sweep::trial::{Dataset, WeightsIdentity};
+use frostline_sweep::trial::WeightsIdentity;
 use std::path::{Path, PathBuf};
 
 /// Stands for the identity of what is still to be downloaded.
@@ -28,6 +30,8 @@ pub(crate) struct Prepared {
     pub(crate) sources: Sources,
     pub(crate) trials: Trials,
     pub(crate) images: Images,
+    /// Names of the data set's classes, in the order of their numbers.
+    pub(crate) classes: Vec<String>,
     /// Data folder and weights file.
     pub(crate) data: Option<PathBuf>,
     pub(crate) weights: Option<PathBuf>,
@@ -117,22 +121,24 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
         Place::Catalogue(entry) => present(entry)?,
         Place::File(file) => Some(file.clone()),
     };
-    let data = match (definition.data.dataset, &definition.data.path) {
-        (Dataset::Shapes, _) => None,
-        (Dataset::Cifar10, Some(path)) => Some(path.clone()),
-        (Dataset::Cifar10, None) => match catalogue::find("cifar10") {
+    let data = match (definition.data.dataset.files(), &definition.data.path) {
+        (Files::Drawn, _) => None,
+        (_, Some(path)) => Some(path.clone()),
+        (Files::Catalogue(name), None) => match catalogue::find(name) {
             Some(entry) => present(entry)?,
             None => None,
         },
     };
-    let digest = sources::data_digest(definition.data.dataset, data.as_deref())?;
+    let survey = sources::survey(definition.data.dataset, data.as_deref(), NOT_HERE)?;
     let identity = match (&named, &weights) {
         (Place::Random, _) => WeightsIdentity::Random,
         (_, Some(file)) => sources::weights_identity(architecture, file)?,
         (_, None) => WeightsIdentity::File(NOT_HERE.to_owned()),
     };
-    let sources = Sources { data_digest: digest.unwrap_or_else(|| NOT_HERE.to_owned()), weights: identity };
-    let images = sources::images(&definition.data, data.as_deref())?;
+    let images = sources::images(&definition.data, survey.counts);
+    let Survey { digest, counts, classes, pictures } = survey;
+    let sources =
+        Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
     let trials = definition.trials(&sources);
-    Ok(Prepared { definition, sources, trials, images, data, weights, missing: absent })
+    Ok(Prepared { definition, sources, trials, images, classes, data, weights, missing: absent })
 }

@@ -4,12 +4,13 @@ use crate::exit::wrong_input;
 use crate::output;
 use anyhow::Context;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::cifar10::DataError;
+use frostline_assets::data::{self, DataError, Survey};
 use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::{self, Named, WeightsFileError};
-use frostline_assets::{cifar10, fetch, layout, shapes};
+use frostline_assets::{fetch, layout, subset};
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
+use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::Data;
 use frostline_sweep::suggest;
 use frostline_sweep::trial::{Dataset, WeightsIdentity};
@@ -18,21 +19,6 @@ use std::sync::Once;
 
 /// What a definition says for weights that no file has.
 pub(crate) const RANDOM: &str = "random";
-
-/// Names of a data set's classes, in the order of their numbers.
-pub(crate) fn classes(dataset: Dataset) -> &'static [&'static str] {
-    match dataset {
-        Dataset::Cifar10 => &cifar10::CLASSES,
-        Dataset::Shapes => &shapes::CLASSES,
-    }
-}
-
-/// Side in pixels of a data set's images, before they are resized.
-pub(crate) fn side(dataset: Dataset) -> usize {
-    match dataset {
-        Dataset::Cifar10 | Dataset::Shapes => cifar10::SIDE,
-    }
-}
 
 /// Gets an entry of the catalogue, and says how far it is where it is not there yet.
 pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
@@ -125,37 +111,40 @@ pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path)
     layout::identity(architecture, file).map_err(|error| wrong_input(format!("model.weights: {error}")))
 }
 
-/// Knows data by content; none where their folder is not here yet.
+/// Knows data by content. Where their files are not here yet, they are as they were published, and who they are is
+/// `not_here`.
 ///
 /// # Errors
 /// A file that is not as it should be.
-pub(crate) fn data_digest(dataset: Dataset, folder: Option<&Path>) -> anyhow::Result<Option<String>> {
-    match (dataset, folder) {
-        (Dataset::Shapes, _) => Ok(Some(shapes::digest())),
-        (Dataset::Cifar10, Some(folder)) => cifar10::digest(folder).map(Some).map_err(wrong_data),
-        (Dataset::Cifar10, None) => Ok(None),
+pub(crate) fn survey(dataset: Dataset, place: Option<&Path>, not_here: &str) -> anyhow::Result<Survey> {
+    let source = data::source(dataset);
+    match (dataset.files(), place, source.published()) {
+        (Files::Catalogue(_), None, Some(published)) => Ok(Survey {
+            digest: not_here.to_owned(),
+            counts: published.counts,
+            classes: published.classes.iter().map(|&class| class.to_owned()).collect(),
+            pictures: None,
+        }),
+        _ => source.survey(place).map_err(|error| wrong_data(dataset, error)),
     }
 }
 
 /// How many images a trial sees.
-///
-/// # Errors
-/// A file that is not as it should be.
-pub(crate) fn images(data: &Data, folder: Option<&Path>) -> anyhow::Result<Images> {
-    let (train, test) = match (data.dataset, folder) {
-        (Dataset::Shapes, _) => shapes::COUNTS,
-        (Dataset::Cifar10, Some(folder)) => cifar10::counts(folder).map_err(wrong_data)?,
-        (Dataset::Cifar10, None) => (50_000, 10_000),
-    };
+pub(crate) fn images(data: &Data, counts: data::Counts) -> Images {
     let limited = |count: u64, limit: Option<u32>| limit.map_or(count, |limit| count.min(u64::from(limit)));
-    Ok(Images { train: limited(train, data.train_limit), test: limited(test, data.test_limit) })
+    let all = counts.train + counts.validation;
+    let train = limited(all, data.train_limit);
+    let own_validation = subset::own_of(train as usize, all as usize, counts.validation as usize) as u64;
+    Images { train, own_validation, test: limited(counts.test, data.test_limit) }
 }
 
 /// Says what to do about data files that are not as they should be.
-fn wrong_data(error: DataError) -> anyhow::Error {
-    match error {
-        // It says so itself.
-        DataError::File { .. } => wrong_input(error),
-        damaged => wrong_input(format!("{damaged}; get the file again, `frostline fetch cifar10` does too")),
+fn wrong_data(dataset: Dataset, error: DataError) -> anyhow::Error {
+    match (&error, dataset.files()) {
+        (DataError::Truncated { .. } | DataError::Label { .. } | DataError::Empty { .. }, Files::Catalogue(name)) => {
+            wrong_input(format!("{error}; get the file again, `frostline fetch {name}` does too"))
+        }
+        // They say so themselves.
+        _ => wrong_input(error),
     }
 }

@@ -4,7 +4,6 @@ use crate::costs::Arrangement;
 use crate::machine::free_space;
 use crate::output;
 use crate::prepare::Prepared;
-use crate::sources;
 use anyhow::bail;
 use frostline_sweep::trial::TrialId;
 use frostline_view::need::{Need, Premises};
@@ -24,7 +23,7 @@ pub(crate) fn need(
         trials: &prepared.trials,
         reuse: &arrangement.reuse,
         workers: arrangement.team.devices.len(),
-        classes: sources::classes(prepared.definition.data.dataset).len() as u64,
+        classes: prepared.classes.len() as u64,
         complete,
         is_kept: &|trial| models.as_ref().is_some_and(|folder| folder.join(trial.model_file()).exists()),
     })

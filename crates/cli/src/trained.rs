@@ -2,8 +2,8 @@
 
 use crate::args::Common;
 use crate::exit::wrong_input;
-use crate::sources;
 use frostline_assets::catalogue::{self, Content, Entry};
+use frostline_assets::data;
 use frostline_assets::layout;
 use frostline_assets::weights::Named;
 use frostline_protocol::tools::ModelFiles;
@@ -60,8 +60,10 @@ impl Trained {
     }
 
     /// Names of the classes in the order of their numbers.
-    pub(crate) fn classes(&self) -> &'static [&'static str] {
-        sources::classes(self.files.spec.data.dataset)
+    pub(crate) fn classes(&self) -> Vec<String> {
+        let published = data::source(self.files.spec.data.dataset).published();
+        let names = published.map(|published| published.classes.iter().map(|&name| name.to_owned()).collect());
+        names.unwrap_or_default()
     }
 }
 

@@ -51,7 +51,9 @@ pub struct Exported {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Classify {
     pub model: ModelFiles,
-    /// `[3, 32, 32]` of each picture: red, green and blue planes.
+    /// Height and width of each picture in pixels: those of the images that the model was trained on.
+    pub side: u32,
+    /// `[3, side, side]` of each picture: red, green and blue planes.
     pub pictures: Vec<Vec<u8>>,
 }
 

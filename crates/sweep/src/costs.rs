@@ -63,6 +63,8 @@ impl Costs {
 pub struct Images {
     /// Of the training pool, validation included.
     pub train: u64,
+    /// Of those in the training pool, the ones that the data set has for validation alone.
+    pub own_validation: u64,
     pub test: u64,
 }
 
@@ -125,6 +127,7 @@ impl Work {
                 let validated = ((images.train as f64 * share).round() as u64).min(images.train);
                 (images.train - validated, validated)
             }
+            Validation::Own => (images.train - images.own_validation, images.own_validation),
         };
         let batch_size = parameters.batch_size.max(1);
         let steps = learned.div_ceil(u64::from(batch_size));

@@ -1,13 +1,36 @@
 //! From a definition to its trials.
 
 use crate::definition::Definition;
-use crate::trial::{DataSpec, GroupId, Identities, ModelSpec, Parameters, TrialId, TrialSpec, WeightsIdentity};
+use crate::trial::{
+    DataSpec, GroupId, Identities, ModelSpec, Parameters, Pictures, TrialId, TrialSpec, Validation, WeightsIdentity,
+};
 
 /// What a definition names by place, by content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sources {
     pub data_digest: String,
+    /// None where the images of the data set have one size.
+    pub pictures: Option<Pictures>,
+    /// Whether the data set has validation images of its own, which stand in for a share of the training images.
+    pub own_validation: bool,
     pub weights: WeightsIdentity,
+}
+
+impl Sources {
+    /// Images of one size, without a validation split of their own.
+    pub fn plain(data_digest: String, weights: WeightsIdentity) -> Sources {
+        Sources { data_digest, pictures: None, own_validation: false, weights }
+    }
+
+    /// What a trial was made of.
+    pub fn of(trial: &TrialSpec) -> Sources {
+        Sources {
+            data_digest: trial.data.digest.clone(),
+            pictures: trial.data.pictures,
+            own_validation: trial.data.validation == Validation::Own,
+            weights: trial.model.weights.clone(),
+        }
+    }
 }
 
 /// One trial of a sweep.
@@ -67,11 +90,15 @@ impl Definition {
         let data = DataSpec {
             dataset: self.data.dataset,
             digest: sources.data_digest.clone(),
-            validation: self.data.validation,
+            validation: match self.data.validation {
+                Validation::Share(_) if sources.own_validation => Validation::Own,
+                named => named,
+            },
             image_size: self.data.image_size,
             augment: self.data.augment,
             train_limit: self.data.train_limit,
             test_limit: self.data.test_limit,
+            pictures: sources.pictures,
         };
         let backbone = self.model.architecture.name.to_owned();
         let model = ModelSpec { backbone, weights: sources.weights.clone() };

@@ -1,7 +1,7 @@
 //! Features: the frozen part's output at a cut, which is a function of the image alone and so is computed once for
 //! all the trials that share it.
 
-use crate::trial::{Augment, Dataset, ModelSpec, Precision, TrialSpec};
+use crate::trial::{Augment, Dataset, ModelSpec, Pictures, Precision, TrialSpec};
 use serde::{Deserialize, Serialize};
 
 /// Images that frozen layers are computed on at a time; part of the arithmetic. A GPU wants more of them at once.
@@ -55,6 +55,8 @@ pub struct FeatureSpec {
     pub arithmetic: Arithmetic,
     /// How many blocks of the backbone have run, see [`crate::backbone`].
     pub cut: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
 }
 
 impl FeatureSpec {
@@ -71,6 +73,7 @@ impl FeatureSpec {
             precision: trial.parameters.precision,
             arithmetic: Arithmetic::Cpu,
             cut,
+            pictures: trial.data.pictures,
         }
     }
 
@@ -88,6 +91,7 @@ impl FeatureSpec {
             && self.test_limit == data.test_limit
             && self.image_size == data.image_size
             && self.augment == data.augment
+            && self.pictures == data.pictures
             && self.model == *model
             && self.precision == parameters.precision
     }

@@ -6,6 +6,7 @@
 
 pub mod backbone;
 pub mod costs;
+pub mod dataset;
 pub mod definition;
 pub mod device;
 pub mod difference;

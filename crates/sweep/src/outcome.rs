@@ -170,7 +170,7 @@ pub struct Evaluation {
     pub test_accuracy: f64,
     /// Share of each class' images that was recognised, in the order of the classes.
     pub class_accuracy: Vec<f64>,
-    /// `confusion[truth][prediction]`, counts of images.
+    /// `confusion[truth][prediction]`, counts of images; empty where there are more than 256 classes.
     pub confusion: Vec<Vec<u32>>,
     /// How many parameters were trained, head included.
     pub trained_parameters: u64,

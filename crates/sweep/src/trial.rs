@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use crate::dataset::{Dataset, Fit, Pictures};
+
 /// Raised when the meaning of a [`TrialSpec`] changes, so that results of the old meaning are not taken for the new.
 pub const FORMAT: u32 = 1;
 
@@ -28,13 +30,9 @@ pub struct DataSpec {
     pub augment: Augment,
     pub train_limit: Option<u32>,
     pub test_limit: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dataset {
-    Cifar10,
-    Shapes,
+    /// None where the images of the data set have one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
 }
 
 /// Where the images come from that trials are selected by.
@@ -45,6 +43,8 @@ pub enum Validation {
     Share(f64),
     /// The test set itself, as the article did.
     Test,
+    /// The validation images that the data set has of its own.
+    Own,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -36,7 +36,7 @@ fn parse(text: &str, overrides: &[(&str, &str)]) -> Definition {
 }
 
 fn trials(definition: &Definition) -> Vec<Trial> {
-    definition.expand(&Sources { data_digest: "d".to_owned(), weights: WeightsIdentity::Random })
+    definition.expand(&Sources::plain("d".to_owned(), WeightsIdentity::Random))
 }
 
 #[test]

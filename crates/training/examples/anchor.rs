@@ -12,7 +12,8 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use frostline_assets::{catalogue, cifar10, fetch, shapes, weights as weights_file};
+use frostline_assets::data::{cifar10, shapes};
+use frostline_assets::{catalogue, fetch, weights as weights_file};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
@@ -71,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             augment: Augment::None,
             train_limit: Some(train.parse()?),
             test_limit: Some(test.parse()?),
+            pictures: None,
         },
         model: ModelSpec { backbone: architecture.name.to_owned(), weights: weights_file::identity(&weights)? },
         parameters: Parameters {

@@ -16,7 +16,7 @@ fn main() {
     let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_v2_s\"\n\
         weights = \"random\"\n[train]\nfrozen_layers = 0\n";
     let definition = Definition::parse("x.toml", text, &[]).expect("a correct definition");
-    let sources = Sources { data_digest: String::new(), weights: WeightsIdentity::Random };
+    let sources = Sources::plain(String::new(), WeightsIdentity::Random);
     let parameters = definition.expand(&sources).remove(0).spec.parameters;
     let values = Tensor::randn([PARAMETERS], (Kind::Float, Device::Cpu));
     let gradients = values.randn_like();

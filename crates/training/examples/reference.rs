@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
          [train]\nfrozen_layers = {frozen}\nepochs = 3\nbatch_size = 50\nhead_units = [256, 128]\nhead_dropout = [0.5, 0.4]\n"
     );
     let definition = Definition::parse("reference.toml", &text, &[])?;
-    let sources = Sources { data_digest: frostline_assets::shapes::digest(), weights: WeightsIdentity::Random };
+    let sources = Sources::plain(frostline_assets::data::shapes::digest(), WeightsIdentity::Random);
     let spec = definition.expand(&sources).remove(0).spec;
     let cut = backbone::find("efficientnet_v2_s").ok_or("it is in the table")?.cut_at(frozen);
     let features = FeatureSpec::of(&spec, cut);

@@ -177,7 +177,7 @@ mod tests {
         let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_lite0\"\n\
             weights = \"random\"\n[train]\nfrozen_layers = \"all\"\n";
         let definition = Definition::parse("x.toml", text, &[]).unwrap();
-        let sources = Sources { data_digest: "d".into(), weights: WeightsIdentity::Random };
+        let sources = Sources::plain("d".into(), WeightsIdentity::Random);
         definition.expand(&sources).remove(0).spec
     }
 

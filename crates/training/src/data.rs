@@ -1,10 +1,11 @@
 //! The images of a trial: which are trained on, which select, which test.
 
 use crate::error::TrainingError;
-use frostline_assets::{cifar10, shapes, subset};
-use frostline_sweep::trial::{DataSpec, Dataset, Validation};
+use frostline_assets::data::{self, Pixels};
+use frostline_assets::subset;
+use frostline_sweep::trial::{DataSpec, Validation};
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Limits and the validation split are drawn from this seed, not from a trial's: all trials see the same images.
 const SPLIT_SEED: u64 = 0;
@@ -27,32 +28,38 @@ impl Pool {
     }
 }
 
-/// Images of one pool in memory.
+/// Images of one pool.
 pub struct Images {
-    /// `[n, 3, height, width]`, bytes.
-    pub pixels: Tensor,
+    /// `[rows, 3, height, width]`, bytes; lies in `_source` where that is a mapped file.
+    pixels: Tensor,
+    /// The row of each image; none where they are in order.
+    rows: Option<Vec<u32>>,
     /// Class of each image.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
+    _source: Option<Pixels>,
 }
 
 /// A data set after its limits.
 pub struct Data {
+    /// The images of a validation split of the data set's own come last.
     pub train: Images,
+    own_validation: usize,
     pub test: Images,
     pub classes: usize,
 }
 
 impl Data {
-    /// Reads or draws the images that `spec` names. `folder` is where the data set's files lie.
-    pub fn load(spec: &DataSpec, folder: Option<&Path>) -> Result<Data, TrainingError> {
-        let splits = match spec.dataset {
-            Dataset::Cifar10 => cifar10::load(folder.ok_or(TrainingError::NoPlace("the CIFAR-10 folder"))?)?,
-            Dataset::Shapes => shapes::load(),
-        };
+    /// The images that `spec` names. `place` is where the data set's files lie.
+    pub fn load(spec: &DataSpec, place: Option<&Path>) -> Result<Data, TrainingError> {
+        let splits = data::source(spec.dataset).load(spec, place)?;
+        let classes = splits.class_names.len();
+        let (train, own) = subset::limited(&splits.train.labels, splits.own_validation, spec.train_limit, SPLIT_SEED);
+        let (test, _) = subset::limited(&splits.test.labels, 0, spec.test_limit, SPLIT_SEED);
         Ok(Data {
-            train: Images::limited(&splits.train, spec.train_limit),
-            test: Images::limited(&splits.test, spec.test_limit),
-            classes: splits.class_names.len(),
+            train: Images::chosen(splits.train, train, splits.side),
+            own_validation: own,
+            test: Images::chosen(splits.test, test, splits.side),
+            classes,
         })
     }
 
@@ -75,21 +82,51 @@ impl Data {
                 validation: (0..self.test.labels.len() as u32).collect(),
                 validation_pool: Pool::Test,
             },
+            Validation::Own => {
+                let all = self.train.labels.len();
+                let begin = (all - self.own_validation) as u32;
+                let (train, validation) = ((0..begin).collect(), (begin..all as u32).collect());
+                Division { train, validation, validation_pool: Pool::Train }
+            }
         }
     }
 }
 
 impl Images {
-    fn limited(images: &cifar10::Images, limit: Option<u32>) -> Images {
-        let (height, width) = (cifar10::SIDE as i64, cifar10::SIDE as i64);
-        let pixels = Tensor::from_slice(&images.pixels).view([-1, 3, height, width]);
-        match limit.map(|limit| subset::stratified_limit(&images.labels, limit as usize, SPLIT_SEED)) {
-            None => Images { pixels, labels: images.labels.clone() },
-            Some(chosen) => Images {
-                pixels: pixels.index_select(0, &indices(&chosen)),
-                labels: chosen.iter().map(|&index| images.labels[index as usize]).collect(),
-            },
+    /// Those that are `chosen`, or all.
+    fn chosen(images: data::Images, chosen: Option<Vec<u32>>, side: usize) -> Images {
+        let data::Images { labels, pixels, rows } = images;
+        let (side, labels_of) = (side as i64, |chosen: &[u32]| at(&labels, chosen));
+        let shape = [(pixels.len() as i64) / (3 * side * side), 3, side, side];
+        let labels = chosen.as_deref().map(labels_of).unwrap_or_else(|| labels.clone());
+        match (&pixels, &rows) {
+            (Pixels::Owned(bytes), None) => {
+                let pixels = Tensor::from_slice(bytes).view(shape);
+                // A copy, so that those that are not wanted take no memory.
+                let pixels = chosen.map_or(pixels.shallow_clone(), |chosen| pixels.index_select(0, &indices(&chosen)));
+                Images { pixels, rows: None, labels, _source: None }
+            }
+            _ => {
+                let rows = match (chosen, rows) {
+                    (Some(chosen), Some(rows)) => Some(at(&rows, &chosen)),
+                    (chosen, rows) => rows.or(chosen),
+                };
+                let strides = [3 * side * side, side * side, side, 1];
+                // SAFETY: `shape` has as many elements as there are bytes, which live in `_source`, beside the tensor and
+                // dropped after it. Nothing writes to a data set's images.
+                let tensor = unsafe { Tensor::from_blob(pixels.as_ptr(), &shape, &strides, Kind::Uint8, Device::Cpu) };
+                Images { pixels: tensor, rows, labels, _source: Some(pixels) }
+            }
         }
+    }
+
+    /// The pixels of some images, `[chosen, 3, height, width]`, bytes.
+    pub fn gather(&self, chosen: &[u32]) -> Tensor {
+        let index = match &self.rows {
+            Some(rows) => indices(&at(rows, chosen)),
+            None => indices(chosen),
+        };
+        self.pixels.index_select(0, &index)
     }
 
     pub fn len(&self) -> usize {
@@ -98,8 +135,12 @@ impl Images {
 
     /// `[n]`, int64, as the loss wants them.
     pub fn label_tensor(&self) -> Tensor {
-        Tensor::from_slice(&self.labels).to_kind(Kind::Int64)
+        Tensor::from_slice(&self.labels.iter().map(|&label| i64::from(label)).collect::<Vec<_>>())
     }
+}
+
+fn at<T: Copy>(of: &[T], places: &[u32]) -> Vec<T> {
+    places.iter().map(|&place| of[place as usize]).collect()
 }
 
 /// Indices of images, `[n]`, int64, as `index_select` wants them.

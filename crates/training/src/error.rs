@@ -1,6 +1,6 @@
 //! Why training or filling ended without a result.
 
-use frostline_assets::cifar10::DataError;
+use frostline_assets::data::DataError;
 use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::WeightsFileError;
 use frostline_sweep::outcome::FailureKind;
@@ -70,7 +70,7 @@ mod tests {
             (
                 FailureKind::BadData,
                 vec![
-                    DataError::File { path: path(), source: source() }.into(),
+                    DataError::File { path: path(), source: source(), wanted: "" }.into(),
                     DataError::Empty { path: path() }.into(),
                     WeightsError::Unreadable(weights_file()).into(),
                     weights_file().into(),

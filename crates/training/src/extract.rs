@@ -36,7 +36,8 @@ pub fn extract(wanted: &Extract, device: Device) -> Result<Features, TrainingErr
     let network = backbone.instance(architecture.layer_count());
     let portion = portion(device);
     let batch = |start: usize| {
-        let pixels = images.pixels.narrow(0, start as i64, portion.min(count - start) as i64);
+        let chosen: Vec<u32> = (start..count.min(start + portion)).map(|index| index as u32).collect();
+        let pixels = images.gather(&chosen);
         let output = network.layer_output(&pixels, i64::from(wanted.size), layer, device);
         let pooled = wanted.pool && output.dim() == 4;
         if pooled { output.mean_dim([2i64, 3].as_slice(), false, Kind::Float) } else { output }
@@ -69,6 +70,7 @@ fn everything(wanted: &Extract) -> DataSpec {
         augment: Augment::None,
         train_limit: None,
         test_limit: None,
+        pictures: None,
     }
 }
 
@@ -106,7 +108,7 @@ fn write<I: Iterator<Item = Tensor>>(
     out: &Path,
     format: Format,
     shape: &[i64],
-    labels: &[u8],
+    labels: &[u16],
     batches: impl FnOnce() -> I,
 ) -> io::Result<()> {
     let mut aside = out.as_os_str().to_owned();

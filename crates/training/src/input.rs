@@ -71,14 +71,13 @@ impl Input {
 
     /// The source's tensors.
     fn gathered(&self, pool: Pool, images: &Images, chosen: &[u32], views: Option<&[bool]>) -> Tensor {
-        let index = indices(chosen);
         match &self.source {
             Source::Images { conventions, size, kind } => {
-                let pixels = images.pixels.index_select(0, &index);
-                let pixels = select_views(pixels, views, |pixels| pixels.flip([3]));
+                let pixels = select_views(images.gather(chosen), views, |pixels| pixels.flip([3]));
                 prepare(conventions, &pixels, *size, self.device, *kind)
             }
             Source::Features(features) => {
+                let index = indices(chosen);
                 let plain = features.gather(pool, 0, &index);
                 let batch = select_views(plain, views, |_| features.gather(pool, 1, &index));
                 batch.to_device(self.device)

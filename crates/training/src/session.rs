@@ -280,5 +280,6 @@ fn data_of(spec: &FeatureSpec) -> DataSpec {
         augment: spec.augment,
         train_limit: spec.train_limit,
         test_limit: spec.test_limit,
+        pictures: spec.pictures,
     }
 }

@@ -27,6 +27,9 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
 
+/// With more classes nobody reads a matrix of them, and it would not fit into a message.
+const MOST_CONFUSED: usize = 256;
+
 /// Everything that a trial trains and trains on.
 pub(crate) struct Trainer<'a> {
     spec: &'a TrialSpec,
@@ -199,7 +202,14 @@ impl<'a> Trainer<'a> {
         let images: &Images = self.data.pool(pool);
         let labels = images.label_tensor();
         let classes = self.data.classes;
-        let mut measured = Measured { loss: 0.0, accuracy: 0.0, confusion: vec![vec![0; classes]; classes] };
+        let rows = if classes <= MOST_CONFUSED { classes } else { 0 };
+        let mut measured = Measured {
+            loss: 0.0,
+            accuracy: 0.0,
+            images: vec![0; classes],
+            recognised: vec![0; classes],
+            confusion: vec![vec![0; rows]; rows],
+        };
         for batch in chosen.chunks(EVALUATION_BATCH) {
             observer.gets_on();
             let scores = self.scores(&self.input.batch(&self.network, pool, images, batch, None), false);
@@ -208,10 +218,15 @@ impl<'a> Trainer<'a> {
             measured.loss += log.nll_loss(&truth).double_value(&[]) * batch.len() as f64;
             let predicted = Vec::<i64>::try_from(scores.argmax(1, false)).expect("class numbers, one an image");
             for (&index, predicted) in batch.iter().zip(predicted) {
-                measured.confusion[usize::from(images.labels[index as usize])][predicted as usize] += 1;
+                let (truth, predicted) = (usize::from(images.labels[index as usize]), predicted as usize);
+                measured.images[truth] += 1;
+                measured.recognised[truth] += u32::from(truth == predicted);
+                if let Some(row) = measured.confusion.get_mut(truth) {
+                    row[predicted] += 1;
+                }
             }
         }
-        let correct: u32 = (0..classes).map(|class| measured.confusion[class][class]).sum();
+        let correct: u32 = measured.recognised.iter().sum();
         measured.loss /= chosen.len() as f64;
         measured.accuracy = f64::from(correct) / chosen.len() as f64;
         measured
@@ -266,15 +281,17 @@ impl<'a> Trainer<'a> {
 struct Measured {
     loss: f64,
     accuracy: f64,
-    /// `[truth][prediction]`.
+    /// Of each class, all and those that were recognised.
+    images: Vec<u32>,
+    recognised: Vec<u32>,
+    /// `[truth][prediction]`; empty beyond [`MOST_CONFUSED`] classes.
     confusion: Vec<Vec<u32>>,
 }
 
 impl Measured {
     fn class_accuracy(&self) -> Vec<f64> {
-        let row =
-            |(class, row): (usize, &Vec<u32>)| f64::from(row[class]) / f64::from(row.iter().sum::<u32>().max(1));
-        self.confusion.iter().enumerate().map(row).collect()
+        let share = |(&right, &all): (&u32, &u32)| f64::from(right) / f64::from(all.max(1));
+        self.recognised.iter().zip(&self.images).map(share).collect()
     }
 }
 

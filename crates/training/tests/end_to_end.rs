@@ -5,7 +5,8 @@
 #[path = "../src/testing.rs"]
 mod testing;
 
-use frostline_assets::{shapes, weights};
+use frostline_assets::data::shapes;
+use frostline_assets::weights;
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features;
 use frostline_sweep::backbone::{self, Architecture};
@@ -115,6 +116,7 @@ fn spec(frozen_layers: u32) -> TrialSpec {
             augment: Augment::None,
             train_limit: Some(100),
             test_limit: Some(50),
+            pictures: None,
         },
         model: ModelSpec { backbone: lite0().name.to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {

@@ -3,7 +3,8 @@
 //! EfficientNets with random weights on the drawn data set, at the smallest size.
 
 use frostline_assets::weights::{self, WeightsFile};
-use frostline_assets::{shapes, subset};
+use frostline_assets::data::shapes;
+use frostline_assets::subset;
 use frostline_protocol::tools::{Extract, Layout};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};
@@ -50,6 +51,7 @@ fn spec() -> TrialSpec {
             augment: Augment::None,
             train_limit: Some(200),
             test_limit: None,
+            pictures: None,
         },
         model: random("efficientnet_lite0"),
         parameters: Parameters {
@@ -104,7 +106,7 @@ fn relative_error(one: &Tensor, other: &Tensor) -> f64 {
 }
 
 /// Mean of what the true classes' probabilities come to, in nats.
-fn cross_entropy(probabilities: &Tensor, labels: &[u8]) -> f64 {
+fn cross_entropy(probabilities: &Tensor, labels: &[u16]) -> f64 {
     let rows = Vec::<Vec<f64>>::try_from(probabilities.to_kind(Kind::Double)).expect("probabilities, a row an image");
     let losses = rows.iter().zip(labels).map(|(row, &label)| -row[usize::from(label)].ln());
     losses.sum::<f64>() / labels.len() as f64
@@ -139,10 +141,10 @@ fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
 
     // Validation is a part of the training images.
     let pool = subset::stratified_limit(&images.train.labels, 200, 0);
-    let labels: Vec<u8> = pool.iter().map(|&index| images.train.labels[index as usize]).collect();
+    let labels: Vec<u16> = pool.iter().map(|&index| images.train.labels[index as usize]).collect();
     let (_, validation) = subset::stratified_split(&labels, 0.2, 0);
     let chosen: Vec<i64> = validation.iter().map(|&index| i64::from(pool[index as usize])).collect();
-    let labels: Vec<u8> = validation.iter().map(|&index| labels[index as usize]).collect();
+    let labels: Vec<u16> = validation.iter().map(|&index| labels[index as usize]).collect();
     let pixels = Tensor::from_slice(&images.train.pixels).view([-1, 3, 32, 32]);
     let probabilities = model.probabilities(&pixels.index_select(0, &Tensor::from_slice(&chosen)));
     let measured = cross_entropy(&probabilities, &labels);
@@ -218,6 +220,7 @@ fn the_last_layer_of_a_block_gives_the_features_of_its_cut() {
         precision: Precision::Float32,
         arithmetic: Default::default(),
         cut,
+        pictures: None,
     };
     let mut session = Session::new(Device::Cpu, places(folder.path()));
     session.fill(&spec, None, 1, &mut ()).unwrap();

@@ -14,7 +14,8 @@
 mod testing;
 
 use frostline_assets::weights::{self, WeightsFile};
-use frostline_assets::{shapes, subset};
+use frostline_assets::data::shapes;
+use frostline_assets::subset;
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::backbone;
@@ -69,6 +70,7 @@ fn spec(backbone: &str, frozen_layers: u32) -> TrialSpec {
             augment: Augment::Flip,
             train_limit: Some(TRAIN_LIMIT),
             test_limit: Some(TEST_LIMIT),
+            pictures: None,
         },
         model: ModelSpec { backbone: backbone.to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {
@@ -110,11 +112,11 @@ fn train(folder: &Path, spec: &TrialSpec, features: Option<&FeatureSpec>) -> (Ve
 struct Pool {
     plain: Tensor,
     mirrored: Tensor,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
 }
 
 impl Pool {
-    fn new(pixels: &[u8], labels: &[u8], limit: u32) -> Pool {
+    fn new(pixels: &[u8], labels: &[u16], limit: u32) -> Pool {
         let chosen = subset::stratified_limit(labels, limit as usize, 0);
         let image = 3 * SIDE * SIDE;
         let plain: Vec<u8> =
@@ -371,7 +373,7 @@ fn features(network: &Network, backbone: &Backbone, images: &Tensor) -> Tensor {
 struct Features {
     train: [Tensor; 2],
     test: Tensor,
-    labels: [Vec<u8>; 2],
+    labels: [Vec<u16>; 2],
 }
 
 impl Features {
@@ -410,6 +412,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
             (train, validation, 0)
         }
         Validation::Test => (all(0), all(1), 1),
+        Validation::Own => unreachable!("shapes have no validation images of their own"),
     };
     let rows_of = |from: &Tensor, chosen: &[u32]| {
         let index: Vec<i64> = chosen.iter().map(|&index| i64::from(index)).collect();

@@ -2,7 +2,8 @@
 
 use frostline_assets::fetch::FetchError;
 use frostline_assets::weights::{self, Format};
-use frostline_assets::{catalogue, fetch, shapes};
+use frostline_assets::data::shapes;
+use frostline_assets::{catalogue, fetch};
 use frostline_protocol::{Ended, Places};
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
@@ -79,6 +80,7 @@ fn the_frozen_network_knows_drawn_shapes_well_but_not_perfectly() {
             augment: Augment::None,
             train_limit: Some(1000),
             test_limit: Some(500),
+            pictures: None,
         },
         model: ModelSpec { backbone: architecture.name.to_owned(), weights: weights::identity(&path).unwrap() },
         parameters: Parameters {

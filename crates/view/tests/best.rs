@@ -35,7 +35,7 @@ epochs = 1
 fn filled(accuracies: [Option<f64>; 9]) -> (TempDir, Reader) {
     let folder = tempfile::tempdir().unwrap();
     let definition = Definition::parse("demo.toml", TEXT, &[]).unwrap();
-    let trials = definition.expand(&Sources { data_digest: "data".to_owned(), weights: WeightsIdentity::Random });
+    let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
     let host = "here".to_owned();
     let sweep = Sweep {
         name: "demo".to_owned(),

@@ -10,12 +10,6 @@ use serde::de::DeserializeOwned;
 use std::io::Write;
 use tch::{Device, Tensor};
 
-/// Side in pixels of the pictures that models are trained on.
-const SIDE: i64 = 32;
-
-/// Bytes of one such picture.
-const PICTURE: usize = (3 * SIDE * SIDE) as usize;
-
 pub(crate) fn export() -> anyhow::Result<()> {
     let wanted: Export = question()?;
     answer(&open(&wanted.model)?.export(&wanted.folder, wanted.layout)?)
@@ -23,10 +17,12 @@ pub(crate) fn export() -> anyhow::Result<()> {
 
 pub(crate) fn classify() -> anyhow::Result<()> {
     let wanted: Classify = question()?;
-    let whole = wanted.pictures.iter().all(|picture| picture.len() == PICTURE);
-    ensure!(whole && !wanted.pictures.is_empty(), "a picture is {PICTURE} bytes, and at least one is needed");
+    let side = i64::from(wanted.side);
+    let bytes = 3 * side * side;
+    let whole = wanted.pictures.iter().all(|picture| picture.len() as i64 == bytes);
+    ensure!(whole && !wanted.pictures.is_empty(), "a picture is {bytes} bytes, and at least one is needed");
     let model = open(&wanted.model)?;
-    let pixels = Tensor::from_slice(&wanted.pictures.concat()).view([-1, 3, SIDE, SIDE]);
+    let pixels = Tensor::from_slice(&wanted.pictures.concat()).view([-1, 3, side, side]);
     let probabilities = Vec::<Vec<f32>>::try_from(model.probabilities(&pixels))?;
     answer(&Classified { probabilities })
 }

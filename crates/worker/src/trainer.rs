@@ -166,12 +166,13 @@ mod tests {
         TrialSpec {
             data: DataSpec {
                 dataset: Dataset::Shapes,
-                digest: frostline_assets::shapes::digest(),
+                digest: frostline_assets::data::shapes::digest(),
                 validation: Validation::Share(0.2),
                 image_size: 32,
                 augment: Augment::None,
                 train_limit: Some(40),
                 test_limit: Some(10),
+                pictures: None,
             },
             model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
             parameters: Parameters {

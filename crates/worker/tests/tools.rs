@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
-use frostline_assets::{shapes, weights};
+use frostline_assets::data::shapes;
+use frostline_assets::weights;
 use frostline_protocol::tools::{
     Classified, Classify, Export, Exported, Extract, Features, Layout, Measure, ModelFiles,
 };
@@ -62,6 +63,7 @@ fn trained(folder: &Path) -> (ModelFiles, Evaluation) {
             augment: Augment::None,
             train_limit: Some(40),
             test_limit: Some(TESTED as u32),
+            pictures: None,
         },
         model: ModelSpec { backbone: NETWORK.to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {
@@ -99,7 +101,7 @@ fn a_trained_model_classifies_as_its_trial_measured_and_is_exported() {
     let chosen = frostline_assets::subset::stratified_limit(&test.labels, TESTED, 0);
     let pictures: Vec<Vec<u8>> =
         chosen.iter().map(|&index| test.pixels[index as usize * 3072..][..3072].to_vec()).collect();
-    let Classified { probabilities } = ask("classify", &Classify { model: model.clone(), pictures });
+    let Classified { probabilities } = ask("classify", &Classify { model: model.clone(), side: 32, pictures });
     assert_eq!(probabilities.len(), TESTED);
     let (mut loss, mut confusion) = (0.0, vec![vec![0; 10]; 10]);
     for (row, &index) in probabilities.iter().zip(&chosen) {
@@ -127,7 +129,7 @@ fn a_trained_model_classifies_as_its_trial_measured_and_is_exported() {
     let elsewhere = Export { layout: Some(Layout::Torchvision), ..wanted };
     let said = refusal("export", &serde_json::to_vec(&elsewhere).unwrap());
     assert!(said.starts_with("error: ") && said.contains("--layout timm"), "{said}");
-    let cut = Classify { model, pictures: vec![vec![0; 3071]] };
+    let cut = Classify { model, side: 32, pictures: vec![vec![0; 3071]] };
     let said = refusal("classify", &serde_json::to_vec(&cut).unwrap());
     assert_eq!(said, "error: a picture is 3072 bytes, and at least one is needed\n");
 }

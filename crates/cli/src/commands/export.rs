@@ -4,14 +4,14 @@ use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::machine;
 use crate::output;
-use crate::sources;
 use crate::trained::Trained;
 use anyhow::Context;
+use frostline_assets::data;
 use frostline_protocol::tools::{Export, Exported, Layout};
 use frostline_sweep::backbone;
 use frostline_sweep::metric;
 use frostline_sweep::outcome::AttemptOutcome;
-use frostline_sweep::trial::{Dataset, Precision, WeightsIdentity};
+use frostline_sweep::trial::{Precision, WeightsIdentity};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io::Write;
@@ -91,15 +91,11 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
         _ => Map::new(),
     };
     let parameters = spec.named_object();
-    let side = sources::side(spec.data.dataset);
+    let side = data::side(&spec.data);
     let attempt = trained.detail.attempts.iter().rfind(|attempt| attempt.outcome == AttemptOutcome::Complete);
     let weights = match &spec.model.weights {
         WeightsIdentity::Random => "random".to_owned(),
         WeightsIdentity::File(digest) => format!("file with BLAKE3 {digest}"),
-    };
-    let dataset = match spec.data.dataset {
-        Dataset::Cifar10 => "cifar10",
-        Dataset::Shapes => "shapes",
     };
     let mut card = json!({
         "format": "frostline-card-1",
@@ -136,7 +132,7 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
                 "threads": attempt.build.threads,
             })),
             "sweeps": trained.detail.sweeps,
-            "dataset": dataset,
+            "dataset": spec.data.dataset,
             "data_digest": spec.data.digest,
             "pretrained_weights": weights,
             "seed": spec.seed,

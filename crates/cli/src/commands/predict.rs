@@ -5,7 +5,7 @@ use crate::exit::{Exit, wrong_input};
 use crate::machine;
 use crate::output::{BOLD, DIM, print_json};
 use crate::trained::Trained;
-use frostline_assets::picture;
+use frostline_assets::{data, picture};
 use frostline_protocol::tools::{Classified, Classify};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -27,10 +27,12 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
         return Err(wrong_input(wrong.join("\n       ")));
     }
     let classes = trained.classes();
-    let question = Classify { model: trained.files, pictures };
+    let side = data::side(&trained.files.spec.data) as u32;
+    let question = Classify { model: trained.files, side, pictures };
     let Classified { probabilities } = machine::question("classify", &question)?;
     let answers = arguments.pictures.iter().zip(&probabilities).map(|(path, probabilities)| {
-        let mut ranked: Vec<(&str, f32)> = classes.iter().copied().zip(probabilities.iter().copied()).collect();
+        let mut ranked: Vec<(&str, f32)> =
+            classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
         ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
         (path.display().to_string(), ranked)
     });

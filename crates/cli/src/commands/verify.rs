@@ -100,7 +100,7 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     let known: BTreeSet<TrialId> = members.iter().map(|member| member.trial).collect();
     // Newer cells come first, so the first member was made from the files that the definition means.
     let Some(first) = members.first() else { return Ok(finding("it has no trials".to_owned())) };
-    let sources = Sources { data_digest: first.spec.data.digest.clone(), weights: first.spec.model.weights.clone() };
+    let sources = Sources::of(&first.spec);
     let missing = definition.expand(&sources).into_iter().filter(|trial| !known.contains(&trial.id)).count() as u64;
     Ok(if missing > 0 {
         finding(format!("it lacks {} of its definition", count(missing, "cell")))

@@ -164,6 +164,7 @@ fn spec() -> TrialSpec {
             augment: Augment::None,
             train_limit: None,
             test_limit: None,
+            pictures: None,
         },
         model: ModelSpec { backbone: "efficientnet_v2_s".to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {

@@ -77,6 +77,7 @@ pub fn trial(number: u32) -> Trial {
         augment: Augment::None,
         train_limit: Some(1000),
         test_limit: None,
+        pictures: None,
     };
     let model = ModelSpec { backbone: "efficientnet_v2_s".into(), weights: WeightsIdentity::Random };
     let parameters = Parameters {

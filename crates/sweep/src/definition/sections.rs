@@ -8,7 +8,7 @@ use super::types::{Axis, Data, Definition, Exclusion, Model};
 use crate::backbone::{self, Architecture};
 use crate::keys::{self, HYPERPARAMETERS, Key};
 use crate::parameters::canonical;
-use crate::trial::Dataset;
+use crate::dataset::{Dataset, Files};
 use crate::{metric, suggest};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,9 +81,11 @@ fn apply<'a>(overrides: &'a [(String, String)], document: &mut Vec<Entry>) -> (V
 
 fn data(reader: &Reader) -> Option<Data> {
     let values = reader.section("data");
-    let is_drawn = values.get("dataset").is_some_and(|dataset| *dataset == json!(Dataset::Shapes));
-    if let Some(path) = find(reader.entries("data"), "path").filter(|_| is_drawn) {
-        let message = "`path` has no meaning for \"shapes\", which the program draws itself: remove it";
+    let named = values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
+    let path = find(reader.entries("data"), "path");
+    if let (Some((dataset, Files::Drawn)), Some(path)) = (named.map(|dataset| (dataset, dataset.files())), path) {
+        let name = dataset.name();
+        let message = format!("`path` has no meaning for \"{name}\", which the program draws itself: remove it");
         reader.problem(&path.node.place, message);
     }
     values.into(reader)

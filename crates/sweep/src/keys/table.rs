@@ -3,7 +3,7 @@
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
 use crate::backbone;
-use crate::trial::Optimizer;
+use crate::trial::{Dataset, Optimizer};
 use std::ops::Bound::Excluded;
 
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
@@ -68,7 +68,7 @@ static KEYS: [Key; 41] = [
     Key {
         section: "data",
         name: "dataset",
-        kind: Kind::Words(|| vec!["cifar10", "shapes"]),
+        kind: Kind::Words(|| Dataset::ALL.map(Dataset::name).to_vec()),
         default: Fallback::Required,
         meaning: "CIFAR-10, or 4,000 training and 1,000 test images of ten classes that the program draws itself, \
                   without any file.",

@@ -7,7 +7,7 @@ use crate::expand::{Sources, Trial};
 use crate::trial::WeightsIdentity;
 use crate::{backbone, layers};
 
-const IMAGES: Images = Images { train: 800, test: 200 };
+const IMAGES: Images = Images { train: 800, own_validation: 0, test: 200 };
 
 fn trials(grid: &str) -> Vec<Trial> {
     let text = format!(
@@ -16,7 +16,7 @@ fn trials(grid: &str) -> Vec<Trial> {
          learning_rate = [1e-3]\n[train]\nepochs = 3\nbatch_size = 50\n"
     );
     let definition = Definition::parse("x.toml", &text, &[]).unwrap();
-    definition.expand(&Sources { data_digest: "d".into(), weights: WeightsIdentity::Random })
+    definition.expand(&Sources::plain("d".into(), WeightsIdentity::Random))
 }
 
 fn costs() -> Costs {

@@ -4,7 +4,7 @@ use super::*;
 use crate::backbone::{Backbone, Role, Source as WeightsSource, slots};
 use crate::input::Source;
 use crate::testing::alone;
-use frostline_assets::shapes;
+use frostline_assets::data::shapes;
 use frostline_sweep::backbone;
 use frostline_sweep::trial::{
     DataSpec, Dataset, ModelSpec, Optimizer as Rule, Parameters, Precision, Validation, WeightsIdentity,
@@ -21,6 +21,7 @@ fn spec(frozen_layers: u32) -> TrialSpec {
             augment: Augment::None,
             train_limit: Some(40),
             test_limit: Some(10),
+            pictures: None,
         },
         model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {

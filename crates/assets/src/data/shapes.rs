@@ -4,10 +4,12 @@
 //! with classes that resemble each other (pentagon, hexagon and disc; cross and star), so that a frozen pretrained
 //! network is neither lost nor perfect. Image i of a split depends on nothing but the split and i.
 
-use crate::cifar10::{Images, SIDE, Splits};
+use super::{Counts, DataError, Images, Published, SIDE, Source, Splits, Survey};
+use frostline_sweep::trial::DataSpec;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::{PI, TAU};
+use std::path::Path;
 
 /// Raised with every change of what is drawn: part of the identity of trials that use it.
 const VERSION: u32 = 1;
@@ -15,12 +17,35 @@ const VERSION: u32 = 1;
 const TRAIN_IMAGES: usize = 4000;
 const TEST_IMAGES: usize = 1000;
 
-/// Training and test images.
-pub const COUNTS: (u64, u64) = (TRAIN_IMAGES as u64, TEST_IMAGES as u64);
-
 /// In the order of the labels.
-pub const CLASSES: [&str; 10] =
+const CLASSES: [&str; 10] =
     ["disc", "ring", "square", "triangle", "pentagon", "hexagon", "star", "cross", "crescent", "bars"];
+
+static PUBLISHED: Published = Published {
+    counts: Counts { train: TRAIN_IMAGES as u64, validation: 0, test: TEST_IMAGES as u64 },
+    classes: &CLASSES,
+};
+
+pub struct Shapes;
+
+impl Source for Shapes {
+    fn published(&self) -> Option<&'static Published> {
+        Some(&PUBLISHED)
+    }
+
+    fn survey(&self, _: Option<&Path>) -> Result<Survey, DataError> {
+        Ok(Survey {
+            digest: digest(),
+            counts: PUBLISHED.counts,
+            classes: CLASSES.map(str::to_owned).to_vec(),
+            pictures: None,
+        })
+    }
+
+    fn load(&self, _: &DataSpec, _: Option<&Path>) -> Result<Splits, DataError> {
+        Ok(load())
+    }
+}
 
 /// What stands for the digest of files.
 pub fn digest() -> String {
@@ -29,14 +54,16 @@ pub fn digest() -> String {
 
 /// Draws 4,000 training and 1,000 test images, classes in turn.
 pub fn load() -> Splits {
-    let split = |number: u64, count: usize| Images {
-        labels: (0..count).map(|index| (index % CLASSES.len()) as u8).collect(),
-        pixels: (0..count).flat_map(|index| draw(number, index)).collect(),
+    let split = |number: u64, count: usize| {
+        let labels = (0..count).map(|index| (index % CLASSES.len()) as u16).collect();
+        Images::in_order(labels, (0..count).flat_map(|index| draw(number, index)).collect())
     };
     Splits {
         train: split(0, TRAIN_IMAGES),
+        own_validation: 0,
         test: split(1, TEST_IMAGES),
         class_names: CLASSES.map(str::to_owned).to_vec(),
+        side: SIDE,
     }
 }
 

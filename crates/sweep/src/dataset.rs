@@ -1,0 +1,90 @@
+//! The data sets that a definition can name: one row each.
+
+use serde::{Deserialize, Serialize};
+
+/// A data set by its name; what it holds is said by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    Cifar10,
+    Shapes,
+}
+
+/// Where a data set's files are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// The program draws the images itself.
+    Drawn,
+    /// Where `data.path` says, else where this entry of the catalogue lies.
+    Catalogue(&'static str),
+}
+
+/// How pictures of any size become the squares that are trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pictures {
+    /// Side of the squares in pixels.
+    pub side: u32,
+    pub fit: Fit,
+}
+
+/// What becomes of a picture that is no square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// The largest square in its middle is taken.
+    Crop,
+    /// Black bars make it one.
+    Pad,
+    /// Its sides become equally long.
+    Stretch,
+}
+
+impl Fit {
+    pub const ALL: [Fit; 3] = [Fit::Crop, Fit::Pad, Fit::Stretch];
+
+    /// As definitions and the canonical form name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fit::Crop => "crop",
+            Fit::Pad => "pad",
+            Fit::Stretch => "stretch",
+        }
+    }
+}
+
+impl Dataset {
+    /// In the order of the documentation.
+    pub const ALL: [Dataset; 2] = [Dataset::Cifar10, Dataset::Shapes];
+
+    /// As definitions and the canonical form name it.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    pub fn files(self) -> Files {
+        self.row().1
+    }
+
+    fn row(self) -> (&'static str, Files) {
+        match self {
+            Dataset::Cifar10 => ("cifar10", Files::Catalogue("cifar10")),
+            Dataset::Shapes => ("shapes", Files::Drawn),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_and_written() {
+        for dataset in Dataset::ALL {
+            assert_eq!(serde_json::to_value(dataset).unwrap(), dataset.name());
+        }
+        for fit in Fit::ALL {
+            assert_eq!(serde_json::to_value(fit).unwrap(), fit.name());
+        }
+    }
+}
