@@ -137,8 +137,7 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
     };
     let images = sources::images(&definition.data, survey.counts);
     let Survey { digest, counts, classes, pictures } = survey;
-    let sources =
-        Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
+    let sources = Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
     let trials = definition.trials(&sources);
     Ok(Prepared { definition, sources, trials, images, classes, data, weights, missing: absent })
 }

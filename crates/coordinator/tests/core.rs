@@ -97,6 +97,7 @@ fn spec(frozen_layers: u32, epochs: u32) -> TrialSpec {
             augment: Augment::None,
             train_limit: None,
             test_limit: None,
+            pictures: None,
         },
         model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {

@@ -6,6 +6,7 @@
 
 use crate::data::Pool;
 use crate::error::TrainingError;
+use crate::shim;
 use frostline_assets::safetensors::{self, Dtype, Table};
 use frostline_results::features::{self as kept, Manifest, UNFINISHED, file_name};
 use frostline_results::seal::Hashing;
@@ -20,6 +21,9 @@ use tch::{Device, Kind, Tensor};
 
 const TENSOR: &str = "features";
 
+/// Of a GPU's free memory, what the features of one pool may take.
+const RESIDENT_SHARE: f64 = 0.4;
+
 /// Data begins at a multiple of this many bytes, so that mapped rows are aligned for vector instructions.
 const ALIGNMENT: usize = 64;
 
@@ -31,57 +35,59 @@ pub struct MappedFeatures {
 }
 
 impl MappedFeatures {
-    /// The features of one view: `[n, channels, height, width]` with channels-last strides, or `[n, channels]`.
-    pub fn view(&self, view: i64) -> Tensor {
-        let features = self.stored.select(0, view);
-        if features.dim() == 4 { features.permute([0, 3, 1, 2]) } else { features }
+    /// One view after the other, as they are stored: `[views * n, height, width, channels]` or `[views * n, channels]`.
+    fn rows(&self) -> Tensor {
+        self.stored.flatten(0, 1)
     }
 }
 
 /// Both pools of one folder.
 pub struct CachedFeatures {
     pools: BTreeMap<Pool, MappedFeatures>,
-    /// Each view of each pool on the device, where it has room for them.
-    resident: BTreeMap<Pool, Vec<Tensor>>,
+    /// The rows of each pool on the device, where it has room for them.
+    resident: BTreeMap<Pool, Tensor>,
 }
 
 impl CachedFeatures {
-    pub fn pool(&self, pool: Pool) -> &MappedFeatures {
-        &self.pools[&pool]
+    /// Where the features of a pool's images are gathered: on the device, or in main memory.
+    fn source(&self, pool: Pool) -> Tensor {
+        self.resident.get(&pool).map_or_else(|| self.pools[&pool].rows(), Tensor::shallow_clone)
     }
 
-    /// Some rows of one view, `[batch, channels, height, width]` with channels-last strides or `[batch, channels]`: on
-    /// the device where the features are, else in main memory.
-    pub fn gather(&self, pool: Pool, view: i64, index: &Tensor) -> Tensor {
-        match self.resident.get(&pool).and_then(|views| views.get(view as usize)) {
-            Some(features) => rows(features, &index.to_device(features.device())),
-            None => rows(&self.pool(pool).view(view), index),
-        }
+    /// The rows of some images, `[chosen]`, int64, where their features are. `mirrored` says whose second view is meant;
+    /// none where nobody's is.
+    pub fn index(&self, pool: Pool, chosen: &[u32], mirrored: Option<&[bool]>) -> Tensor {
+        let images = self.pools[&pool].stored.size()[1];
+        let view = |place: usize| i64::from(mirrored.is_some_and(|mirrored| mirrored[place]));
+        let rows: Vec<i64> =
+            chosen.iter().enumerate().map(|(place, &image)| view(place) * images + i64::from(image)).collect();
+        Tensor::from_slice(&rows).to_device(self.source(pool).device())
     }
 
-    /// Copies the features to a GPU, so that no epoch moves them again. Where its memory does not hold them they stay in
-    /// main memory.
+    /// Some rows of a pool, `[batch, channels, height, width]` with channels-last strides or `[batch, channels]`: on the
+    /// device where the features are, else in main memory.
+    pub fn gather(&self, pool: Pool, index: &Tensor) -> Tensor {
+        // On the memory's own order of axes, which copies whole rows.
+        let rows = self.source(pool).index_select(0, index);
+        if rows.dim() == 4 { rows.permute([0, 3, 1, 2]) } else { rows }
+    }
+
+    /// Copies the features to a GPU, so that no epoch moves them again. Where they would take more than their share of its
+    /// free memory they stay in main memory: training needs the rest.
     pub fn move_to(&mut self, device: Device) {
-        if !device.is_cuda() {
-            return;
-        }
+        let Device::Cuda(number) = device else { return };
+        let free = shim::memory(number).map_or(0, |memory| memory.free);
         for (&pool, mapped) in &self.pools {
-            let views = (0..mapped.stored.size()[0]).map(|view| mapped.view(view).f_to(device));
-            match views.collect::<Result<Vec<Tensor>, _>>() {
-                Ok(views) => drop(self.resident.insert(pool, views)),
+            let bytes = (mapped.stored.numel() * mapped.stored.kind().elt_size_in_bytes()) as u64;
+            if bytes as f64 > RESIDENT_SHARE * free as f64 {
+                tracing::info!("{bytes} bytes of features stay in main memory: {free} are free on the GPU");
+                continue;
+            }
+            match mapped.rows().f_to(device) {
+                Ok(rows) => drop(self.resident.insert(pool, rows)),
                 Err(error) => tracing::info!("features stay in main memory: {error}"),
             }
         }
-    }
-}
-
-/// Rows of a tensor, with the strides that it has.
-fn rows(features: &Tensor, index: &Tensor) -> Tensor {
-    if features.dim() == 4 {
-        // `index_select` on the memory's own order of axes copies whole rows.
-        features.permute([0, 2, 3, 1]).index_select(0, index).permute([0, 3, 1, 2])
-    } else {
-        features.index_select(0, index)
     }
 }
 
@@ -255,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_shape_is_held_against_the_length_of_the_file() {
-        assert_eq!(mapped("[1,2,2]", 16).unwrap().view(0).size(), [2, 2]);
+        assert_eq!(mapped("[1,2,2]", 16).unwrap().rows().size(), [2, 2]);
         for shape in [
             "[1,1,5]",
             "[1,1,3]",

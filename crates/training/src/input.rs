@@ -6,7 +6,7 @@
 //! float32).
 
 use crate::backbone::{Conventions, Network, channels_last, prepare};
-use crate::data::{Images, Pool, indices};
+use crate::data::{Images, Pool};
 use crate::features::CachedFeatures;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
@@ -42,52 +42,96 @@ pub fn portion(device: Device) -> usize {
 }
 
 impl Input {
-    /// The tensors of some images of a pool at the cut where the frozen part ends. `views` says which of them are
-    /// mirrored left to right; none where no image is.
-    pub fn batch(
-        &self,
-        network: &Network,
-        pool: Pool,
-        images: &Images,
-        chosen: &[u32],
-        views: Option<&[bool]>,
-    ) -> Tensor {
-        if self.from == self.to {
-            return self.gathered(pool, images, chosen, views);
-        }
-        let portion = self.portion.max(1);
-        let views = |start: usize, length: usize| views.map(|views| &views[start..start + length]);
-        let outputs: Vec<Tensor> = (0..chosen.len())
-            .step_by(portion)
-            .map(|start| {
-                let length = portion.min(chosen.len() - start);
-                let part = self.gathered(pool, images, &chosen[start..start + length], views(start, length));
-                let whole = filled_up(part, portion as i64);
-                network.forward(&whole, self.from, self.to, false).narrow(0, 0, length as i64)
-            })
-            .collect();
-        channels_last(&Tensor::cat(&outputs, 0))
-    }
-
-    /// The source's tensors.
-    fn gathered(&self, pool: Pool, images: &Images, chosen: &[u32], views: Option<&[bool]>) -> Tensor {
-        match &self.source {
-            Source::Images { conventions, size, kind } => {
-                let pixels = select_views(images.gather(chosen), views, |pixels| pixels.flip([3]));
-                prepare(conventions, &pixels, *size, self.device, *kind)
-            }
-            Source::Features(features) => {
-                let index = indices(chosen);
-                let plain = features.gather(pool, 0, &index);
-                let batch = select_views(plain, views, |_| features.gather(pool, 1, &index));
-                batch.to_device(self.device)
-            }
-        }
+    /// Feeds a network with these images, in this order. `mirrored` says which of them are seen mirrored left to right; none
+    /// where no image is.
+    pub fn feed<'a>(
+        &'a self,
+        network: &'a Network,
+        (pool, images): (Pool, &'a Images),
+        chosen: &'a [u32],
+        mirrored: Option<&'a [bool]>,
+    ) -> Feed<'a> {
+        let index = match &self.source {
+            // All of it at once: a GPU would stop for each piece.
+            Source::Features(features) => Some(features.index(pool, chosen, mirrored)),
+            Source::Images { .. } => None,
+        };
+        Feed { input: self, network, pool, images, chosen, mirrored, index, read: 0, ahead: Vec::new() }
     }
 
     /// Runs a batch through the rest of the backbone, to the pooled output, `[batch, channels]`, float32.
     pub fn pooled(&self, network: &Network, batch: &Tensor, training: bool) -> Tensor {
         network.forward(batch, self.to, network.cuts(), training).to_kind(Kind::Float)
+    }
+}
+
+/// Images in the order in which a network is to see them.
+pub struct Feed<'a> {
+    input: &'a Input,
+    network: &'a Network,
+    pool: Pool,
+    images: &'a Images,
+    chosen: &'a [u32],
+    mirrored: Option<&'a [bool]>,
+    /// The rows of cached features, for all of them.
+    index: Option<Tensor>,
+    /// How many have been read.
+    read: usize,
+    /// What the frozen part has computed of images that are still to come.
+    ahead: Vec<Tensor>,
+}
+
+impl Feed<'_> {
+    /// The tensors of the next images at the cut where the frozen part ends, as many as asked for or as are left. Portions
+    /// are computed in the order of the images, however many of them a batch takes, so that none is computed in vain.
+    pub fn next(&mut self, images: usize) -> Tensor {
+        if self.input.from == self.input.to {
+            return self.gathered(images);
+        }
+        let portion = self.input.portion.max(1);
+        let mut there: usize = self.ahead.iter().map(|tensor| tensor.size()[0] as usize).sum();
+        while there < images && self.read < self.chosen.len() {
+            let part = self.gathered(portion);
+            let length = part.size()[0];
+            let whole = filled_up(part, portion as i64);
+            let output = self.network.forward(&whole, self.input.from, self.input.to, false);
+            self.ahead.push(output.narrow(0, 0, length));
+            there += length as usize;
+        }
+        let wanted = images.min(there) as i64;
+        let mut pieces = Vec::new();
+        let mut missing = wanted;
+        let mut left = Vec::new();
+        for tensor in self.ahead.drain(..) {
+            let (rows, taken) = (tensor.size()[0], missing.min(tensor.size()[0]));
+            if taken > 0 {
+                pieces.push(tensor.narrow(0, 0, taken));
+            }
+            if taken < rows {
+                left.push(tensor.narrow(0, taken, rows - taken));
+            }
+            missing -= taken;
+        }
+        self.ahead = left;
+        channels_last(&Tensor::cat(&pieces, 0))
+    }
+
+    /// The source's tensors of the next images.
+    fn gathered(&mut self, images: usize) -> Tensor {
+        let (start, end) = (self.read, (self.read + images).min(self.chosen.len()));
+        self.read = end;
+        match &self.input.source {
+            Source::Images { conventions, size, kind } => {
+                let pixels = self.images.gather(&self.chosen[start..end]);
+                let mirrored = self.mirrored.map(|mirrored| &mirrored[start..end]);
+                prepare(conventions, &flipped(pixels, mirrored), *size, self.input.device, *kind)
+            }
+            Source::Features(features) => {
+                let index = self.index.as_ref().expect("features are read by their index");
+                let index = index.narrow(0, start as i64, (end - start) as i64);
+                features.gather(self.pool, &index).to_device(self.input.device)
+            }
+        }
     }
 }
 
@@ -102,13 +146,13 @@ fn filled_up(part: Tensor, rows: i64) -> Tensor {
     channels_last(&Tensor::cat(&[part, last.expand(&missing, false)], 0))
 }
 
-fn select_views(plain: Tensor, views: Option<&[bool]>, mirrored: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    match views {
-        None => plain,
-        Some(views) => {
-            let shape: Vec<i64> = (0..plain.dim()).map(|axis| if axis == 0 { -1 } else { 1 }).collect();
-            let choice = Tensor::from_slice(views).view(&shape[..]).to_device(plain.device());
-            mirrored(&plain).where_self(&choice, &plain)
+/// Some of them mirrored left to right.
+fn flipped(pixels: Tensor, mirrored: Option<&[bool]>) -> Tensor {
+    match mirrored {
+        None => pixels,
+        Some(mirrored) => {
+            let choice = Tensor::from_slice(mirrored).view([-1, 1, 1, 1]).to_device(pixels.device());
+            pixels.flip([3]).where_self(&choice, &pixels)
         }
     }
 }

@@ -227,7 +227,10 @@ impl Session {
             cached = features::open(&self.places.features, spec)?;
         }
         let mut cached = cached.ok_or_else(|| TrainingError::Impossible(format!("the features {key} vanished")))?;
-        cached.move_to(self.device);
+        // Memory has run out before: what is left of it is for training.
+        if self.micro_batch.is_none() {
+            cached.move_to(self.device);
+        }
         let cached = Rc::new(cached);
         self.features = Some((key, Rc::clone(&cached)));
         Ok(Some(cached))
@@ -249,7 +252,7 @@ struct Filling<'a> {
 }
 
 // SAFETY: what keeps the content from being shared is that `Rc` counts without care, and that libtorch's in-place operations
-// need no exclusive access. `Input::batch` takes all by reference, clones no `Rc`, and only computes new tensors; libtorch
+// need no exclusive access. `Feed::next` takes all by reference, clones no `Rc`, and only computes new tensors; libtorch
 // allows that from any number of threads, and counts its own references atomically.
 unsafe impl Sync for Filling<'_> {}
 
@@ -258,7 +261,7 @@ impl Filling<'_> {
     fn features(&self, chosen: &[u32], view: usize) -> Tensor {
         let mirrored = vec![true; chosen.len()];
         let views = (view == 1).then_some(&mirrored[..]);
-        no_grad(|| self.input.batch(self.network, self.pool, self.images, chosen, views))
+        no_grad(|| self.input.feed(self.network, (self.pool, self.images), chosen, views).next(chosen.len()))
     }
 }
 

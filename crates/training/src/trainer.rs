@@ -2,7 +2,7 @@
 
 use crate::backbone::Network;
 use crate::checkpoint::{self, Progress, Within};
-use crate::data::{Data, Division, Images, Pool};
+use crate::data::{Data, Division, Images, Pool, indices};
 use crate::derive::{Purpose, generator, seed_libtorch};
 use crate::error::TrainingError;
 use crate::flat::FlatParameters;
@@ -127,36 +127,39 @@ impl<'a> Trainer<'a> {
         let mut order = self.division.train.clone();
         order.shuffle(&mut generator(seed, Purpose::Order, epoch));
         let mut view_stream = generator(seed, Purpose::View, epoch);
-        let labels = self.data.train.label_tensor();
+        // Drawn for all steps: where an epoch goes on, the next numbers are the next step's.
+        let mirrored: Option<Vec<bool>> =
+            (self.spec.data.augment == Augment::Flip).then(|| order.iter().map(|_| view_stream.random()).collect());
         let device = self.input.device;
+        // Once an epoch: a GPU stops for each copy.
+        let labels = self.data.train.label_tensor().index_select(0, &indices(&order)).to_device(device);
         // Added up on the device, so that no batch waits for a number.
         let mut loss_sum = Tensor::from(begun.loss).to_device(device);
         let mut correct = Tensor::from(begun.correct).to_device(device);
         let mut kept = Instant::now();
-        let batches = order.chunks(parameters.batch_size as usize);
-        let steps = batches.len() as u64;
+        let batch_size = parameters.batch_size as usize;
+        let steps = order.len().div_ceil(batch_size) as u64;
         let mut learning_rate = parameters.learning_rate;
-        for (step, chosen) in (0..).zip(batches) {
-            // Drawn in any case: the stream's next numbers are the next step's.
-            let views: Option<Vec<bool>> = (self.spec.data.augment == Augment::Flip)
-                .then(|| chosen.iter().map(|_| view_stream.random()).collect());
-            if step < begun.steps {
-                continue;
-            }
+        let seen = (begun.steps as usize * batch_size).min(order.len());
+        let train = (Pool::Train, &self.data.train);
+        let mirrored = mirrored.as_ref().map(|mirrored| &mirrored[seen..]);
+        let mut feed = self.input.feed(&self.network, train, &order[seen..], mirrored);
+        for step in begun.steps..steps {
             if observer.should_stop() == Stop::Now {
                 return Ok(None);
             }
             observer.progress(step, steps);
             seed_libtorch(seed, Purpose::Dropout, epoch, step);
-            let batch = self.input.batch(&self.network, Pool::Train, &self.data.train, chosen, views.as_deref());
-            let truth = labels.index_select(0, &crate::data::indices(chosen)).to_device(device);
+            let batch = feed.next(batch_size);
+            let images = batch.size()[0];
+            let truth = labels.narrow(0, (step as usize * batch_size) as i64, images);
             let scores = self.scores(&batch, true);
             let smoothing = parameters.recipe.label_smoothing;
             let loss = scores.cross_entropy_loss::<Tensor>(&truth, None, Reduction::Mean, IGNORED_LABEL, smoothing);
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(&loss), learning_rate);
             no_grad(|| {
-                loss_sum += loss.detach().to_kind(Kind::Double) * chosen.len() as f64;
+                loss_sum += loss.detach().to_kind(Kind::Double) * images as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);
             });
             if kept.elapsed() >= self.checkpoint_pause && step + 1 < steps {
@@ -200,7 +203,8 @@ impl<'a> Trainer<'a> {
     fn evaluate(&self, pool: Pool, chosen: &[u32], observer: &mut dyn Observer) -> Measured {
         let _guard = tch::no_grad_guard();
         let images: &Images = self.data.pool(pool);
-        let labels = images.label_tensor();
+        let device = self.input.device;
+        let labels = images.label_tensor().index_select(0, &indices(chosen)).to_device(device);
         let classes = self.data.classes;
         let rows = if classes <= MOST_CONFUSED { classes } else { 0 };
         let mut measured = Measured {
@@ -210,20 +214,26 @@ impl<'a> Trainer<'a> {
             recognised: vec![0; classes],
             confusion: vec![vec![0; rows]; rows],
         };
-        for batch in chosen.chunks(EVALUATION_BATCH) {
+        // Added up on the device, and read once.
+        let mut loss = Tensor::zeros([] as [i64; 0], (Kind::Double, device));
+        let mut predicted = Vec::new();
+        let mut feed = self.input.feed(&self.network, (pool, images), chosen, None);
+        for start in (0..chosen.len()).step_by(EVALUATION_BATCH) {
             observer.gets_on();
-            let scores = self.scores(&self.input.batch(&self.network, pool, images, batch, None), false);
-            let truth = labels.index_select(0, &crate::data::indices(batch)).to_device(self.input.device);
-            let log = scores.log_softmax(-1, Kind::Float);
-            measured.loss += log.nll_loss(&truth).double_value(&[]) * batch.len() as f64;
-            let predicted = Vec::<i64>::try_from(scores.argmax(1, false)).expect("class numbers, one an image");
-            for (&index, predicted) in batch.iter().zip(predicted) {
-                let (truth, predicted) = (usize::from(images.labels[index as usize]), predicted as usize);
-                measured.images[truth] += 1;
-                measured.recognised[truth] += u32::from(truth == predicted);
-                if let Some(row) = measured.confusion.get_mut(truth) {
-                    row[predicted] += 1;
-                }
+            let scores = self.scores(&feed.next(EVALUATION_BATCH), false);
+            let truth = labels.narrow(0, start as i64, scores.size()[0]);
+            loss +=
+                scores.log_softmax(-1, Kind::Float).nll_loss(&truth).to_kind(Kind::Double) * scores.size()[0] as f64;
+            predicted.push(scores.argmax(1, false));
+        }
+        measured.loss = loss.double_value(&[]);
+        let predicted = if predicted.is_empty() { Vec::new() } else { numbers(&Tensor::cat(&predicted, 0)) };
+        for (&index, predicted) in chosen.iter().zip(predicted) {
+            let (truth, predicted) = (usize::from(images.labels[index as usize]), predicted as usize);
+            measured.images[truth] += 1;
+            measured.recognised[truth] += u32::from(truth == predicted);
+            if let Some(row) = measured.confusion.get_mut(truth) {
+                row[predicted] += 1;
             }
         }
         let correct: u32 = measured.recognised.iter().sum();
@@ -275,6 +285,11 @@ impl<'a> Trainer<'a> {
         });
         (progress.history, progress.within)
     }
+}
+
+/// Class numbers, `[n]`, int64, in main memory.
+fn numbers(classes: &Tensor) -> Vec<i64> {
+    Vec::<i64>::try_from(classes).expect("class numbers, one an image")
 }
 
 /// What an evaluation adds up to.

@@ -6,9 +6,9 @@ use super::problems::{DefinitionErrors, Place, Problem};
 use super::reader::Reader;
 use super::types::{Axis, Data, Definition, Exclusion, Model};
 use crate::backbone::{self, Architecture};
+use crate::dataset::{Dataset, Files};
 use crate::keys::{self, HYPERPARAMETERS, Key};
 use crate::parameters::canonical;
-use crate::dataset::{Dataset, Files};
 use crate::{metric, suggest};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,7 +81,8 @@ fn apply<'a>(overrides: &'a [(String, String)], document: &mut Vec<Entry>) -> (V
 
 fn data(reader: &Reader) -> Option<Data> {
     let values = reader.section("data");
-    let named = values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
+    let named =
+        values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
     let path = find(reader.entries("data"), "path");
     if let (Some((dataset, Files::Drawn)), Some(path)) = (named.map(|dataset| (dataset, dataset.files())), path) {
         let name = dataset.name();
