@@ -31,6 +31,7 @@ mod records;
 mod rows;
 mod schema;
 mod verify;
+mod whole;
 mod writer;
 
 pub use error::StoreError;
@@ -41,6 +42,7 @@ pub use rows::{
     TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
+pub use whole::{Recorded, Whole};
 pub use writer::Writer;
 
 /// Opens `results` for reading. A database of an earlier version is brought up to date first, where it can be written.
