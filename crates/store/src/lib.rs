@@ -1,4 +1,4 @@
-//! What happened: sweeps, trials, attempts and epochs in one SQLite database, the only SQL of the project.
+//! What happened: sweeps, trials, attempts and epochs in one SQLite database, and the only SQL that it sees.
 //!
 //! Who may do what:
 //! - One [`Writer`] at a time opens a results folder. It holds the folder's lock as long as it lives, so a second

@@ -3,8 +3,9 @@
 use crate::error::Fault;
 use crate::lookup::sweep_id;
 use crate::ranked::{group_ranks, ranks};
+use crate::reader::stored_sweep;
 use crate::rows::{
-    ATTEMPT_TO_SHOW, AttemptRow, Cells, METRICS, TrialRow, attempt_row, metrics, select_members, trial_row,
+    ATTEMPT_TO_SHOW, AttemptRow, Cells, METRICS, Sweep, TrialRow, attempt_row, metrics, select_members, trial_row,
 };
 use crate::{Reader, StoreError};
 use frostline_sweep::outcome::EpochMetrics;
@@ -36,20 +37,26 @@ pub struct Recorded {
 }
 
 impl Reader {
+    /// It has the reader for itself while it is read.
+    ///
     /// # Errors
     /// [`StoreError::UnknownSweep`].
-    pub fn whole(&self, sweep: &str) -> Result<Whole<'_>, StoreError> {
-        let begin = || {
-            let transaction = self.connection.unchecked_transaction()?;
-            // The moment is that of the first query.
-            let sweep = sweep_id(&transaction, sweep)?;
-            Ok(Whole { transaction, sweep, path: &self.path })
-        };
-        begin().map_err(|fault: Fault| fault.at(&self.path))
+    pub fn whole(&mut self, sweep: &str) -> Result<Whole<'_>, StoreError> {
+        let (path, connection) = (&self.path, &mut self.connection);
+        let transaction = connection.transaction().map_err(|source| StoreError::sqlite(path, source))?;
+        // The moment is that of the first query.
+        let sweep = sweep_id(&transaction, sweep).map_err(|fault: Fault| fault.at(path))?;
+        Ok(Whole { transaction, sweep, path })
     }
 }
 
 impl Whole<'_> {
+    /// # Errors
+    /// Failures of the database.
+    pub fn sweep(&self) -> Result<Sweep, StoreError> {
+        self.at_path(stored_sweep(&self.transaction, self.sweep))
+    }
+
     /// Hands over what each trial is, in the order of their positions.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Results, epoch, evaluation, metrics, started, sweep, trial};
 use frostline_ranking::{Candidate, groups, order};
-use frostline_store::{StoreError, Sweep, TrialRow, Writer};
+use frostline_store::{Reader, StoreError, Sweep, TrialRow, Writer};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::metric;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
@@ -205,7 +205,7 @@ fn the_ranks_of_a_sweep_that_is_read_whole_are_those_of_the_ranking() {
     for objective in metric::names() {
         results.writer.put_sweep(&by(objective), &trials, false).unwrap();
         let metric = metric::find(objective).unwrap();
-        let reader = results.writer.reader();
+        let mut reader = Reader::open(results.path()).unwrap();
         let mut read = Vec::new();
         let whole = reader.whole("demo").unwrap().trials(|trial| {
             read.extend(trial.rank.map(|rank| (trial.row, rank, trial.group_rank)));

@@ -1,7 +1,7 @@
 //! A sweep that is read whole, trial by trial, is that of one moment.
 
-use crate::fixture::{Results, completed, epoch, failed, life, started};
-use frostline_store::{Recorded, StoreError, Whole};
+use crate::fixture::{Results, completed, epoch, failed, life, started, sweep};
+use frostline_store::{Reader, Recorded, StoreError, Whole};
 use frostline_sweep::outcome::{AttemptOutcome, FailureKind, TrialState};
 
 fn all(whole: &Whole) -> Vec<Recorded> {
@@ -19,9 +19,8 @@ fn each_trial_comes_with_the_attempt_and_the_epochs_that_are_shown() {
     let (mut results, trials) = Results::with_trials(4);
     let id = |place: usize| trials[place].id;
     // Its second attempt counts, a third was never made; the next fails twice; one runs; one waits.
-    let failing = |attempt| {
-        [started(attempt, id(0)), failed(attempt, id(0), FailureKind::WorkerLost, TrialState::Waiting)]
-    };
+    let failing =
+        |attempt| [started(attempt, id(0)), failed(attempt, id(0), FailureKind::WorkerLost, TrialState::Waiting)];
     results.writer.apply("demo", &failing(1)).unwrap();
     results.writer.apply("demo", &life(2, id(0))).unwrap();
     for attempt in [3, 4] {
@@ -31,8 +30,9 @@ fn each_trial_comes_with_the_attempt_and_the_epochs_that_are_shown() {
         results.writer.apply("demo", &[failed(attempt, id(1), FailureKind::Diverged, state)]).unwrap();
     }
     results.writer.apply("demo", &[started(5, id(2)), epoch(5, id(2), 1)]).unwrap();
-    let reader = results.writer.reader();
+    let mut reader = Reader::open(results.path()).unwrap();
     let read = all(&reader.whole("demo").unwrap());
+    assert_eq!(reader.whole("demo").unwrap().sweep().unwrap(), sweep("demo"));
     assert_eq!(read.iter().map(|it| it.row.clone()).collect::<Vec<_>>(), reader.trials("demo").unwrap());
     let brief = |it: &Recorded| {
         let attempt = it.attempt.as_ref().map(|attempt| (attempt.attempt.0, attempt.outcome));
@@ -59,7 +59,7 @@ fn each_trial_comes_with_the_attempt_and_the_epochs_that_are_shown() {
 #[test]
 fn what_is_written_meanwhile_is_not_seen() {
     let (mut results, trials) = Results::with_trials(1);
-    let reader = frostline_store::Reader::open(results.path()).unwrap();
+    let mut reader = Reader::open(results.path()).unwrap();
     let whole = reader.whole("demo").unwrap();
     results.writer.apply("demo", &[started(1, trials[0].id), epoch(1, trials[0].id, 1)]).unwrap();
     results.writer.apply("demo", &[epoch(1, trials[0].id, 2), completed(1, trials[0].id)]).unwrap();
@@ -72,7 +72,8 @@ fn what_is_written_meanwhile_is_not_seen() {
 fn whoever_reads_can_end_it() {
     let (results, _) = Results::with_trials(3);
     let mut read = 0;
-    let ended = results.writer.reader().whole("demo").unwrap().trials(|_| {
+    let mut reader = Reader::open(results.path()).unwrap();
+    let ended = reader.whole("demo").unwrap().trials(|_| {
         read += 1;
         Err(StoreError::Inconsistent("enough".to_owned()))
     });
