@@ -25,6 +25,7 @@ test: setup
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo build --workspace
+    python3 scripts/exports/install.py
     cargo test --workspace
     python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' $(find benches crates fuzz scripts tests -name '*.py')
     python3 scripts/setup_test.py

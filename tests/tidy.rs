@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
@@ -22,12 +22,14 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
     ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-store"]),
+    ("frostline-export", &["frostline-sweep", "frostline-store", "frostline-view"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
         "frostline-cli",
         &[
             "frostline-assets",
             "frostline-coordinator",
+            "frostline-export",
             "frostline-protocol",
             "frostline-results",
             "frostline-store",
@@ -138,6 +140,17 @@ fn libtorch_is_needed_by_training_and_worker_alone() {
         assert!(is_linked(&package) || linked.is_none(), "{package} would need libtorch: it depends on {linked:?}");
     }
     assert_eq!(users, LINKED_TO_LIBTORCH.map(str::to_owned).into());
+}
+
+/// The packages that talk to SQLite: `store` about Frostline's own database, `export` about the file that Optuna reads.
+const USERS_OF_SQLITE: [&str; 2] = ["frostline-export", "frostline-store"];
+
+#[test]
+fn sql_is_spoken_by_the_store_and_in_exports_alone() {
+    let uses =
+        |manifest: &Table| dependencies(manifest, &["dependencies", "build-dependencies"]).contains("rusqlite");
+    let users: Vec<String> = manifests().into_iter().filter(|(_, it)| uses(it)).map(|(package, _)| package).collect();
+    assert_eq!(users, USERS_OF_SQLITE);
 }
 
 #[test]

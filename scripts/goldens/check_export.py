@@ -67,6 +67,14 @@ def loaded(folder):
     return module
 
 
+def run_example(folder, picture):
+    """The example of docs/python.md as it stands there, with this folder and this picture."""
+    text = (Path(__file__).resolve().parent.parent.parent / "docs" / "python.md").read_text(encoding="utf-8")
+    code = text.split("\n## timm and torchvision\n")[1].split("```python\n")[1].split("```")[0]
+    code = code.replace('"my-model"', repr(str(folder))).replace('"cat.jpg"', repr(str(picture)))
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_images(frostline, file):
     """All test images as bytes, [n, 3, 32, 32], with their classes: layer 0 at the images' own size."""
     network = ["--backbone", "efficientnet_lite0", "--weights", "random", "--layer", 0]
@@ -108,6 +116,7 @@ def check(frostline, folder, images, name, backbone, weights, frozen, size, head
         trial = place["trial"]
         target = folder / f"export-{trial}"
         frostline.run("export-model", trial, "-o", target)
+        run_example(target, files[0])
         load = loaded(target)
         model = load.load()
         probabilities = load.predict(pixels, model)

@@ -1,8 +1,10 @@
 //! What can be asked.
 
+mod export;
 mod json;
 mod models;
 
+pub(crate) use export::Export;
 pub(crate) use json::Json;
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
 
@@ -98,6 +100,12 @@ pub(crate) enum Command {
     /// Copy the database to a new file, also while a sweep runs
     #[command(after_help = "Example:\n  frostline backup ~/frostline-monday.db")]
     Backup(Backup),
+    /// Write a sweep's trials and epochs as tables, or for TensorBoard or Optuna
+    #[command(after_help = "docs/python.md says what to do with it.\n\nExamples:\n  \
+            frostline export cifar10-lite0 --format parquet -o tables\n  \
+            frostline export cifar10-lite0 --format tensorboard -o logs && tensorboard --logdir logs\n  \
+            frostline export cifar10-lite0 --format optuna -o study && optuna-dashboard sqlite:///study/optuna.db")]
+    Export(Export),
     /// Download weights or data by their name in the catalogue
     #[command(
         after_help = "Without a name: what there is.\n\nExample:\n  frostline fetch efficientnet_lite0.imagenet1k"

@@ -24,8 +24,8 @@ mod trained;
 use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
-    backup, best, cancel, completions, doctor, export, features, fetch, launch, layers, list, plan, predict, retry,
-    schema, show, status, verify, weights,
+    backup, best, cancel, completions, doctor, export, export_model, features, fetch, launch, layers, list, plan,
+    predict, retry, schema, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -53,11 +53,12 @@ pub fn main() -> ExitCode {
         Command::Retry(arguments) => retry::run(&common, &arguments),
         Command::Verify(arguments) => verify::run(&common, &arguments),
         Command::Backup(arguments) => backup::run(&common, &arguments),
+        Command::Export(arguments) => export::run(&common, &arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Layers(arguments) => layers::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
-        Command::ExportModel(arguments) => export::run(&common, &arguments),
+        Command::ExportModel(arguments) => export_model::run(&common, &arguments),
         Command::Predict(arguments) => predict::run(&common, &arguments),
         Command::Doctor(json) => doctor::run(&common, json),
         Command::Schema => schema::run(),

@@ -1,4 +1,4 @@
-//! What happened: sweeps, trials, attempts and epochs in one SQLite database, the only SQL of the project.
+//! What happened: sweeps, trials, attempts and epochs in one SQLite database, and the only SQL that it sees.
 //!
 //! Who may do what:
 //! - One [`Writer`] at a time opens a results folder. It holds the folder's lock as long as it lives, so a second
@@ -31,6 +31,7 @@ mod records;
 mod rows;
 mod schema;
 mod verify;
+mod whole;
 mod writer;
 
 pub use error::StoreError;
@@ -41,6 +42,7 @@ pub use rows::{
     TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
+pub use whole::{Recorded, Whole};
 pub use writer::Writer;
 
 /// Opens `results` for reading. A database of an earlier version is brought up to date first, where it can be written.

@@ -14,6 +14,7 @@ use frostline_sweep::metric::{self, Direction, Metric};
 use frostline_sweep::trial::{GroupId, TrialId};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 const BEST_FIRST: &str = "score DESC, tie DESC, member.position";
 
@@ -192,6 +193,24 @@ impl Place {
         let by_score = larger(self.score, other.score).then_with(|| larger(self.tie, other.tie));
         by_score.then_with(|| self.position.cmp(&other.position))
     }
+}
+
+/// The ranks of a sweep's complete trials.
+pub(crate) fn ranks(connection: &Connection, sweep: i64) -> rusqlite::Result<HashMap<TrialId, u32>> {
+    let sql = "SELECT trial, rank() OVER (ORDER BY score DESC, tie DESC)
+        FROM member INDEXED BY member_rank WHERE sweep = ?1 AND ranked";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([sweep], |row| Ok((TrialId(row.get(0)?), row.get(1)?)))?;
+    rows.collect()
+}
+
+/// The ranks of a sweep's configurations that have a complete trial.
+pub(crate) fn group_ranks(connection: &Connection, sweep: i64) -> rusqlite::Result<HashMap<GroupId, u32>> {
+    let sql = "SELECT group_id, rank() OVER (ORDER BY score DESC, tie DESC)
+        FROM group_rank INDEXED BY best_group WHERE sweep = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([sweep], |row| Ok((GroupId(row.get(0)?), row.get(1)?)))?;
+    rows.collect()
 }
 
 /// What a sweep is ranked by; none where a later version named it.

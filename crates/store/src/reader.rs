@@ -113,28 +113,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::UnknownSweep`] with names that are near.
     pub fn sweep(&self, name: &str) -> Result<Sweep, StoreError> {
-        self.snapshot(|connection| {
-            let sql = "SELECT name, objective, definition, file, program, git_commit, libtorch, device, host, threads
-                FROM sweep WHERE id = ?1";
-            let id = sweep_id(connection, name)?;
-            Ok(connection.prepare_cached(sql)?.query_row([id], |row| {
-                let cells = &mut Cells::of(row);
-                Ok(Sweep {
-                    name: cells.take()?,
-                    objective: cells.take()?,
-                    definition: cells.take()?,
-                    file: cells.take()?,
-                    provenance: Provenance {
-                        program: cells.take()?,
-                        git_commit: cells.take()?,
-                        libtorch: cells.take()?,
-                        device: cells.take()?,
-                        host: cells.take()?,
-                    },
-                    threads: cells.take()?,
-                })
-            })?)
-        })
+        self.snapshot(|connection| Ok(stored_sweep(connection, sweep_id(connection, name)?)?))
     }
 
     /// How many of a sweep's trials are in each state.
@@ -328,6 +307,28 @@ impl Reader {
         };
         answer().map_err(|fault: Fault| fault.at(&self.path))
     }
+}
+
+pub(crate) fn stored_sweep(connection: &Connection, id: i64) -> rusqlite::Result<Sweep> {
+    let sql = "SELECT name, objective, definition, file, program, git_commit, libtorch, device, host, threads
+        FROM sweep WHERE id = ?1";
+    connection.prepare_cached(sql)?.query_row([id], |row| {
+        let cells = &mut Cells::of(row);
+        Ok(Sweep {
+            name: cells.take()?,
+            objective: cells.take()?,
+            definition: cells.take()?,
+            file: cells.take()?,
+            provenance: Provenance {
+                program: cells.take()?,
+                git_commit: cells.take()?,
+                libtorch: cells.take()?,
+                device: cells.take()?,
+                host: cells.take()?,
+            },
+            threads: cells.take()?,
+        })
+    })
 }
 
 fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {

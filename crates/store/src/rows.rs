@@ -364,11 +364,22 @@ pub(crate) fn trial_row(row: &Row) -> rusqlite::Result<TrialRow> {
 }
 
 /// Selects what [`attempt_row`] reads.
-pub(crate) const ATTEMPTS_OF_TRIAL: &str = "
-    SELECT id, worker, build, started_at, ended_at, outcome,
-        (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id), micro_batch,
-        failure_kind, failure_message, failure_log
-    FROM attempt WHERE trial = ?1 ORDER BY id";
+macro_rules! attempts_of_trial {
+    ($order:literal) => {
+        concat!(
+            "SELECT id, worker, build, started_at, ended_at, outcome,
+                (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id), micro_batch,
+                failure_kind, failure_message, failure_log
+            FROM attempt WHERE trial = ?1 ORDER BY ",
+            $order
+        )
+    };
+}
+
+pub(crate) const ATTEMPTS_OF_TRIAL: &str = attempts_of_trial!("id");
+
+/// The accepted one, or the newest.
+pub(crate) const ATTEMPT_TO_SHOW: &str = attempts_of_trial!("outcome = 'complete' DESC, id DESC LIMIT 1");
 
 pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
     let cells = &mut Cells::of(row);

@@ -16,24 +16,33 @@ pub struct Metric {
     pub direction: Direction,
     /// Whether trials may be selected by it: the test split is for the end.
     pub selects: bool,
-    read: fn(&EpochMetrics, &Evaluation) -> f64,
+    read: Read,
 }
 
-const fn selecting(name: &'static str, direction: Direction, read: fn(&EpochMetrics, &Evaluation) -> f64) -> Metric {
-    Metric { name, direction, selects: true, read }
+/// What it is measured on, and how it is read.
+#[derive(Debug)]
+enum Read {
+    /// The training or validation images, after every epoch.
+    Epoch(fn(&EpochMetrics) -> f64),
+    /// The test images, once.
+    Test(fn(&Evaluation) -> f64),
 }
 
-const fn reported(name: &'static str, direction: Direction, read: fn(&EpochMetrics, &Evaluation) -> f64) -> Metric {
-    Metric { name, direction, selects: false, read }
+const fn selecting(name: &'static str, direction: Direction, read: fn(&EpochMetrics) -> f64) -> Metric {
+    Metric { name, direction, selects: true, read: Read::Epoch(read) }
+}
+
+const fn reported(name: &'static str, direction: Direction, read: fn(&Evaluation) -> f64) -> Metric {
+    Metric { name, direction, selects: false, read: Read::Test(read) }
 }
 
 static METRICS: [Metric; 6] = [
-    selecting("val_accuracy", Direction::Maximise, |last, _| last.val_accuracy),
-    selecting("val_loss", Direction::Minimise, |last, _| last.val_loss),
-    selecting("train_accuracy", Direction::Maximise, |last, _| last.train_accuracy),
-    selecting("train_loss", Direction::Minimise, |last, _| last.train_loss),
-    reported("test_accuracy", Direction::Maximise, |_, evaluation| evaluation.test_accuracy),
-    reported("test_loss", Direction::Minimise, |_, evaluation| evaluation.test_loss),
+    selecting("val_accuracy", Direction::Maximise, |epoch| epoch.val_accuracy),
+    selecting("val_loss", Direction::Minimise, |epoch| epoch.val_loss),
+    selecting("train_accuracy", Direction::Maximise, |epoch| epoch.train_accuracy),
+    selecting("train_loss", Direction::Minimise, |epoch| epoch.train_loss),
+    reported("test_accuracy", Direction::Maximise, |evaluation| evaluation.test_accuracy),
+    reported("test_loss", Direction::Minimise, |evaluation| evaluation.test_loss),
 ];
 
 pub fn find(name: &str) -> Option<&'static Metric> {
@@ -47,6 +56,17 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 impl Metric {
     /// The value after the last epoch, which is the model that a trial leaves.
     pub fn value(&self, last: &EpochMetrics, evaluation: &Evaluation) -> f64 {
-        (self.read)(last, evaluation)
+        match self.read {
+            Read::Epoch(read) => read(last),
+            Read::Test(read) => read(evaluation),
+        }
+    }
+
+    /// The value after any epoch; none where it is measured once, at the end.
+    pub fn of_epoch(&self, epoch: &EpochMetrics) -> Option<f64> {
+        match self.read {
+            Read::Epoch(read) => Some(read(epoch)),
+            Read::Test(_) => None,
+        }
     }
 }

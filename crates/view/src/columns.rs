@@ -16,30 +16,11 @@ impl Columns {
     /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
     /// dropout where each head has one.
     pub fn varying(specs: impl Iterator<Item = impl Borrow<TrialSpec>>) -> Columns {
-        let mut specs = specs.map(|spec| parameters::named(spec.borrow()));
-        let Some(first) = specs.next() else { return Columns(Vec::new()) };
-        let value = |trial: &[(&'static str, Value)], name: &str| {
-            trial.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()).unwrap_or_default()
-        };
-        let head = |trial: &[(&'static str, Value)]| (value(trial, "head_units"), value(trial, "head_dropout"));
-        let mut dropouts: BTreeMap<String, String> = BTreeMap::from([head(&first)]);
-        let mut dropout_follows = true;
-        let mut varies = vec![false; first.len()];
-        // One after another: a large sweep has more trials than should be described at a time.
-        for trial in specs {
-            for (place, varies) in varies.iter_mut().enumerate() {
-                *varies |= trial[place] != first[place];
-            }
-            let (units, dropout) = head(&trial);
-            dropout_follows &= *dropouts.entry(units).or_insert_with(|| dropout.clone()) == dropout;
+        let mut varying = Varying::default();
+        for spec in specs {
+            varying.add(&parameters::named(spec.borrow()));
         }
-        let names = first.iter().zip(varies).filter(|(_, varies)| *varies).map(|((name, _), _)| *name);
-        let shown = |name: &&str| match *name {
-            "head_depth" => false,
-            "head_dropout" => !dropout_follows,
-            _ => true,
-        };
-        Columns(names.filter(shown).collect())
+        varying.columns()
     }
 
     /// For rows that stand for all seeds of a configuration.
@@ -73,6 +54,45 @@ impl Columns {
     pub fn words(&self, parameters: &Map<String, Value>) -> String {
         let words = self.0.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{name} {cell}"));
         words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Finds out in which names trials differ that come one after another: a large sweep has more than should be described at
+/// a time.
+#[derive(Debug, Default)]
+pub struct Varying {
+    first: Vec<(&'static str, Value)>,
+    varies: Vec<bool>,
+    /// The dropout of each head that was seen, and whether there was one for each.
+    dropouts: BTreeMap<String, String>,
+    dropout_varies: bool,
+}
+
+impl Varying {
+    /// A trial by [`parameters::named`].
+    pub fn add(&mut self, trial: &[(&'static str, Value)]) {
+        if self.first.is_empty() {
+            self.first = trial.to_vec();
+            self.varies = vec![false; trial.len()];
+        }
+        for (place, varies) in self.varies.iter_mut().enumerate() {
+            *varies |= trial[place] != self.first[place];
+        }
+        let value = |name: &str| {
+            trial.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string()).unwrap_or_default()
+        };
+        let (units, dropout) = (value("head_units"), value("head_dropout"));
+        self.dropout_varies |= *self.dropouts.entry(units).or_insert_with(|| dropout.clone()) != dropout;
+    }
+
+    pub fn columns(self) -> Columns {
+        let names = self.first.iter().zip(self.varies).filter(|(_, varies)| *varies).map(|((name, _), _)| *name);
+        let shown = |name: &&str| match *name {
+            "head_depth" => false,
+            "head_dropout" => self.dropout_varies,
+            _ => true,
+        };
+        Columns(names.filter(shown).collect())
     }
 }
 

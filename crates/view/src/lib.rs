@@ -13,6 +13,6 @@ pub mod show;
 pub mod status;
 pub mod stored;
 
-pub use columns::{Columns, shown};
+pub use columns::{Columns, Varying, shown};
 pub use error::ViewError;
 pub use list::States;

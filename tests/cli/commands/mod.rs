@@ -33,7 +33,7 @@ fn flags(place: &Place, command: &str) -> Vec<Vec<String>> {
     let help = place.succeed(&format!("{command} --help")).stdout;
     let spellings = |line: String| {
         let words = line.trim().split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned);
-        let words: Vec<String> = words.take_while(|word| word.starts_with('-')).collect();
+        let words: Vec<String> = words.take_while(|word| word.starts_with('-') && word != "-").collect();
         (!words.is_empty()).then(|| words.iter().map(|word| word.trim_end_matches('.').to_owned()).collect())
     };
     entries(&help, "Options:").into_iter().filter_map(spellings).collect()

@@ -243,3 +243,33 @@ fn a_backup_of_a_running_sweep_is_whole() {
     assert_eq!(place.json("best demo --json --results copied").as_array().unwrap().len(), 4);
     assert_eq!(place.json("verify --json --results copied")["sound"], true);
 }
+
+#[test]
+fn a_sweep_is_exported_in_every_format() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --set sweep.seeds=[0,1]");
+    let said = place.succeed("export demo --format csv -o tables").stdout;
+    assert!(said.starts_with("tables: `demo` for csv, 8 trials, 16 epochs\n  epochs.csv "), "{said}");
+    let csv = place.read("tables/trials.csv");
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!(header[..7], ["sweep", "trial", "group", "state", "rank", "group_rank", "objective"]);
+    let best = place.json("best demo --trials --json");
+    for row in csv.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let ranked = best.as_array().unwrap().iter().find(|it| it["trial"] == cells[1]).unwrap();
+        assert_eq!((cells[4], cells[6]), (&*ranked["rank"].to_string(), &*ranked["objective"].to_string()));
+    }
+    // The folder is one earlier export: what it had goes.
+    place.succeed("export demo --format json --output tables");
+    assert_eq!(place.read("tables/epochs.jsonl").lines().count(), 16);
+    assert!(!place.path("tables/trials.csv").exists());
+    for (format, files) in [("parquet", 2), ("tensorboard", 9), ("optuna", 1)] {
+        place.succeed(&format!("export demo --format {format} -o tables"));
+        let manifest: Value = serde_json::from_str(&place.read("tables/export.json")).unwrap();
+        assert_eq!((&manifest["kind"], manifest["files"].as_object().unwrap().len()), (&json!(format), files));
+    }
+    let database = Connection::open(place.path("tables/optuna.db")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM trials WHERE study_id = 1 AND state = 'COMPLETE'"), 8);
+    assert_eq!(count("SELECT count(*) FROM trial_intermediate_values"), 16);
+}

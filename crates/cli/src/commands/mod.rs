@@ -6,6 +6,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod export_model;
 pub(crate) mod features;
 pub(crate) mod fetch;
 pub(crate) mod launch;

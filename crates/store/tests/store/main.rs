@@ -8,3 +8,4 @@ mod records;
 mod sweeps;
 mod trouble;
 mod upgrading;
+mod whole;

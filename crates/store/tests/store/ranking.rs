@@ -2,7 +2,7 @@
 
 use crate::fixture::{Results, epoch, evaluation, metrics, started, sweep, trial};
 use frostline_ranking::{Candidate, groups, order};
-use frostline_store::{Sweep, TrialRow, Writer};
+use frostline_store::{Reader, StoreError, Sweep, TrialRow, Writer};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::metric;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
@@ -197,4 +197,32 @@ fn a_group_counts_in_each_sweep_what_that_sweep_has_of_it() {
     assert_eq!(reader.best_groups("third", 9).unwrap().len(), 4);
     results.writer.put_sweep(&third, &trials[..2], true).unwrap();
     assert_eq!(results.writer.reader().finished_groups("third").unwrap(), 2, "what left the sweep is not ranked");
+}
+
+#[test]
+fn the_ranks_of_a_sweep_that_is_read_whole_are_those_of_the_ranking() {
+    let (mut results, trials) = seeded(&[3, 8]);
+    for objective in metric::names() {
+        results.writer.put_sweep(&by(objective), &trials, false).unwrap();
+        let metric = metric::find(objective).unwrap();
+        let mut reader = Reader::open(results.path()).unwrap();
+        let mut read = Vec::new();
+        let whole = reader.whole("demo").unwrap().trials(|trial| {
+            read.extend(trial.rank.map(|rank| (trial.row, rank, trial.group_rank)));
+            Ok::<(), StoreError>(())
+        });
+        assert!(whole.is_ok() && read.len() == 10);
+        let candidate = |(row, _, _): &(TrialRow, u32, Option<u32>)| {
+            let (last, evaluation) = (row.last.as_ref().unwrap(), row.evaluation.as_ref().unwrap());
+            let objective = metric.value(last, evaluation);
+            Candidate { group: row.group, objective, val_loss: last.val_loss }
+        };
+        let candidates: Vec<Candidate> = read.iter().map(candidate).collect();
+        for place in order(metric.direction, &candidates) {
+            assert_eq!(read[place.index].1, place.rank, "{objective}");
+        }
+        for group in groups(metric.direction, &candidates) {
+            assert!(group.members.iter().all(|&member| read[member].2 == Some(group.rank)), "{objective}");
+        }
+    }
 }
