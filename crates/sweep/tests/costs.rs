@@ -39,7 +39,7 @@ fn a_trial_trains_on_the_share_that_validation_leaves_and_evaluates_after_each_e
         batch_size: 32,
         precision: Precision::Float32,
     };
-    let images = Images { train: 50_000, test: 10_000 };
+    let images = Images { train: 50_000, own_validation: 2_000, test: 10_000 };
     let amounts = |validation, epochs, is_complete| {
         let size = TrialSize { validation, parameters: &parameters, images, trained: 10, cut: 1 };
         let work = Work::train(&size, Start { cut: 0, bytes: 0 }, epochs, is_complete);
@@ -51,6 +51,7 @@ fn a_trial_trains_on_the_share_that_validation_leaves_and_evaluates_after_each_e
     assert_eq!(amounts(share, 3, true), (135_000.0, 25_000.0, 3.0 * 1407.0 * 10.0, 0.0));
     assert_eq!(amounts(share, 1, false), (45_000.0, 5_000.0, 14_070.0, 0.0));
     assert_eq!(amounts(Validation::Test, 2, true), (100_000.0, 30_000.0, 2.0 * 1563.0 * 10.0, 0.0));
+    assert_eq!(amounts(Validation::Own, 1, true), (48_000.0, 12_000.0, 15_000.0, 0.0));
 }
 
 #[test]
