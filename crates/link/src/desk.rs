@@ -271,6 +271,7 @@ mod tests {
             precision: Precision::Float32,
             arithmetic: Default::default(),
             cut: 1,
+            pictures: None,
         };
         Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1 } }
     }

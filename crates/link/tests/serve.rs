@@ -37,13 +37,13 @@ struct Stage {
 
 impl Stage {
     fn new(trainer: impl Trainer + Send + 'static) -> Stage {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("socket");
-        let listener = UnixListener::bind(&socket).unwrap();
+        let listener = UnixListener::bind(&socket).expect("a socket");
         let endpoint = folder.path().join("endpoint.json");
-        Endpoint { socket, process: 1 }.write(&endpoint).unwrap();
+        Endpoint { socket, process: 1 }.write(&endpoint).expect("the folder takes files");
         let mut log = Tail::default();
-        log.write_all(b"a line of the log\n").unwrap();
+        log.write_all(b"a line of the log\n").expect("memory takes it");
         let (sender, served) = channel();
         let word = || "w".to_owned();
         std::thread::spawn(move || {
@@ -64,17 +64,19 @@ impl Stage {
     /// The worker connects.
     fn connects(&self) -> Wire {
         let (sender, accepted) = channel();
-        let listener = self.listener.try_clone().unwrap();
-        std::thread::spawn(move || sender.send(listener.accept().unwrap().0));
-        let stream = accepted.recv_timeout(FOR_EVER).expect("the worker connects");
-        stream.set_read_timeout(Some(FOR_EVER)).unwrap();
+        let listener = self.listener.try_clone().expect("a second handle");
+        std::thread::spawn(move || sender.send(listener.accept().map(|(stream, _)| stream)));
+        let stream = accepted.recv_timeout(FOR_EVER).expect("the worker connects").expect("a connection");
+        stream.set_read_timeout(Some(FOR_EVER)).expect("a socket has timeouts");
         Wire(stream)
     }
 
     /// The worker connects, and is welcome.
     fn greets(&self, heartbeat: f64, reconnect_grace: f64) -> (Hello, Wire) {
         let mut wire = self.connects();
-        let Some(Greeting::Worker(hello)) = read_message(&mut wire.0).unwrap() else { panic!("no worker") };
+        let Some(Greeting::Worker(hello)) = read_message(&mut wire.0).expect("a greeting") else {
+            panic!("no worker")
+        };
         wire.says(ToWorker::Welcome(Welcome { protocol: VERSION, heartbeat, reconnect_grace, places: places() }));
         (hello, wire)
     }
@@ -88,12 +90,12 @@ struct Wire(UnixStream);
 
 impl Wire {
     fn says(&mut self, message: ToWorker) {
-        write_message(&mut self.0, &message).unwrap();
+        write_message(&mut self.0, &message).expect("the worker reads");
     }
 
     /// The next message; none where the worker has closed the connection.
     fn hears(&mut self) -> Option<FromWorker> {
-        read_message(&mut self.0).unwrap()
+        read_message(&mut self.0).expect("a message, or the end of the connection")
     }
 
     /// The next message that is no heartbeat, of which it says a hundred a second.
@@ -134,6 +136,7 @@ fn spec() -> TrialSpec {
             augment: Augment::None,
             train_limit: None,
             test_limit: None,
+            pictures: None,
         },
         model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
         parameters: Parameters {
@@ -176,7 +179,7 @@ fn until_stopped(asked: Sender<Stop>) -> impl Trainer + Send + 'static {
         while observer.should_stop() == Stop::No {
             std::thread::yield_now();
         }
-        asked.send(observer.should_stop()).unwrap();
+        asked.send(observer.should_stop()).expect("the test listens");
         Ok(Ended::Stopped)
     })
 }

@@ -75,6 +75,8 @@ mod tests {
         let best = group(3, 0.5, Some(0.01));
         assert!(!spread.tells_apart(&best, &group(3, 0.478, Some(0.01))));
         assert!(spread.tells_apart(&best, &group(3, 0.477, Some(0.01))));
+        let exact = Spread { deviation: 0.0, ..spread };
+        assert!(!exact.tells_apart(&best, &best), "equals are not apart, however exact they are");
         // A single seed says less.
         assert!(!spread.tells_apart(&best, &group(1, 0.477, None)));
     }

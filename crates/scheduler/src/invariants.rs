@@ -119,10 +119,12 @@ mod tests {
         scheduler.workers.get_mut(&worker).unwrap().running = attempt;
     }
 
+    type Break = fn(&mut Scheduler);
+
     #[test]
     fn whatever_does_not_hold_is_named() {
         assert_eq!(at_work().check_invariants(), Ok(()));
-        let broken: [(&str, fn(&mut Scheduler)); 9] = [
+        let broken: [(&str, Break); 9] = [
             ("attempt 11 was never given out", |it| it.next_attempt = FILLS),
             ("worker 1 does not know of its attempt 10", |it| holds(it, FIRST, None)),
             ("attempt 11 fills a, which is not said to run", |it| it.queue.interrupted(&FeatureKey("a".to_owned()))),

@@ -68,3 +68,34 @@ fn every_layer_with_weights_takes_in_the_channels_that_keras_gives_it() {
     }
     assert!(checked > 250, "{checked} layers have weights");
 }
+
+/// Keras' `model.summary()` of EfficientNetV2S without its top: 20,331,360 parameters, 20,177,488 of them trainable.
+/// timm's `tf_efficientnet_lite0` has 4,652,008 with a classifier of 1,281,000.
+#[test]
+fn moving_statistics_are_not_trained() {
+    let trained = |name| -> u64 {
+        backbone::find(name).unwrap().layers().iter().map(|layer| layer.kind.trained_parameters()).sum()
+    };
+    assert_eq!(trained("efficientnet_v2_s"), 20_177_488);
+    assert_eq!(trained("efficientnet_lite0"), 4_652_008 - 1_281_000);
+}
+
+/// Keras: `drop_connect_rate * b / blocks`, 0.2 and 40 blocks.
+#[test]
+fn stochastic_depth_grows_from_block_to_block() {
+    let blocks = backbone::find("efficientnet_v2_s").unwrap().blocks();
+    let rate = |name: &str| blocks.iter().find(|block| block.name == name).unwrap().drop_rate;
+    assert_eq!(blocks.len(), 40);
+    assert_eq!(rate("block1a"), None, "a rate of zero");
+    assert!((rate("block1b").unwrap() - 0.2 / 40.0).abs() < 1e-12);
+    assert_eq!(rate("block2a"), None, "it has no residual connection");
+    assert!((rate("block6o").unwrap() - 0.2 * 39.0 / 40.0).abs() < 1e-12);
+}
+
+/// The last three layers are a convolution, its normalization and an activation.
+#[test]
+fn a_normalization_trains_as_long_as_one_lies_behind_the_frozen_layers() {
+    let architecture = backbone::find("efficientnet_v2_s").unwrap();
+    let trains = [0, 510, 511, 512, 513].map(|frozen| architecture.trains_normalization(frozen));
+    assert_eq!(trains, [true, true, true, false, false]);
+}
