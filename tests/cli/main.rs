@@ -13,6 +13,7 @@ mod cancelling;
 mod checkpoints;
 mod commands;
 mod disturbed;
+mod pictures;
 mod ranking;
 mod real;
 mod startup;

@@ -35,8 +35,8 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let info = machine::worker_info()?;
     // Before anything is downloaded or written: does this machine have what is asked for?
     machine::team(&definition.workers, &info, None)?;
-    let prepared = prepare::prepare(definition, Missing::Download)?;
     let results = &common.results;
+    let mut prepared = prepare::prepare(definition, Missing::Download, results)?;
     prepared.check_places(results)?;
     let mut arranged = None;
     if !Folder::new(results).database().exists() {
@@ -44,6 +44,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         let first = arranged.insert(arrange(&prepared, results, &info, None, arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
+    prepared.pack(results)?;
     let mut writer = Writer::open(&common.results)?;
     let known = match writer.reader().sweep(&prepared.definition.name) {
         Ok(known) => Some(known),
@@ -89,8 +90,9 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let definition = stored::checked_definition(&known).map_err(outdated)?;
     let info = machine::worker_info()?;
     machine::team(&definition.workers, &info, known.threads)?;
-    let prepared = prepare::prepare(definition, Missing::Download)?;
+    let mut prepared = prepare::prepare(definition, Missing::Download, &common.results)?;
     prepared.check_places(&common.results)?;
+    prepared.pack(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
     let arrangement = arrange(&prepared, &common.results, &info, known.threads, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
