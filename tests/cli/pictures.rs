@@ -72,8 +72,10 @@ fn cifar10_as_a_folder_gives_the_metrics_of_its_binary_files_to_the_bit() {
     }
     assert_eq!(metrics(&binary), metrics(&pictures));
     // Started again, nothing is decoded, and features are found.
-    let again = pictures.succeed("launch demo.toml --set data.image_size=40 --set data.augment=flip --set \
-                                  data.train_limit=120 --set grid.learning_rate=[1e-2,1e-3]");
+    let again = pictures.succeed(
+        "launch demo.toml --set data.image_size=40 --set data.augment=flip --set \
+                                  data.train_limit=120 --set grid.learning_rate=[1e-2,1e-3]",
+    );
     assert!(!again.stderr.contains("decoding"), "{again}");
 }
 

@@ -50,7 +50,9 @@ pub fn own_of(limit: usize, all: usize, own: usize) -> usize {
     match (own, limit >= all) {
         (0, _) => 0,
         (_, true) => own,
-        _ => ((limit as f64 * own as f64 / all as f64).round() as usize).clamp(1, limit.saturating_sub(1).max(1)).min(own),
+        _ => ((limit as f64 * own as f64 / all as f64).round() as usize)
+            .clamp(1, limit.saturating_sub(1).max(1))
+            .min(own),
     }
 }
 

@@ -176,8 +176,7 @@ pub(crate) fn prepare(definition: Definition, missing: Missing, results: &Path) 
     };
     let images = sources::images(&definition.data, survey.counts);
     let Survey { digest, counts, classes, pictures, to_pack, is_final, remarks } = survey;
-    let sources =
-        Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
+    let sources = Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
     let trials = definition.trials(&sources);
     Ok(Prepared {
         definition,

@@ -138,8 +138,7 @@ pub(crate) fn survey(wanted: &Wanted, not_here: &str) -> anyhow::Result<Survey> 
 /// A file that is not as it should be, or one that cannot be written.
 pub(crate) fn pack(wanted: &Wanted) -> anyhow::Result<Option<(PathBuf, Survey)>> {
     let mut said = output::Pictures::default();
-    let packed =
-        data::source(wanted.data.dataset).pack(wanted, &mut |step, done, total| said.say(step, done, total));
+    let packed = data::source(wanted.data.dataset).pack(wanted, &mut |step, done, total| said.say(step, done, total));
     packed.map_err(|error| wrong_data(wanted.data.dataset, error))
 }
 

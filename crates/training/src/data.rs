@@ -103,7 +103,8 @@ impl Images {
             (Pixels::Owned(bytes), None) => {
                 let pixels = Tensor::from_slice(bytes).view(shape);
                 // A copy, so that those that are not wanted take no memory.
-                let pixels = chosen.map_or(pixels.shallow_clone(), |chosen| pixels.index_select(0, &indices(&chosen)));
+                let pixels =
+                    chosen.map_or(pixels.shallow_clone(), |chosen| pixels.index_select(0, &indices(&chosen)));
                 Images { pixels, rows: None, labels, _source: None }
             }
             _ => {
@@ -114,7 +115,8 @@ impl Images {
                 let strides = [3 * side * side, side * side, side, 1];
                 // SAFETY: `shape` has as many elements as there are bytes, which live in `_source`, beside the tensor and
                 // dropped after it. Nothing writes to a data set's images.
-                let tensor = unsafe { Tensor::from_blob(pixels.as_ptr(), &shape, &strides, Kind::Uint8, Device::Cpu) };
+                let tensor =
+                    unsafe { Tensor::from_blob(pixels.as_ptr(), &shape, &strides, Kind::Uint8, Device::Cpu) };
                 Images { pixels: tensor, rows, labels, _source: Some(pixels) }
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! EfficientNets with random weights on the drawn data set, at the smallest size.
 
-use frostline_assets::weights::{self, WeightsFile};
 use frostline_assets::data::shapes;
 use frostline_assets::subset;
+use frostline_assets::weights::{self, WeightsFile};
 use frostline_protocol::tools::{Extract, Layout};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};

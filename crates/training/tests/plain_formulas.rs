@@ -13,9 +13,9 @@
 #[path = "../src/testing.rs"]
 mod testing;
 
-use frostline_assets::weights::{self, WeightsFile};
 use frostline_assets::data::shapes;
 use frostline_assets::subset;
+use frostline_assets::weights::{self, WeightsFile};
 use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::backbone;

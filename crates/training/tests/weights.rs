@@ -1,8 +1,8 @@
 //! Real pretrained weights: fetched, read, mapped completely, and of use.
 
+use frostline_assets::data::shapes;
 use frostline_assets::fetch::FetchError;
 use frostline_assets::weights::{self, Format};
-use frostline_assets::data::shapes;
 use frostline_assets::{catalogue, fetch};
 use frostline_protocol::{Ended, Places};
 use frostline_sweep::backbone;

@@ -103,7 +103,10 @@ mod tests {
             all.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
         }
         assert_eq!(digest(folder(2).path()).unwrap(), all.finalize().to_hex().to_string());
-        assert_eq!(RECORDS.survey(folder(2).path(), String::new()).unwrap().counts, Counts { train: 10, validation: 0, test: 2 });
+        assert_eq!(
+            RECORDS.survey(folder(2).path(), String::new()).unwrap().counts,
+            Counts { train: 10, validation: 0, test: 2 }
+        );
     }
 
     #[test]

@@ -9,14 +9,8 @@ use std::io::{Cursor, Error, ErrorKind};
 use std::path::Path;
 
 /// The formats that are read. Of an animation it is the first image.
-const FORMATS: [ImageFormat; 6] = [
-    ImageFormat::Jpeg,
-    ImageFormat::Png,
-    ImageFormat::WebP,
-    ImageFormat::Bmp,
-    ImageFormat::Tiff,
-    ImageFormat::Gif,
-];
+const FORMATS: [ImageFormat; 6] =
+    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::Gif];
 
 /// A picture as it lies in its file.
 pub(super) struct Decoded {

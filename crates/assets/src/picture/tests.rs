@@ -59,7 +59,10 @@ fn a_jpeg_is_read_and_is_near_its_picture() {
 
 #[test]
 fn what_is_no_whole_picture_is_refused_with_the_reason() {
-    assert_eq!(message(b"%PDF-1.7......."), "x is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture: convert it to one of them");
+    assert_eq!(
+        message(b"%PDF-1.7......."),
+        "x is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture: convert it to one of them"
+    );
     assert_eq!(message(b""), "x is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture: convert it to one of them");
     let small = message(&encoded(&halves(31, 400), ImageFormat::Png));
     assert_eq!(small, "x has 31 x 400 pixels: a picture needs at least 32 x 32");
@@ -74,7 +77,9 @@ fn what_is_no_whole_picture_is_refused_with_the_reason() {
         let whole = encoded(&halves(120, 120), format);
         for share in [3, 10, 50, 90] {
             let cut = message(&whole[..whole.len() * share / 100]);
-            assert!(cut.starts_with("x is damaged or cut short: "), "{format:?} at {share} %: {cut}");
+            // Of some formats not even the first bytes are left.
+            let is_said = cut.starts_with("x is damaged or cut short: ") || cut.starts_with("x is not a JPEG, PNG, ");
+            assert!(is_said, "{format:?} at {share} %: {cut}");
         }
     }
     let missing = read(Path::new("no/such.png"), None).unwrap_err().to_string();

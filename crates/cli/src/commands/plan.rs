@@ -30,7 +30,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         (Ok(arrangement), doubt) => (arrangement, doubt),
         (Err(error), doubt) => {
             let cpu = WorkerInfo::without_worker();
-            let mut elsewhere = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
+            let mut elsewhere =
+                prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
             elsewhere.definition.workers.device = DeviceChoice::Cpu;
             (
                 arrange(&elsewhere, &common.results, &cpu, None, arguments.measuring)?,

@@ -6,9 +6,9 @@ use super::problems::{DefinitionErrors, Place, Problem};
 use super::reader::Reader;
 use super::types::{Axis, Data, Definition, Exclusion, Model};
 use crate::backbone::{self, Architecture};
+use crate::dataset::{Dataset, Files};
 use crate::keys::{self, HYPERPARAMETERS, Key};
 use crate::parameters::canonical;
-use crate::dataset::{Dataset, Files};
 use crate::{metric, suggest};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -84,7 +84,8 @@ fn apply<'a>(overrides: &'a [(String, String)], document: &mut Vec<Entry>) -> (V
 
 fn data(reader: &Reader) -> Option<Data> {
     let values = reader.section("data");
-    let named = values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
+    let named =
+        values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
     let entries = reader.entries("data");
     if let Some(dataset) = named {
         let (name, path) = (dataset.name(), find(entries, "path"));
@@ -95,7 +96,8 @@ fn data(reader: &Reader) -> Option<Data> {
                 reader.problem(&path.node.place, message);
             }
             (Files::Named, None) => {
-                reader.problem(&Place::File, format!("[data] needs `path` for \"{name}\": the folder of the pictures"));
+                reader
+                    .problem(&Place::File, format!("[data] needs `path` for \"{name}\": the folder of the pictures"));
             }
             _ => {}
         }

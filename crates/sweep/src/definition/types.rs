@@ -1,8 +1,8 @@
 //! What a definition says, as the rest of the program takes it.
 
 use crate::backbone::Architecture;
-use crate::metric::Metric;
 use crate::dataset::{Dataset, Fit, Unreadable};
+use crate::metric::Metric;
 use crate::trial::{Augment, Validation};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

@@ -46,10 +46,14 @@ mod tests {
     #[test]
     fn everything_is_done_once_and_an_error_ends_it() {
         let mut seen = vec![0; 1000];
-        run(1000, |index| index * 2, |index, twice| {
-            seen[index] += twice;
-            Ok::<(), ()>(())
-        })
+        run(
+            1000,
+            |index| index * 2,
+            |index, twice| {
+                seen[index] += twice;
+                Ok::<(), ()>(())
+            },
+        )
         .unwrap();
         assert!(seen.iter().enumerate().all(|(index, &twice)| twice == 2 * index));
         assert_eq!(run(1000, |index| index, |index, _| if index == 500 { Err(index) } else { Ok(()) }), Err(500));

@@ -23,9 +23,11 @@ pub(super) fn divide(listing: &Listing, facts: &[Fact], test_share: f64) -> Resu
     let split = |index: u32| listing.pictures[index as usize].split;
     let left: Vec<_> = usable.iter().map(|&index| listing.pictures[index as usize].clone()).collect();
     check_splits(&listing.classes, &left)?;
-    let of = |wanted: Split| usable.iter().copied().filter(|&index| split(index) == Some(wanted)).collect::<Vec<u32>>();
+    let of =
+        |wanted: Split| usable.iter().copied().filter(|&index| split(index) == Some(wanted)).collect::<Vec<u32>>();
     let mut division = Division { train: Vec::new(), validation: of(Split::Validation), test: of(Split::Test) };
-    division.train = usable.iter().copied().filter(|&index| matches!(split(index), None | Some(Split::Train))).collect();
+    division.train =
+        usable.iter().copied().filter(|&index| matches!(split(index), None | Some(Split::Train))).collect();
     if division.test.is_empty() {
         let tested = held_out(listing, facts, &division.train, test_share)?;
         (division.test, division.train) = division.train.iter().partition(|&index| tested.contains(index));
@@ -76,16 +78,21 @@ pub(super) fn doubles(listing: &Listing, facts: &[Fact], division: &Division) ->
     }
     let shown = |index: u32| listing.pictures[index as usize].path.display();
     let mut remarks = Vec::new();
-    let pictures = |count: u32| if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") };
+    let pictures = |count: u32, one: &str, many: &str| match count {
+        1 => format!("1 picture {one}"),
+        _ => format!("{count} pictures {many}"),
+    };
     if let (count, Some((one, other))) = leaked {
         remarks.push(format!(
-            "{} that select or test are trained on, too, or select and test, so that results look better than they are: {} \
-             is {}",
-            pictures(count), shown(other), shown(one)
+            "{} in more than one split, so that results look better than they are: {} is {}",
+            pictures(count, "is", "are"),
+            shown(other),
+            shown(one)
         ));
     }
     if let (count, Some((one, other))) = contradicted {
-        remarks.push(format!("{} stand for two classes: {} is {}", pictures(count), shown(other), shown(one)));
+        let said = pictures(count, "stands", "stand");
+        remarks.push(format!("{said} for two classes: {} is {}", shown(other), shown(one)));
     }
     remarks
 }

@@ -33,6 +33,8 @@ pub enum FolderError {
     TooFew(List),
     #[error("the first line of {} names its columns: file, label and perhaps split; it is `{found}`", path.display())]
     Columns { path: PathBuf, found: String },
+    #[error("{} has no line below its columns", path.display())]
+    EmptyTable { path: PathBuf },
     #[error("{}: {problems}", path.display())]
     Table { path: PathBuf, problems: List },
     #[error(

@@ -55,8 +55,7 @@ pub(super) struct Facts {
 fn state(path: &Path) -> Option<State> {
     let about = fs::metadata(path).ok()?;
     let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-    let (modified, changed) =
-        (time(about.mtime(), about.mtime_nsec()), time(about.ctime(), about.ctime_nsec()));
+    let (modified, changed) = (time(about.mtime(), about.mtime_nsec()), time(about.ctime(), about.ctime_nsec()));
     Some((about.len(), modified, changed, about.dev(), about.ino()))
 }
 

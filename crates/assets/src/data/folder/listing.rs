@@ -64,9 +64,12 @@ pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
         return Err(FolderError::NoFolder { path: root.to_owned() });
     }
     let mut walk = Walk::default();
-    let top = walk.folders(root)?;
+    let top = Walk::default().folders(root)?;
     let splits = match splits(&mut walk, &top)? {
-        Some(splits) => splits,
+        Some(splits) => {
+            walk.folders(root)?;
+            splits
+        }
         None => vec![(None, root.to_owned())],
     };
     let mut found: BTreeMap<Vec<u8>, BTreeMap<Option<Split>, Vec<PathBuf>>> = BTreeMap::new();
@@ -131,13 +134,12 @@ pub(super) fn check_splits(classes: &[String], pictures: &[Listed]) -> Result<()
     }
     let mut missing = Vec::new();
     for (class, name) in (0..).zip(classes) {
-        let lacking: Vec<&str> = of_splits
-            .iter()
-            .filter(|(_, has)| !has.contains(&class))
-            .map(|(split, _)| split.map_or("", Split::name))
-            .collect();
+        let what =
+            |split: &Option<Split>| split.map_or("picture".to_owned(), |split| format!("{} image", split.name()));
+        let lacking = of_splits.iter().filter(|(_, has)| !has.contains(&class));
+        let lacking: Vec<String> = lacking.map(|(split, _)| what(split)).collect();
         if !lacking.is_empty() {
-            missing.push(format!("`{name}` has no {} images", lacking.join(" and no ")));
+            missing.push(format!("`{name}` has no {}", lacking.join(" and no ")));
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(FolderError::MissingClasses(List(missing))) }
@@ -230,12 +232,12 @@ impl Walk {
             self.others.iter().map(|path| format!("{} is no split and is left out", path.display())).collect();
         let mut say = |counted: Option<(usize, PathBuf)>, what: &str| {
             remarks.extend(counted.map(|(count, first)| match count {
-                1 => format!("1 file {what} and is left out: {}", first.display()),
-                _ => format!("{count} files {what} and are left out, {} for one", first.display()),
+                1 => format!("1 file {what} is left out: {}", first.display()),
+                _ => format!("{count} files {what} are left out, {} for one", first.display()),
             }));
         };
-        say(self.no_pictures, "cannot be a picture by its name");
-        say(self.loose, "lies beside the folders of classes");
+        say(self.no_pictures, "without the extension of a picture");
+        say(self.loose, "beside the folders of classes");
         remarks
     }
 }

@@ -26,7 +26,13 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) fn new(listing: &Listing, division: &Division, digest: &str, packed: String, pictures: Pictures) -> Set {
+    pub(super) fn new(
+        listing: &Listing,
+        division: &Division,
+        digest: &str,
+        packed: String,
+        pictures: Pictures,
+    ) -> Set {
         let of = |split: &[u32]| {
             split.iter().map(|&index| (index, listing.pictures[index as usize].class)).collect::<Vec<(u32, u16)>>()
         };
@@ -56,7 +62,8 @@ impl Set {
 
 fn read(path: &Path) -> Result<Set, FolderError> {
     let text = fs::read_to_string(path).map_err(FolderError::file("read", path))?;
-    let sealed = text.split_once('\n').filter(|(seal, body)| blake3::hash(body.as_bytes()).to_hex().as_str() == *seal);
+    let sealed =
+        text.split_once('\n').filter(|(seal, body)| blake3::hash(body.as_bytes()).to_hex().as_str() == *seal);
     let set = sealed.and_then(|(_, body)| serde_json::from_str(body).ok());
     set.ok_or_else(|| FolderError::Packed { path: path.to_owned(), what: "damaged" })
 }

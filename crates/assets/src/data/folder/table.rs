@@ -17,7 +17,8 @@ pub(super) fn is_in(root: &Path) -> bool {
 
 pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
     let path = root.join(TABLE);
-    let failed = |error: csv::Error| FolderError::Table { path: path.clone(), problems: List(vec![error.to_string()]) };
+    let failed =
+        |error: csv::Error| FolderError::Table { path: path.clone(), problems: List(vec![error.to_string()]) };
     let content = std::fs::read(&path).map_err(FolderError::file("read", &path))?;
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
@@ -55,6 +56,9 @@ pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
     }
     if !problems.is_empty() {
         return Err(FolderError::Table { path, problems: List(problems) });
+    }
+    if rows.is_empty() {
+        return Err(FolderError::EmptyTable { path });
     }
     let classes = classes(&rows);
     count_classes(root, &classes)?;
