@@ -2,10 +2,10 @@
 
 use crate::args::DefinitionFile;
 use crate::exit::wrong_input;
+use crate::machine::free_space;
 use crate::output;
 use crate::sources::{self, Place};
-use crate::space;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use frostline_assets::catalogue::{self, Entry};
 use frostline_assets::data::{Survey, Wanted};
 use frostline_protocol::Places;
@@ -56,7 +56,7 @@ impl Prepared {
     pub(crate) fn pack(&mut self, results: &Path) -> anyhow::Result<()> {
         let folder = Folder::new(std::path::absolute(results)?);
         let cache = folder.images();
-        space::check_images(self.to_pack, results)?;
+        check_room(self.to_pack, results)?;
         let wanted = Wanted { data: &self.definition.data, place: self.data.as_deref(), cache: &cache };
         let Some((place, survey)) = sources::pack(&wanted)? else { return Ok(()) };
         // What was said of the files before holds, but for what decoding has found.
@@ -191,4 +191,32 @@ pub(crate) fn prepare(definition: Definition, missing: Missing, results: &Path) 
         is_final,
         remarks,
     })
+}
+
+/// # Errors
+/// The disk of `results` has less room than so many bytes of packed images.
+fn check_room(bytes: u64, results: &Path) -> anyhow::Result<()> {
+    match free_space(results) {
+        Some(free) if bytes > free => bail!(
+            "`{}` has {} free, and the decoded pictures take {} there: free some, name a folder on another disk with \
+             --results, or lower `data.image_size`",
+            results.display(),
+            output::bytes(free),
+            output::bytes(bytes)
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoded_pictures_that_the_disk_has_no_room_for_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = check_room(1 << 60, folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("lower `data.image_size`"), "{refused}");
+        check_room(1, folder.path()).unwrap();
+    }
 }

@@ -57,21 +57,6 @@ pub(crate) fn check(need: &Need, results: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// # Errors
-/// The disk of `results` has less room than so many bytes of packed images.
-pub(crate) fn check_images(bytes: u64, results: &Path) -> anyhow::Result<()> {
-    match free_space(results) {
-        Some(free) if bytes > free => bail!(
-            "`{}` has {} free, and the decoded pictures take {} there: free some, name a folder on another disk with \
-             --results, or lower `data.image_size`",
-            results.display(),
-            output::bytes(free),
-            output::bytes(bytes)
-        ),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,8 +73,5 @@ mod tests {
         assert!(!refused.contains("models"), "{refused}");
         let small = Need { features: 0, checkpoints: 0, models: 0, database: 1 };
         check(&small, folder.path()).unwrap();
-        let refused = check_images(1 << 60, folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("lower `data.image_size`"), "{refused}");
-        check_images(1, folder.path()).unwrap();
     }
 }

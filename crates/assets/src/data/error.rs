@@ -1,6 +1,6 @@
 //! What is wrong with a data set's files.
 
-use super::folder::FolderError;
+use super::folder_error::FolderError;
 use std::io;
 use std::path::PathBuf;
 

@@ -5,11 +5,13 @@
 pub mod cifar10;
 mod error;
 pub mod folder;
+mod folder_error;
 mod images;
 mod records;
 pub mod shapes;
 
 pub use error::DataError;
+pub use folder_error::{FolderError, List};
 pub use images::{Images, Pixels, Splits};
 
 use crate::picture;

@@ -1,8 +1,8 @@
 //! Which pictures are trained on, which select, which test: by their splits, else by content. Pure.
 
-use super::error::{FolderError, List};
 use super::facts::Fact;
 use super::listing::{Listing, Split, check_splits};
+use crate::data::folder_error::{FolderError, List};
 use frostline_sweep::dataset::Fit;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

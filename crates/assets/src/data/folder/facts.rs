@@ -2,9 +2,9 @@
 //! that has not changed is not read again.
 
 use super::cores;
-use super::error::FolderError;
 use super::listing::Listed;
 use super::{Say, Step};
+use crate::data::folder_error::FolderError;
 use crate::picture;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -4,8 +4,8 @@
 //! the order of their names' bytes, nested folders belong to the class that they are in, links are followed, extensions count
 //! whatever their case. Other than torchvision, hidden files and folders are left out, and a class may not be empty.
 
-use super::error::{FolderError, List};
 use super::{MOST_CLASSES, names};
+use crate::data::folder_error::{FolderError, List};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -4,7 +4,6 @@
 
 mod cores;
 mod division;
-mod error;
 mod facts;
 mod listing;
 mod names;
@@ -12,8 +11,7 @@ mod pack;
 mod set;
 mod table;
 
-pub use error::{FolderError, List};
-
+use super::folder_error::{FolderError, List};
 use super::{Counts, DataError, MOST_CLASSES, Published, Say, Source, Splits, Step, Survey, Wanted};
 use division::Division;
 use facts::{Facts, Verdict};

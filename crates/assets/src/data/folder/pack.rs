@@ -5,8 +5,8 @@
 //! counts when its bytes fit the digest in its line, so that whatever ends the program, the rest is done later.
 
 use super::cores;
-use super::error::FolderError;
 use super::{Say, Step};
+use crate::data::folder_error::FolderError;
 use crate::picture;
 use frostline_sweep::dataset::Pictures;
 use memmap2::Mmap;

@@ -1,9 +1,9 @@
 //! Which of the packed pictures are in which split, and of which class: one small file, which training is given.
 
 use super::division::Division;
-use super::error::FolderError;
 use super::listing::Listing;
 use super::pack;
+use crate::data::folder_error::FolderError;
 use crate::data::{Images, Pixels, Splits};
 use frostline_sweep::dataset::Pictures;
 use frostline_sweep::trial::DataSpec;

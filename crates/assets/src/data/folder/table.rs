@@ -1,9 +1,9 @@
 //! `labels.csv`: a table that says which picture is of which class, and perhaps in which split. The order of its lines is the
 //! order of the images.
 
-use super::error::{FolderError, List};
 use super::listing::{Listed, Listing, Split, check_splits, count_classes};
 use super::names;
+use crate::data::folder_error::{FolderError, List};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
