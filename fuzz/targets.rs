@@ -97,7 +97,7 @@ pub fn sealed(bytes: &[u8], scratch: &Path) -> bool {
 
 /// A picture at `path`: three planes of the data sets' size, or an error that names the file.
 pub fn picture(path: &Path) -> bool {
-    match picture::read(path) {
+    match picture::read(path, None) {
         Ok(planes) => {
             assert_eq!(planes.len(), 3 * 32 * 32);
             true

@@ -15,6 +15,7 @@ mod commands;
 mod disturbed;
 mod exports;
 mod gpus;
+mod pictures;
 mod ranking;
 mod real;
 mod startup;

@@ -2,11 +2,14 @@
 
 use crate::args::DefinitionFile;
 use crate::exit::wrong_input;
+use crate::machine::free_space;
+use crate::output;
 use crate::sources::{self, Place};
+use anyhow::{Context, bail};
 use frostline_assets::catalogue::{self, Entry};
-use frostline_assets::data::Survey;
+use frostline_assets::data::{Survey, Wanted};
 use frostline_protocol::Places;
-use frostline_results::Folder;
+use frostline_results::{Folder, classes};
 use frostline_sweep::costs::Images;
 use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::{Definition, KeepModels, toml_string};
@@ -37,9 +40,41 @@ pub(crate) struct Prepared {
     pub(crate) weights: Option<PathBuf>,
     /// Catalogue entries that are still to be downloaded.
     pub(crate) missing: Vec<&'static Entry>,
+    /// Bytes of images that are still to be packed.
+    pub(crate) to_pack: u64,
+    /// Whether the trials' identities are theirs, whatever is found in pictures that nobody has decoded yet.
+    pub(crate) is_final: bool,
+    /// What was said of the files.
+    remarks: Vec<String>,
 }
 
 impl Prepared {
+    /// Makes what training reads, where the data set's files are not that, and keeps the names of their classes.
+    ///
+    /// # Errors
+    /// Pictures that cannot be read, a disk without room, or one that cannot be written.
+    pub(crate) fn pack(&mut self, results: &Path) -> anyhow::Result<()> {
+        let folder = Folder::new(std::path::absolute(results)?);
+        let cache = folder.images();
+        check_room(self.to_pack, results)?;
+        let wanted = Wanted { data: &self.definition.data, place: self.data.as_deref(), cache: &cache };
+        let Some((place, survey)) = sources::pack(&wanted)? else { return Ok(()) };
+        // What was said of the files before holds, but for what decoding has found.
+        for remark in survey.remarks.iter().filter(|remark| !self.remarks.contains(remark)) {
+            output::note(remark);
+        }
+        classes::write(&folder.classes(), &survey.digest, &survey.classes)
+            .with_context(|| format!("cannot write into {}", folder.classes().display()))?;
+        self.images = sources::images(&self.definition.data, survey.counts);
+        if survey.digest != self.sources.data_digest {
+            self.sources.data_digest = survey.digest;
+            self.sources.own_validation = survey.counts.validation > 0;
+            self.trials = self.definition.trials(&self.sources);
+        }
+        (self.data, self.to_pack, self.is_final) = (Some(place), 0, true);
+        Ok(())
+    }
+
     /// # Errors
     /// A path that workers could not be told.
     pub(crate) fn check_places(&self, results: &Path) -> anyhow::Result<()> {
@@ -99,8 +134,8 @@ fn text(path: &Path) -> anyhow::Result<&str> {
     })
 }
 
-/// Finds what the definition names, checks it, and expands the trials.
-pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Result<Prepared> {
+/// Finds what the definition names, checks it, and expands the trials. `results` is where images may have been packed.
+pub(crate) fn prepare(definition: Definition, missing: Missing, results: &Path) -> anyhow::Result<Prepared> {
     let mut absent = Vec::new();
     let mut present = |entry: &'static Entry| -> anyhow::Result<Option<PathBuf>> {
         if entry.is_present() {
@@ -124,20 +159,64 @@ pub(crate) fn prepare(definition: Definition, missing: Missing) -> anyhow::Resul
     let data = match (definition.data.dataset.files(), &definition.data.path) {
         (Files::Drawn, _) => None,
         (_, Some(path)) => Some(path.clone()),
+        (Files::Named, None) => None,
         (Files::Catalogue(name), None) => match catalogue::find(name) {
             Some(entry) => present(entry)?,
             None => None,
         },
     };
-    let survey = sources::survey(definition.data.dataset, data.as_deref(), NOT_HERE)?;
+    let cache = Folder::new(std::path::absolute(results)?).images();
+    let wanted = Wanted { data: &definition.data, place: data.as_deref(), cache: &cache };
+    let survey = sources::survey(&wanted, NOT_HERE)?;
+    survey.remarks.iter().for_each(|remark| output::note(remark));
     let identity = match (&named, &weights) {
         (Place::Random, _) => WeightsIdentity::Random,
         (_, Some(file)) => sources::weights_identity(architecture, file)?,
         (_, None) => WeightsIdentity::File(NOT_HERE.to_owned()),
     };
     let images = sources::images(&definition.data, survey.counts);
-    let Survey { digest, counts, classes, pictures } = survey;
+    let Survey { digest, counts, classes, pictures, to_pack, is_final, remarks } = survey;
     let sources = Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
     let trials = definition.trials(&sources);
-    Ok(Prepared { definition, sources, trials, images, classes, data, weights, missing: absent })
+    Ok(Prepared {
+        definition,
+        sources,
+        trials,
+        images,
+        classes,
+        data,
+        weights,
+        missing: absent,
+        to_pack,
+        is_final,
+        remarks,
+    })
+}
+
+/// # Errors
+/// The disk of `results` has less room than so many bytes of packed images.
+fn check_room(bytes: u64, results: &Path) -> anyhow::Result<()> {
+    match free_space(results) {
+        Some(free) if bytes > free => bail!(
+            "`{}` has {} free, and the decoded pictures take {} there: free some, name a folder on another disk with \
+             --results, or lower `data.image_size`",
+            results.display(),
+            output::bytes(free),
+            output::bytes(bytes)
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoded_pictures_that_the_disk_has_no_room_for_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = check_room(1 << 60, folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("lower `data.image_size`"), "{refused}");
+        check_room(1, folder.path()).unwrap();
+    }
 }

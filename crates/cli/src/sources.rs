@@ -4,16 +4,17 @@ use crate::exit::wrong_input;
 use crate::output;
 use anyhow::Context;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::data::{self, DataError, Survey};
+use frostline_assets::data::{self, DataError, Survey, Wanted};
 use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::{self, Named, WeightsFileError};
 use frostline_assets::{fetch, layout, subset};
+use frostline_results::{Folder, classes};
 use frostline_sweep::backbone::Architecture;
 use frostline_sweep::costs::Images;
 use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::Data;
 use frostline_sweep::suggest;
-use frostline_sweep::trial::{Dataset, WeightsIdentity};
+use frostline_sweep::trial::{DataSpec, Dataset, WeightsIdentity};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -116,17 +117,38 @@ pub(crate) fn weights_identity(architecture: &'static Architecture, file: &Path)
 ///
 /// # Errors
 /// A file that is not as it should be.
-pub(crate) fn survey(dataset: Dataset, place: Option<&Path>, not_here: &str) -> anyhow::Result<Survey> {
+pub(crate) fn survey(wanted: &Wanted, not_here: &str) -> anyhow::Result<Survey> {
+    let dataset = wanted.data.dataset;
     let source = data::source(dataset);
-    match (dataset.files(), place, source.published()) {
-        (Files::Catalogue(_), None, Some(published)) => Ok(Survey {
-            digest: not_here.to_owned(),
-            counts: published.counts,
-            classes: published.classes.iter().map(|&class| class.to_owned()).collect(),
-            pictures: None,
-        }),
-        _ => source.survey(place).map_err(|error| wrong_data(dataset, error)),
+    match (dataset.files(), wanted.place, source.published()) {
+        (Files::Catalogue(_), None, Some(published)) => {
+            Ok(Survey::plain(not_here.to_owned(), published.counts, published.classes.iter().copied()))
+        }
+        _ => {
+            let mut said = output::Pictures::default();
+            let survey = source.survey(wanted, &mut |step, done, total| said.say(step, done, total));
+            survey.map_err(|error| wrong_data(dataset, error))
+        }
     }
+}
+
+/// Makes what training reads of data that it cannot read as it lies, and says where that is.
+///
+/// # Errors
+/// A file that is not as it should be, or one that cannot be written.
+pub(crate) fn pack(wanted: &Wanted) -> anyhow::Result<Option<(PathBuf, Survey)>> {
+    let mut said = output::Pictures::default();
+    let packed = data::source(wanted.data.dataset).pack(wanted, &mut |step, done, total| said.say(step, done, total));
+    packed.map_err(|error| wrong_data(wanted.data.dataset, error))
+}
+
+/// Names of the classes that a trial's model tells apart, in the order of their numbers; numbers where nobody knows names
+/// any more.
+pub(crate) fn classes(results: &Path, data: &DataSpec, count: usize) -> Vec<String> {
+    let published = data::source(data.dataset).published();
+    let published = published.map(|published| published.classes.iter().map(|&name| name.to_owned()).collect());
+    let kept = || classes::read(&Folder::new(results).classes(), &data.digest);
+    published.or_else(kept).unwrap_or_else(|| (0..count).map(|class| format!("class {class}")).collect())
 }
 
 /// How many images a trial sees.

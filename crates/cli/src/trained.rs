@@ -2,8 +2,8 @@
 
 use crate::args::Common;
 use crate::exit::wrong_input;
+use crate::sources;
 use frostline_assets::catalogue::{self, Content, Entry};
-use frostline_assets::data;
 use frostline_assets::layout;
 use frostline_assets::weights::Named;
 use frostline_protocol::tools::ModelFiles;
@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Trained {
     pub(crate) detail: TrialDetail,
     pub(crate) files: ModelFiles,
+    results: PathBuf,
 }
 
 impl Trained {
@@ -56,14 +57,14 @@ impl Trained {
         }
         let weights = find_weights(&row.spec.model, weights, &definitions)?;
         let files = ModelFiles { spec: row.spec.clone(), weights, model };
-        Ok(Trained { detail, files })
+        Ok(Trained { detail, files, results: common.results.clone() })
     }
 
     /// Names of the classes in the order of their numbers.
     pub(crate) fn classes(&self) -> Vec<String> {
-        let published = data::source(self.files.spec.data.dataset).published();
-        let names = published.map(|published| published.classes.iter().map(|&name| name.to_owned()).collect());
-        names.unwrap_or_default()
+        let evaluation = self.detail.row.evaluation.as_ref();
+        let count = evaluation.map_or(0, |evaluation| evaluation.class_accuracy.len());
+        sources::classes(&self.results, &self.files.spec.data, count)
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum CacheBucket {
     /// One folder a cut: see [`crate::features`].
     Features,
+    /// Pictures of a person's own, decoded once. What lies in it is named by who decodes.
+    Images,
 }
 
 impl CacheBucket {
@@ -15,6 +17,7 @@ impl CacheBucket {
     pub fn name(self) -> &'static str {
         match self {
             CacheBucket::Features => "features-v1",
+            CacheBucket::Images => "images-v1",
         }
     }
 

@@ -79,6 +79,15 @@ impl Folder {
         CacheBucket::Features.folder(&self.0.join("cache"))
     }
 
+    /// Pictures that were decoded.
+    pub fn images(&self) -> PathBuf {
+        CacheBucket::Images.folder(&self.0.join("cache"))
+    }
+
+    pub fn classes(&self) -> PathBuf {
+        self.0.join("classes")
+    }
+
     pub fn models(&self) -> PathBuf {
         self.0.join("models")
     }
@@ -109,6 +118,8 @@ mod tests {
             (folder.checkpoint(trial), format!("results/checkpoints/{id}.checkpoint")),
             (folder.model(trial), format!("results/models/{id}.safetensors")),
             (folder.features(), "results/cache/features-v1".to_owned()),
+            (folder.images(), "results/cache/images-v1".to_owned()),
+            (folder.classes(), "results/classes".to_owned()),
         ] {
             assert_eq!(path, Path::new(&expected));
         }

@@ -8,7 +8,9 @@
 //!   logs/                      coordinator.log, worker-N.log
 //!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
 //!   models/                    <trial>.safetensors
+//!   classes/                   <data digest>.json: names of the classes of data that is not published
 //!   cache/features-v1/<key>/   manifest.json, train.safetensors, test.safetensors
+//!   cache/images-v1/           decoded pictures
 //! ```
 //!
 //! It knows trials and features by their identities, and reads and writes small files. It must not know SQLite, sockets
@@ -17,6 +19,7 @@
 mod aside;
 mod bucket;
 pub mod checkpoint;
+pub mod classes;
 mod endpoint;
 pub mod features;
 mod folder;

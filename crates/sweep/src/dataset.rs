@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Dataset {
     Cifar10,
+    Folder,
     Shapes,
 }
 
@@ -17,6 +18,8 @@ pub enum Files {
     Drawn,
     /// Where `data.path` says, else where this entry of the catalogue lies.
     Catalogue(&'static str),
+    /// Where `data.path` says: pictures of any size, which a person has collected.
+    Named,
 }
 
 /// How pictures of any size become the squares that are trained on.
@@ -40,6 +43,16 @@ pub enum Fit {
     Stretch,
 }
 
+/// What becomes of a data set in which pictures cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// It is refused, with all of them named.
+    Refuse,
+    /// It is used without them, and how many they are is said.
+    Skip,
+}
+
 impl Fit {
     pub const ALL: [Fit; 3] = [Fit::Crop, Fit::Pad, Fit::Stretch];
 
@@ -55,7 +68,7 @@ impl Fit {
 
 impl Dataset {
     /// In the order of the documentation.
-    pub const ALL: [Dataset; 2] = [Dataset::Cifar10, Dataset::Shapes];
+    pub const ALL: [Dataset; 3] = [Dataset::Cifar10, Dataset::Folder, Dataset::Shapes];
 
     /// As definitions and the canonical form name it.
     pub fn name(self) -> &'static str {
@@ -69,6 +82,7 @@ impl Dataset {
     fn row(self) -> (&'static str, Files) {
         match self {
             Dataset::Cifar10 => ("cifar10", Files::Catalogue("cifar10")),
+            Dataset::Folder => ("folder", Files::Named),
             Dataset::Shapes => ("shapes", Files::Drawn),
         }
     }

@@ -40,7 +40,9 @@ fn settings(definition: &Definition) -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
         ("data.dataset", json!(data.dataset)),
         ("data.validation", json!(data.validation)),
+        ("data.test_share", json!(data.test_share)),
         ("data.image_size", json!(data.image_size)),
+        ("data.fit", json!(data.fit)),
         ("data.augment", json!(data.augment)),
         ("data.train_limit", json!(data.train_limit)),
         ("data.test_limit", json!(data.test_limit)),

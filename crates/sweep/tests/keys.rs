@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const DOCUMENTATION: &str = "docs/sweep-format.md";
 
 /// In which every key may be set to its example.
-const BASE: &str = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"cifar10\"\n\
+const BASE: &str = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"folder\"\npath = \"p\"\n\
                     [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n\
                     [train]\nfrozen_layers = 0\nhead_units = [4, 4]\n";
 
@@ -111,7 +111,18 @@ macro_rules! fields {
 #[test]
 fn every_key_is_read_and_every_field_has_a_key() {
     let names = |section: &str| keys::of(section).map(|key| key.name).collect::<BTreeSet<_>>();
-    let data = fields!(Data { dataset, path, validation, image_size, augment, train_limit, test_limit });
+    let data = fields!(Data {
+        dataset,
+        path,
+        validation,
+        test_share,
+        image_size,
+        fit,
+        unreadable,
+        augment,
+        train_limit,
+        test_limit
+    });
     assert_eq!(names("data"), data);
     assert_eq!(
         names("workers"),

@@ -1,7 +1,7 @@
 //! CIFAR-10: 50,000 training and 10,000 test images of ten classes, in its official binary version.
 
 use super::records::Records;
-use super::{Counts, DataError, Published, Source, Splits, Survey};
+use super::{Counts, DataError, Published, Say, Source, Splits, Survey, Wanted};
 use frostline_sweep::trial::DataSpec;
 use std::path::Path;
 
@@ -29,8 +29,8 @@ impl Source for Cifar10 {
         Some(&PUBLISHED)
     }
 
-    fn survey(&self, place: Option<&Path>) -> Result<Survey, DataError> {
-        let folder = place.ok_or(DataError::NoPlace)?;
+    fn survey(&self, wanted: &Wanted, _: Say) -> Result<Survey, DataError> {
+        let folder = wanted.place.ok_or(DataError::NoPlace)?;
         RECORDS.survey(folder, digest(folder)?)
     }
 
@@ -103,8 +103,10 @@ mod tests {
             all.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
         }
         assert_eq!(digest(folder(2).path()).unwrap(), all.finalize().to_hex().to_string());
-        let survey = Cifar10.survey(Some(folder(2).path())).unwrap();
-        assert_eq!(survey.counts, Counts { train: 10, validation: 0, test: 2 });
+        assert_eq!(
+            RECORDS.survey(folder(2).path(), String::new()).unwrap().counts,
+            Counts { train: 10, validation: 0, test: 2 }
+        );
     }
 
     #[test]

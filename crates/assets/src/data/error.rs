@@ -1,5 +1,6 @@
 //! What is wrong with a data set's files.
 
+use super::folder_error::FolderError;
 use std::io;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub enum DataError {
     Label { path: PathBuf, record: usize, label: u8, last: usize },
     #[error("{} is empty", path.display())]
     Empty { path: PathBuf },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     #[error("no place was named for the files of the data set")]
     NoPlace,
 }

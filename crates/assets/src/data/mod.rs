@@ -4,19 +4,24 @@
 
 pub mod cifar10;
 mod error;
+pub mod folder;
+mod folder_error;
 mod images;
 mod records;
 pub mod shapes;
 
 pub use error::DataError;
+pub use folder_error::{FolderError, List};
 pub use images::{Images, Pixels, Splits};
 
+use crate::picture;
 use frostline_sweep::dataset::{Dataset, Pictures};
+use frostline_sweep::definition::Data;
 use frostline_sweep::trial::DataSpec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Height and width in pixels of the images of data sets whose images have one size.
-pub const SIDE: usize = 32;
+pub const SIDE: usize = picture::SIDE;
 
 /// Most classes that a data set may have: labels are 16 bits.
 pub const MOST_CLASSES: usize = 1 << 16;
@@ -26,18 +31,47 @@ pub trait Source: Sync {
     /// What is known of it wherever its files are; none where that depends on the files.
     fn published(&self) -> Option<&'static Published>;
 
-    /// Looks at the files in `place` and says what they hold, without making images of them.
+    /// Looks at the files and says what they hold, without making images of them. Nothing is written.
     ///
     /// # Errors
     /// Files that are not as they should be.
-    fn survey(&self, place: Option<&Path>) -> Result<Survey, DataError>;
+    fn survey(&self, wanted: &Wanted, say: Say) -> Result<Survey, DataError>;
 
-    /// The images. `place` is where the files lie.
+    /// Makes what training reads, where that is not the files as they are, and says where it is. Then the survey knows all.
+    ///
+    /// # Errors
+    /// As of [`Source::survey`], or what is made cannot be written.
+    fn pack(&self, wanted: &Wanted, say: Say) -> Result<Option<(PathBuf, Survey)>, DataError> {
+        let _ = (wanted, say);
+        Ok(None)
+    }
+
+    /// The images. `place` is where the files lie, or what was packed.
     ///
     /// # Errors
     /// Files that are not as they should be, or are not the ones that `spec` identifies.
     fn load(&self, spec: &DataSpec, place: Option<&Path>) -> Result<Splits, DataError>;
 }
+
+/// Which images are asked for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub data: &'a Data,
+    /// Where the files lie; none for data that is drawn.
+    pub place: Option<&'a Path>,
+    /// Where images are packed.
+    pub cache: &'a Path,
+}
+
+/// What takes long, and can be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Reading,
+    Decoding,
+}
+
+/// Is told how many of how many pictures are done.
+pub type Say<'a> = &'a mut dyn FnMut(Step, u64, u64);
 
 /// A data set as it was published.
 #[derive(Debug)]
@@ -61,17 +95,32 @@ pub struct Counts {
 pub struct Survey {
     /// Identifies the images, their order and their classes.
     pub digest: String,
+    /// Whether that can be relied on, or may change with what packing finds.
+    pub is_final: bool,
     pub counts: Counts,
     /// In the order of the labels.
     pub classes: Vec<String>,
     /// None where the images have one size.
     pub pictures: Option<Pictures>,
+    /// Bytes that packing would write.
+    pub to_pack: u64,
+    /// What a person should know, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+impl Survey {
+    /// Of images that are read as they lie.
+    pub fn plain(digest: String, counts: Counts, classes: impl IntoIterator<Item = impl Into<String>>) -> Survey {
+        let classes = classes.into_iter().map(Into::into).collect();
+        Survey { digest, is_final: true, counts, classes, pictures: None, to_pack: 0, remarks: Vec::new() }
+    }
 }
 
 /// The source of a data set.
 pub fn source(dataset: Dataset) -> &'static dyn Source {
     match dataset {
         Dataset::Cifar10 => &cifar10::Cifar10,
+        Dataset::Folder => &folder::Folder,
         Dataset::Shapes => &shapes::Shapes,
     }
 }

@@ -48,7 +48,7 @@ impl Records {
     }
 
     pub(super) fn survey(&self, folder: &Path, digest: String) -> Result<Survey, DataError> {
-        Ok(Survey { digest, counts: self.counts(folder)?, classes: self.class_names(), pictures: None })
+        Ok(Survey::plain(digest, self.counts(folder)?, self.class_names()))
     }
 
     /// Hashes the lengths and contents of all files. Checks every record on the way.
@@ -68,7 +68,7 @@ impl Records {
         let count = |name: &str| {
             let path = folder.join(name);
             let length = fs::metadata(&path).map_err(|source| DataError::File { path, source, wanted: self.wanted });
-            Ok(length?.len() / self.size() as u64)
+            Ok::<u64, DataError>(length?.len() / self.size() as u64)
         };
         let mut train = 0;
         for name in self.train {

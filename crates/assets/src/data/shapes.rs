@@ -4,7 +4,7 @@
 //! with classes that resemble each other (pentagon, hexagon and disc; cross and star), so that a frozen pretrained
 //! network is neither lost nor perfect. Image i of a split depends on nothing but the split and i.
 
-use super::{Counts, DataError, Images, Published, SIDE, Source, Splits, Survey};
+use super::{Counts, DataError, Images, Published, SIDE, Say, Source, Splits, Survey, Wanted};
 use frostline_sweep::trial::DataSpec;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,13 +33,8 @@ impl Source for Shapes {
         Some(&PUBLISHED)
     }
 
-    fn survey(&self, _: Option<&Path>) -> Result<Survey, DataError> {
-        Ok(Survey {
-            digest: digest(),
-            counts: PUBLISHED.counts,
-            classes: CLASSES.map(str::to_owned).to_vec(),
-            pictures: None,
-        })
+    fn survey(&self, _: &Wanted, _: Say) -> Result<Survey, DataError> {
+        Ok(Survey::plain(digest(), PUBLISHED.counts, CLASSES))
     }
 
     fn load(&self, _: &DataSpec, _: Option<&Path>) -> Result<Splits, DataError> {

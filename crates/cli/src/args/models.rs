@@ -117,7 +117,7 @@ pub(crate) enum Layout {
 pub(crate) struct Predict {
     /// The first digits of the trial's id
     pub(crate) trial: String,
-    /// JPEG or PNG files; the square in the middle of each is looked at
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF); they become squares as those did that the trial was trained on
     #[arg(required = true, value_name = "PICTURE")]
     pub(crate) pictures: Vec<PathBuf>,
     /// The trial's pretrained weights, where they are no longer at the place that its sweep names

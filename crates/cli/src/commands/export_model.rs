@@ -11,7 +11,7 @@ use frostline_protocol::tools::{Export, Exported, Layout};
 use frostline_sweep::backbone;
 use frostline_sweep::metric;
 use frostline_sweep::outcome::AttemptOutcome;
-use frostline_sweep::trial::{Precision, WeightsIdentity};
+use frostline_sweep::trial::{Fit, Pictures, Precision, WeightsIdentity};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io::Write;
@@ -78,6 +78,24 @@ fn layout_name(layout: Layout) -> &'static str {
     }
 }
 
+/// How a picture becomes a square of `side` pixels, in words.
+fn squared(pictures: Option<Pictures>, side: usize) -> String {
+    let fit = pictures.map(|pictures| pictures.fit);
+    match fit {
+        None => format!("take the square in the middle, average it by area to {side} x {side} pixels"),
+        Some(Fit::Crop) => {
+            format!("take the square in the middle, resize it bilinearly with antialiasing to {side} x {side} pixels")
+        }
+        Some(Fit::Pad) => format!(
+            "resize the picture bilinearly with antialiasing so that it fits into {side} x {side} pixels, in the middle of \
+             black"
+        ),
+        Some(Fit::Stretch) => {
+            format!("resize the picture bilinearly with antialiasing to {side} x {side} pixels, whatever its sides")
+        }
+    }
+}
+
 /// Everything that somebody has to know who uses the model elsewhere.
 fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
     let (row, spec) = (&trained.detail.row, &trained.files.spec);
@@ -106,9 +124,11 @@ fn card(trained: &Trained, exported: &Exported) -> anyhow::Result<Value> {
         "preprocessing": {
             "side": side,
             "image_size": spec.data.image_size,
+            "fit": spec.data.pictures.map(|pictures| pictures.fit),
             "steps": format!(
-                "take the square in the middle, average it by area to {side} x {side} pixels, resize it bilinearly \
-                 (half-pixel centres, no antialiasing) to {0} x {0}, subtract the mean from 0..255, divide by the deviation",
+                "{}, resize it bilinearly (half-pixel centres, no antialiasing) to {1} x {1}, subtract the mean from \
+                 0..255, divide by the deviation",
+                squared(spec.data.pictures, side),
                 spec.data.image_size
             ),
             "mean": exported.mean,

@@ -37,8 +37,8 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
     team(&definition.workers, &info, Recorded::default())?;
-    let prepared = prepare::prepare(definition, Missing::Download)?;
     let results = &common.results;
+    let mut prepared = prepare::prepare(definition, Missing::Download, results)?;
     prepared.check_places(results)?;
     let mut arranged = None;
     if !Folder::new(results).database().exists() {
@@ -46,6 +46,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         let first = arranged.insert(arrange(&prepared, results, &info, Recorded::default(), arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
+    prepared.pack(results)?;
     let mut writer = Writer::open(&common.results)?;
     let known = match writer.reader().sweep(&prepared.definition.name) {
         Ok(known) => Some(known),
@@ -93,8 +94,9 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     info.remarks.iter().for_each(|remark| output::note(remark));
     let recorded = Recorded::of(&known);
     team(&definition.workers, &info, recorded)?;
-    let prepared = prepare::prepare(definition, Missing::Download)?;
+    let mut prepared = prepare::prepare(definition, Missing::Download, &common.results)?;
     prepared.check_places(&common.results)?;
+    prepared.pack(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
     let arrangement = arrange(&prepared, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;

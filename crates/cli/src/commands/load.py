@@ -59,13 +59,21 @@ def averaging(pixels, side):
 
 
 def read(path):
-    """The square in the middle of a picture, averaged to the size of the training images: [3, side, side], bytes."""
+    """A picture as a square of the size of the training images: [3, side, side], bytes."""
     picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    fit, side = CARD["preprocessing"].get("fit"), CARD["preprocessing"]["side"]
+    if fit is not None:
+        ways = {
+            "crop": lambda: ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR),
+            "pad": lambda: ImageOps.pad(picture, (side, side), Image.Resampling.BILINEAR),
+            "stretch": lambda: picture.resize((side, side), Image.Resampling.BILINEAR),
+        }
+        return torch.from_numpy(numpy.array(ways[fit]())).permute(2, 0, 1)
     square = min(picture.size)
     left, top = (picture.width - square) // 2, (picture.height - square) // 2
     picture = picture.crop((left, top, left + square, top + square))
     pixels = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1).double()
-    shrink = averaging(square, CARD["preprocessing"]["side"])
+    shrink = averaging(square, side)
     return (shrink @ pixels @ shrink.T).round().to(torch.uint8)
 
 

@@ -20,7 +20,7 @@ use std::io::Write;
 const LISTED: usize = 40;
 
 pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exit> {
-    let prepared = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
+    let prepared = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
     let (info, doubt) = match worker_info(Look::Quick) {
         Ok(info) => (info, None),
         Err(error) => (WorkerInfo::without_worker(), Some(format!("{error:#}"))),
@@ -31,7 +31,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         (Ok(arrangement), doubt) => (arrangement, doubt),
         (Err(error), doubt) => {
             let cpu = WorkerInfo::without_worker();
-            let mut elsewhere = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note)?;
+            let mut elsewhere =
+                prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
             elsewhere.definition.workers.device = DeviceChoice::Cpu;
             (
                 arrange(&elsewhere, &common.results, &cpu, Recorded::default(), arguments.measuring)?,
@@ -40,6 +41,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         }
     };
     let Arrangement { team, reuse, basis, .. } = &arrangement;
+    // Which of them are left out is not known before they are decoded.
+    let undecoded = (!prepared.is_final).then_some("decoded pictures");
     let premises = Premises {
         definition: &prepared.definition,
         trials: &prepared.trials,
@@ -48,7 +51,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         threads: team.threads,
         basis: *basis,
         need: space::need(&prepared, &arrangement, &complete(common, &prepared), &common.results),
-        missing: prepared.missing.iter().map(|entry| entry.name).collect(),
+        missing: prepared.missing.iter().map(|entry| entry.name).chain(undecoded).collect(),
     };
     if arguments.json.json {
         return print_json(&plan(premises));
@@ -125,6 +128,10 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
         .map(|(bytes, what)| format!("{what} {}", output::bytes(*bytes)))
         .collect();
     writeln!(out, "disk: at most {} ({})", output::bytes(plan.disk.total()), parts.join(", "))?;
+    if prepared.to_pack > 0 {
+        let size = output::bytes(prepared.to_pack);
+        writeln!(out, "pictures: `launch` decodes them once and keeps {size} of them beside that")?;
+    }
     for entry in &prepared.missing {
         let size = if entry.bytes > 0 { format!(" ({})", output::bytes(entry.bytes)) } else { String::new() };
         writeln!(out, "`{}`{size} is not here yet: `launch` downloads it, or `frostline fetch {0}`", entry.name)?;

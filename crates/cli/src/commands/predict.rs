@@ -18,7 +18,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
     let mut pictures = Vec::new();
     let mut wrong = Vec::new();
     for path in &arguments.pictures {
-        match picture::read(path) {
+        match picture::read(path, trained.files.spec.data.pictures) {
             Ok(pixels) => pictures.push(pixels),
             Err(error) => wrong.push(error.to_string()),
         }

@@ -3,22 +3,54 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, BOLD, DIM, Table, print_json};
+use crate::sources;
+use frostline_sweep::outcome::Evaluation;
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::show::{Shown, show};
 use frostline_view::shown;
+use serde_json::json;
 use std::io::Write;
+
+/// Classes that are shown one by one.
+const MOST_CLASSES: usize = 20;
 
 pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
     let trial = show(&frostline_store::open(&common.results)?, &arguments.trial)?;
+    let count = trial.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());
+    let classes = sources::classes(&common.results, &trial.spec.data, count);
     if arguments.json.json {
-        return print_json(&trial);
+        let mut shown = serde_json::to_value(&trial)?;
+        shown["classes"] = json!(classes);
+        return print_json(&shown);
     }
-    print(&mut anstream::stdout().lock(), &trial)?;
+    print(&mut anstream::stdout().lock(), &trial, &classes)?;
     Ok(Exit::Done)
 }
 
-fn print(out: &mut impl Write, trial: &Shown) -> std::io::Result<()> {
+/// Accuracy and confusion of each class, or of those that are recognised least where there are many.
+fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> std::io::Result<()> {
+    let shares = &evaluation.class_accuracy;
+    let mut order: Vec<usize> = (0..shares.len()).collect();
+    let name = |class: usize| names.get(class).map_or("", String::as_str);
+    let is_whole = shares.len() <= MOST_CLASSES;
+    if is_whole {
+        writeln!(out, "{DIM}  accuracy by class, and confusion, a row for each true class{DIM:#}")?;
+    } else {
+        order.sort_by(|&one, &other| shares[one].total_cmp(&shares[other]));
+        order.truncate(MOST_CLASSES);
+        writeln!(out, "{DIM}  accuracy by class, the least of {}{DIM:#}", shares.len())?;
+    }
+    let width = order.iter().map(|&class| name(class).chars().count()).max().unwrap_or(0);
+    for class in order {
+        let counts = evaluation.confusion.get(class).filter(|_| is_whole);
+        let cells: String = counts.into_iter().flatten().map(|count| format!("{count:>6}")).collect();
+        writeln!(out, "  {:<width$}  {:.2}{cells}", name(class), shares[class])?;
+    }
+    Ok(())
+}
+
+fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Result<()> {
     let spec = &trial.spec;
     writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
     let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
@@ -63,13 +95,7 @@ fn print(out: &mut impl Write, trial: &Shown) -> std::io::Result<()> {
         writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
         let trained = evaluation.trained_parameters;
         writeln!(out, "  {trained} parameters trained in {}", output::seconds(evaluation.seconds))?;
-        let classes: Vec<String> = evaluation.class_accuracy.iter().map(|share| format!("{share:.2}")).collect();
-        writeln!(out, "  accuracy by class  {}", classes.join("  "))?;
-        writeln!(out, "{DIM}  confusion, a row for each true class{DIM:#}")?;
-        for counts in &evaluation.confusion {
-            let cells: String = counts.iter().map(|count| format!("{count:>6}")).collect();
-            writeln!(out, "  {cells}")?;
-        }
+        by_class(out, evaluation, classes)?;
     }
     for attempt in &trial.attempts {
         let build = &attempt.build;

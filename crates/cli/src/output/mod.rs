@@ -2,12 +2,14 @@
 
 mod download;
 mod json;
+mod pictures;
 mod progress;
 mod ranking;
 mod table;
 
 pub(crate) use download::Download;
 pub(crate) use json::print_json;
+pub(crate) use pictures::Pictures;
 pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::ranking;
 pub(crate) use table::Table;

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 /// Cells of one sweep; more are a mistake, or want another method than a grid.
 const MOST_CELLS: usize = 1_000_000;
 
+/// Keys of `[data]` that only pictures of any size have use for.
+const FOR_PICTURES: [&str; 3] = ["test_share", "fit", "unreadable"];
+
 /// `[sweep]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,11 +86,27 @@ fn data(reader: &Reader) -> Option<Data> {
     let values = reader.section("data");
     let named =
         values.get("dataset").and_then(|name| Dataset::ALL.into_iter().find(|dataset| *name == dataset.name()));
-    let path = find(reader.entries("data"), "path");
-    if let (Some((dataset, Files::Drawn)), Some(path)) = (named.map(|dataset| (dataset, dataset.files())), path) {
-        let name = dataset.name();
-        let message = format!("`path` has no meaning for \"{name}\", which the program draws itself: remove it");
-        reader.problem(&path.node.place, message);
+    let entries = reader.entries("data");
+    if let Some(dataset) = named {
+        let (name, path) = (dataset.name(), find(entries, "path"));
+        match (dataset.files(), path) {
+            (Files::Drawn, Some(path)) => {
+                let message =
+                    format!("`path` has no meaning for \"{name}\", which the program draws itself: remove it");
+                reader.problem(&path.node.place, message);
+            }
+            (Files::Named, None) => {
+                reader
+                    .problem(&Place::File, format!("[data] needs `path` for \"{name}\": the folder of the pictures"));
+            }
+            _ => {}
+        }
+        // Said and without effect, they would be taken for heeded.
+        let pictures = FOR_PICTURES.into_iter().filter_map(|key| find(entries, key));
+        for entry in pictures.filter(|_| dataset.files() != Files::Named) {
+            let message = format!("`{}` is for pictures of your own, and \"{name}\" has none: remove it", entry.key);
+            reader.problem(&entry.key_place, message);
+        }
     }
     values.into(reader)
 }

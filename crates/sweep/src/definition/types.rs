@@ -1,8 +1,9 @@
 //! What a definition says, as the rest of the program takes it.
 
 use crate::backbone::Architecture;
+use crate::dataset::{Dataset, Fit, Unreadable};
 use crate::metric::Metric;
-use crate::trial::{Augment, Dataset, Validation};
+use crate::trial::{Augment, Validation};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -36,7 +37,11 @@ pub struct Data {
     pub path: Option<PathBuf>,
     #[serde(deserialize_with = "validation")]
     pub validation: Validation,
+    /// Share that is held out to test where pictures have no test split.
+    pub test_share: f64,
     pub image_size: u32,
+    pub fit: Fit,
+    pub unreadable: Unreadable,
     pub augment: Augment,
     pub train_limit: Option<u32>,
     pub test_limit: Option<u32>,

@@ -3,7 +3,8 @@
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
 use crate::backbone;
-use crate::trial::{Dataset, Optimizer};
+use crate::dataset::{Dataset, Fit};
+use crate::trial::Optimizer;
 use std::ops::Bound::Excluded;
 
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
@@ -33,7 +34,7 @@ pub static SECTIONS: [Section; 9] = [
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
 ];
 
-static KEYS: [Key; 41] = [
+static KEYS: [Key; 44] = [
     Key {
         section: "sweep",
         name: "name",
@@ -70,7 +71,8 @@ static KEYS: [Key; 41] = [
         name: "dataset",
         kind: Kind::Words(|| Dataset::ALL.map(Dataset::name).to_vec()),
         default: Fallback::Required,
-        meaning: "CIFAR-10, or 4,000 training and 1,000 test images of ten classes that the program draws itself, \
+        meaning: "CIFAR-10; `\"folder\"`, which is pictures of your own ([your-own-images.md](your-own-images.md)); or \
+                  `\"shapes\"`, 4,000 training and 1,000 test images of ten classes that the program draws itself, \
                   without any file.",
         example: r#""cifar10""#,
     },
@@ -79,9 +81,9 @@ static KEYS: [Key; 41] = [
         name: "path",
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("the catalogue's place"),
-        meaning: "Folder of CIFAR-10's binary version. A relative path counts from the folder that `frostline` is \
-                  started in. Without `path`, the folder that `frostline fetch cifar10` fills. Not allowed for \
-                  `\"shapes\"`.",
+        meaning: "Folder of the pictures, which `\"folder\"` needs, or of CIFAR-10's binary version. A relative path \
+                  counts from the folder that `frostline` is started in. Without `path`, the folder that `frostline \
+                  fetch cifar10` fills. Not allowed for `\"shapes\"`.",
         example: r#""data/cifar-10-batches-bin""#,
     },
     Key {
@@ -93,7 +95,17 @@ static KEYS: [Key; 41] = [
         ),
         default: Fallback::Is("0.1"),
         meaning: "The images to select by: a share of the training images, which is held out, each class keeping its \
-                  share; or `\"test\"`, which selects by the test images and trains on all training images.",
+                  share; or `\"test\"`, which selects by the test images and trains on all training images. Where a \
+                  folder has validation images of its own, they stand in for the share.",
+        example: "0.2",
+    },
+    Key {
+        section: "data",
+        name: "test_share",
+        kind: Kind::Number { noun: "a share of the images", from: Excluded(0.0), to: Excluded(1.0) },
+        default: Fallback::Is("0.1"),
+        meaning: "For `\"folder\"`: the share of each class that is held out to test where the folder has no test \
+                  images.",
         example: "0.2",
     },
     Key {
@@ -101,8 +113,27 @@ static KEYS: [Key; 41] = [
         name: "image_size",
         kind: Kind::Whole { least: 32, most: 1024 },
         default: Fallback::Is("128"),
-        meaning: "Side in pixels that the 32 x 32 images are scaled to, bilinearly.",
+        meaning: "Side in pixels of the squares that the network sees. Smaller images, such as the 32 x 32 ones of \
+                  CIFAR-10, are scaled to it, bilinearly; larger pictures are resized with anti-aliasing.",
         example: "96",
+    },
+    Key {
+        section: "data",
+        name: "fit",
+        kind: Kind::Words(|| Fit::ALL.map(Fit::name).to_vec()),
+        default: Fallback::Is(r#""crop""#),
+        meaning: "For `\"folder\"`: what becomes of a picture that is no square. `\"crop\"` takes the largest square in \
+                  its middle, `\"pad\"` puts black bars beside it, `\"stretch\"` makes its sides equally long.",
+        example: r#""pad""#,
+    },
+    Key {
+        section: "data",
+        name: "unreadable",
+        kind: Kind::Words(|| vec!["refuse", "skip"]),
+        default: Fallback::Is(r#""refuse""#),
+        meaning: "For `\"folder\"`: what becomes of a folder in which pictures cannot be read. `\"refuse\"` names them \
+                  all and starts nothing; `\"skip\"` leaves them out and says how many they are.",
+        example: r#""skip""#,
     },
     Key {
         section: "data",

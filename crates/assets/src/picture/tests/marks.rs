@@ -1,6 +1,10 @@
 //! Where a picture ends: by its format's rules, not by bytes that look like a mark.
 
 use super::*;
+use crate::picture::jpeg::Extent;
+use crate::picture::turn::Turn;
+use image::DynamicImage;
+use image::metadata::Orientation;
 
 const END: [u8; 2] = [0xff, 0xd9];
 
@@ -91,7 +95,7 @@ fn flat(values: &[u8], progressive: bool, adobe: Option<u8>) -> Vec<u8> {
 
 /// The mean of each channel.
 fn colour(bytes: &[u8]) -> [u8; 3] {
-    let planes = decode(bytes, Path::new("x")).unwrap();
+    let planes = decoded(bytes, Path::new("x")).unwrap();
     assert!(planes.chunks(SIDE * SIDE).all(|plane| plane.iter().all(|&value| value == plane[0])));
     pixel(&planes, 0, 0)
 }
@@ -108,9 +112,9 @@ fn what_follows_a_picture_is_not_looked_at() {
     let second = encoded(&halves(48, 48), ImageFormat::Jpeg);
     for format in [ImageFormat::Jpeg, ImageFormat::Png] {
         let whole = encoded(&picture, format);
-        let planes = decode(&whole, Path::new("x")).unwrap();
+        let planes = decoded(&whole, Path::new("x")).unwrap();
         for tail in [&film[..], &second, &second[..second.len() / 2], &[0xff], &[0xff, 0xda]] {
-            assert_eq!(decode(&[&whole[..], tail].concat(), Path::new("x")).unwrap(), planes, "{format:?}");
+            assert_eq!(decoded(&[&whole[..], tail].concat(), Path::new("x")).unwrap(), planes, "{format:?}");
         }
     }
 }
@@ -149,7 +153,7 @@ fn a_thumbnails_end_is_not_the_pictures() {
     let whole = encoded(&halves(120, 120), ImageFormat::Jpeg);
     let thumbnail = encoded(&halves(40, 40), ImageFormat::Jpeg);
     let within = [&whole[..2], &segment(0xe1, &thumbnail), &whole[2..]].concat();
-    assert_eq!(decode(&within, Path::new("x")).unwrap(), decode(&whole, Path::new("x")).unwrap());
+    assert_eq!(decoded(&within, Path::new("x")).unwrap(), decoded(&whole, Path::new("x")).unwrap());
     let cut = within.len() - 20;
     assert_eq!(message(&within[..cut]), "x is damaged or cut short: its end is missing");
 }
@@ -190,15 +194,16 @@ fn pictures_are_turned_as_their_camera_says() {
         for orientation in 1..=8 {
             let mut reference = image::load_from_memory(&plain).unwrap();
             reference.apply_orientation(Orientation::from_exif(orientation).unwrap());
-            let upright = Turn::of(Orientation::NoTransforms);
-            let (w, h) = (reference.width() as usize, reference.height() as usize);
-            let expected = averaged(&reference.into_rgb8(), w, h, upright);
-            let found = decode(&oriented(&plain, orientation), Path::new("x")).unwrap();
+            let turn = Turn::of(Orientation::NoTransforms);
+            let (width, height) = (reference.width() as usize, reference.height() as usize);
+            let upright = Decoded { rgb: reference.into_rgb8().into_raw(), width, height, turn };
+            let expected = area::averaged(&upright);
+            let found = decoded(&oriented(&plain, orientation), Path::new("x")).unwrap();
             assert_eq!(found, expected, "{orientation} of {width} x {height}");
         }
     }
     // Told from the picture itself: red is at the left, and turned clockwise by a quarter at the top.
-    let planes = decode(&oriented(&encoded(&halves(64, 64), ImageFormat::Jpeg), 6), Path::new("x")).unwrap();
+    let planes = decoded(&oriented(&encoded(&halves(64, 64), ImageFormat::Jpeg), 6), Path::new("x")).unwrap();
     assert!(pixel(&planes, 2, 16)[0] > 150 && pixel(&planes, 29, 16)[0] < 60);
 }
 

@@ -1,0 +1,62 @@
+//! Work on all cores, whose results come to one place.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+/// Calls `work` with every number below `count`, on all cores, and `take` with what it gives, in any order, on this thread.
+///
+/// # Errors
+/// The first that `take` returns; what is under way then is given up.
+pub(super) fn run<T: Send, E>(
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut take: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // Bounded, so that what is not yet taken does not fill the memory.
+    let (send, receive) = mpsc::sync_channel(threads.max(1));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let send = send.clone();
+            let (next, stop, work) = (&next, &stop, &work);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count || send.send((index, work(index))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let taken = receive.iter().try_for_each(|(index, result)| take(index, result));
+        stop.store(true, Ordering::Relaxed);
+        // Whoever waits to send is let go.
+        drop(receive);
+        taken
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_done_once_and_an_error_ends_it() {
+        let mut seen = vec![0; 1000];
+        run(
+            1000,
+            |index| index * 2,
+            |index, twice| {
+                seen[index] += twice;
+                Ok::<(), ()>(())
+            },
+        )
+        .unwrap();
+        assert!(seen.iter().enumerate().all(|(index, &twice)| twice == 2 * index));
+        assert_eq!(run(1000, |index| index, |index, _| if index == 500 { Err(index) } else { Ok(()) }), Err(500));
+        run(0, |index| index, |_, _| Err(())).unwrap();
+    }
+}
