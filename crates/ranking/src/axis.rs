@@ -1,8 +1,9 @@
 //! One level of an axis against another: "Adam or RMSProp?", over all configurations that differ in nothing else.
 
 use crate::cell::{Cell, shared_images};
-use crate::compare::{Comparison, Method, compare, students};
-use crate::crossed::{Crossed, mean, satterthwaite, variance};
+use crate::compare::{Comparison, Method, compare};
+use crate::crossed::{Crossed, mean, variance};
+use crate::uncertain::Uncertain;
 use std::collections::BTreeMap;
 
 /// How two levels of an axis differ.
@@ -53,22 +54,18 @@ fn difference(from: usize, to: usize, pairs: &[(&Cell, &Cell)]) -> AxisDifferenc
 /// Pairs and images as two crossed sources of variance, as seeds and images are; without bits, pairs alone.
 fn over_pairs(pairs: &[(&Cell, &Cell)], differences: &[f64]) -> Comparison {
     let count = pairs.len() as f64;
-    let of_pairs = variance(differences) / count;
+    let (estimated, freedom) = (variance(differences) / count, count - 1.0);
     let cells = pairs.iter().flat_map(|&(from, to)| [from, to]);
-    let Some(images) = shared_images(cells) else {
-        let freedom = count - 1.0;
-        return students(mean(differences), of_pairs, freedom, Method::Pairs { freedom, images: false });
-    };
-    let mut crossed = Crossed::new(images);
-    for (from, to) in pairs {
-        crossed.add(to.by_image().iter().zip(from.by_image()).map(|(to, from)| to - from));
-    }
-    let residual = crossed.residual() / (count * images as f64);
-    let added = (of_pairs - residual).max(0.0);
-    let square = crossed.between_images() / images as f64 + added;
-    let estimated = if added > 0.0 { of_pairs } else { 0.0 };
-    let freedom = satterthwaite(square, estimated, count - 1.0);
-    students(mean(differences), square, freedom, Method::Pairs { freedom, images: true })
+    let images = shared_images(cells);
+    let (known, noise) = images.map_or((0.0, 0.0), |images| {
+        let mut crossed = Crossed::new(images);
+        for (from, to) in pairs {
+            crossed.add(to.by_image().iter().zip(from.by_image()).map(|(to, from)| to - from));
+        }
+        (crossed.between_images() / images as f64, crossed.residual() / (count * images as f64))
+    });
+    let method = Method::Pairs { freedom, images: images.is_some() };
+    Comparison::of(mean(differences), Uncertain { known, estimated, noise, freedom }, method)
 }
 
 #[cfg(test)]

@@ -99,8 +99,9 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// The size of the image set of which all these have bits; none where one lacks them or has other images.
+/// The size of the image set of which all these have bits; none where one lacks them or has other images, or there is but
+/// one image, which has no spread.
 pub(crate) fn shared_images<'a, 'b: 'a>(mut cells: impl Iterator<Item = &'a Cell<'b>>) -> Option<usize> {
-    let images = cells.next()?.right.first()?.images();
+    let images = cells.next()?.right.first().map(|bits| bits.images()).filter(|images| *images > 1)?;
     cells.all(|cell| cell.right.first().is_some_and(|bits| bits.images() == images)).then_some(images)
 }

@@ -2,8 +2,9 @@
 
 use crate::accuracy::accuracy_interval;
 use crate::cell::{Cell, shared_images};
-use crate::crossed::{SeedSpread, satterthwaite, variance};
-use crate::quantile::{fair_coin, student, two_sided};
+use crate::crossed::{SeedSpread, pooled_scores, variance};
+use crate::quantile::fair_coin;
+use crate::uncertain::Uncertain;
 
 /// How the first configuration stands to the second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +27,7 @@ pub enum Method {
     /// One seed each, image by image: McNemar's exact test (1947), Newcombe's interval for paired proportions (1998,
     /// method 10). It speaks of these two trained models; of their configurations only as far as seeds do nothing.
     McNemar { only_first: u64, only_second: u64 },
-    /// Images and seeds as two crossed sources of variance. `freedom` is infinite where the seeds' part is nothing.
+    /// Images and seeds as two crossed sources of variance; that over seeds is estimated with so many degrees of freedom.
     Crossed { freedom: f64 },
     /// No bits stored: two accuracies as if measured on different images, which takes far more of them.
     Unpaired { freedom: f64 },
@@ -37,6 +38,12 @@ pub enum Method {
 }
 
 impl Comparison {
+    pub(crate) fn of(difference: f64, error: Uncertain, method: Method) -> Comparison {
+        let (half, p) = (error.half(), error.two_sided(difference));
+        let (low, high) = (difference - half, difference + half);
+        Comparison { difference, error: error.variance().max(0.0).sqrt(), low, high, p, method }
+    }
+
     /// Whether the interval leaves out no difference.
     pub fn tells_apart(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
@@ -90,58 +97,40 @@ fn square_and_add(one: f64, other: f64, images_one: u64, images_other: u64, corr
     let ((low_one, high_one), (low_other, high_other)) = (of(one, images_one), of(other, images_other));
     let reach = |x: f64, y: f64| (x * x - 2.0 * correlation * x * y + y * y).max(0.0).sqrt();
     let difference = one - other;
-    (
-        difference - reach(one - low_one, high_other - other),
-        difference + reach(high_one - one, other - low_other),
-    )
+    (difference - reach(one - low_one, high_other - other), difference + reach(high_one - one, other - low_other))
 }
 
-/// SE² = V_images + max(0, V_seeds - V_residual), as bootstrapping images and seeds would find it. Student's t with the
-/// seeds' degrees of freedom, 2 (S - 1), where their part dominates, and with more the less it does.
+/// SE² = V_images + max(0, V_seeds - V_residual), as bootstrapping images and seeds would find it.
 fn crossed(first: &Cell, second: &Cell, images: usize) -> Comparison {
-    let differences: Vec<f64> = first.by_image().iter().zip(second.by_image()).map(|(one, other)| one - other).collect();
-    let of_images = variance(&differences) / images as f64;
+    let differences: Vec<f64> =
+        first.by_image().iter().zip(second.by_image()).map(|(one, other)| one - other).collect();
+    let known = variance(&differences) / images as f64;
     let share = 1.0 / first.seeds() as f64 + 1.0 / second.seeds() as f64;
-    let spread = SeedSpread::pooled([first, second].into_iter(), images);
-    let (square, freedom) = spread.map_or((of_images, f64::INFINITY), |spread| {
-        let of_seeds = share * spread.effect(images);
-        let square = of_images + of_seeds;
-        // What is estimated from few seeds is their whole variance, from which a well-known part is taken off.
-        let estimated = if of_seeds > 0.0 { share * spread.between } else { 0.0 };
-        (square, satterthwaite(square, estimated, spread.freedom))
+    let error = SeedSpread::pooled([first, second].into_iter(), images).map_or(Uncertain::certain(known), |spread| {
+        let (estimated, noise) = (share * spread.between, share * spread.added(images));
+        Uncertain { known, estimated, noise, freedom: spread.freedom }
     });
-    students(first.mean() - second.mean(), square, freedom, Method::Crossed { freedom })
+    Comparison::of(first.mean() - second.mean(), error, Method::Crossed { freedom: error.freedom })
 }
 
 fn unpaired(first: &Cell, second: &Cell) -> Option<Comparison> {
     let difference = first.mean() - second.mean();
-    let (deviations, freedom) = [first, second].iter().fold((0.0, 0.0), |(squares, freedom), cell| {
-        let own = cell.seeds() as f64 - 1.0;
-        (squares + cell.replicates().deviation.map_or(0.0, |deviation| own * deviation.powi(2)), freedom + own)
-    });
     let share = 1.0 / first.seeds() as f64 + 1.0 / second.seeds() as f64;
-    let of_seeds = if freedom > 0.0 { share * deviations / freedom } else { 0.0 };
+    let (between, freedom) = pooled_scores([first, second].into_iter());
+    let estimated = share * between;
+    let error = |known| Uncertain { known, estimated, noise: 0.0, freedom };
     match (first.images(), second.images()) {
         (Some(one), Some(other)) => {
             let binomial = |accuracy: f64, images: u64| accuracy * (1.0 - accuracy) / images as f64;
-            let square = binomial(first.mean(), one) + binomial(second.mean(), other) + of_seeds;
-            let freedom = satterthwaite(square, of_seeds, freedom);
-            let compared = students(difference, square, freedom, Method::Unpaired { freedom });
-            if of_seeds > 0.0 {
+            let error = error(binomial(first.mean(), one) + binomial(second.mean(), other));
+            let compared = Comparison::of(difference, error, Method::Unpaired { freedom });
+            if freedom > 0.0 {
                 return Some(compared);
             }
             let (low, high) = square_and_add(first.mean(), second.mean(), one, other, 0.0);
             Some(Comparison { low, high, ..compared })
         }
-        _ if freedom > 0.0 => Some(students(difference, of_seeds, freedom, Method::Seeds { freedom })),
+        _ if freedom > 0.0 => Some(Comparison::of(difference, error(0.0), Method::Seeds { freedom })),
         _ => None,
     }
-}
-
-/// Of an estimate with the `square` of its standard error.
-pub(crate) fn students(difference: f64, square: f64, freedom: f64, method: Method) -> Comparison {
-    let error = square.max(0.0).sqrt();
-    let half = student(freedom) * error;
-    let p = if error > 0.0 { two_sided(difference / error, freedom) } else { f64::from(u8::from(difference == 0.0)) };
-    Comparison { difference, error, low: difference - half, high: difference + half, p, method }
 }

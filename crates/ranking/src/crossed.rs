@@ -95,14 +95,24 @@ impl SeedSpread {
 
     /// Variance of the accuracy over seeds on all images there could be: less what so few images add to it.
     pub(crate) fn effect(&self, images: usize) -> f64 {
-        (self.between - self.residual / images as f64).max(0.0)
+        (self.between - self.added(images)).max(0.0)
+    }
+
+    /// What so few images add to `between`.
+    pub(crate) fn added(&self, images: usize) -> f64 {
+        self.residual / images as f64
     }
 }
 
-/// Degrees of freedom of an error whose `square` has a part `estimated` with `freedom` of them, and is known beside it
-/// (Satterthwaite 1946).
-pub(crate) fn satterthwaite(square: f64, estimated: f64, freedom: f64) -> f64 {
-    if estimated > 0.0 { freedom * (square / estimated).powi(2).max(1.0) } else { f64::INFINITY }
+/// Variance of scores over seeds, of all configurations together, and its degrees of freedom: 0 and 0 with one seed each.
+pub(crate) fn pooled_scores<'a, 'b: 'a>(cells: impl Iterator<Item = &'a Cell<'b>>) -> (f64, f64) {
+    let (mut squares, mut freedom) = (0.0, 0.0);
+    for cell in cells {
+        let own = cell.seeds() as f64 - 1.0;
+        squares += cell.replicates().deviation.map_or(0.0, |deviation| own * deviation.powi(2));
+        freedom += own;
+    }
+    if freedom > 0.0 { (squares / freedom, freedom) } else { (0.0, 0.0) }
 }
 
 pub(crate) fn mean(values: &[f64]) -> f64 {
@@ -123,7 +133,8 @@ mod tests {
     #[test]
     fn the_table_is_taken_apart_as_by_the_analysis_of_variance() {
         // Two seeds, four images. Rows' means 0.5 and 0.75, columns' 1, 0.5, 1, 0.
-        let bits: [Bits; 2] = [[true, false, true, false].into_iter().collect(), [true, true, true, false].into_iter().collect()];
+        let bits: [Bits; 2] =
+            [[true, false, true, false].into_iter().collect(), [true, true, true, false].into_iter().collect()];
         let cell = Cell::of_bits(bits.iter().collect()).unwrap();
         let crossed = Crossed::of_cell(&cell, 4);
         assert_eq!(crossed.mean(), 0.625);

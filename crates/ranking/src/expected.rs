@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn what_differs_by_no_more_than_noise_is_drawn_to_the_common_mean() {
         // Each of four misses another tenth of the images, and the last one half an image more: all noise.
-        let miss = |which: usize| (0..400).map(|image| image % 10 != which || (which == 3 && image == 3)).collect::<Bits>();
+        let miss =
+            |which: usize| (0..400).map(|image| image % 10 != which || (which == 3 && image == 3)).collect::<Bits>();
         let sets: Vec<Bits> = (0..4).map(miss).collect();
         let cells: Vec<Cell> = sets.iter().map(|set| Cell::of_bits(vec![set]).unwrap()).collect();
         let expected = expected(&cells).unwrap();

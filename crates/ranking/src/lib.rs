@@ -25,6 +25,7 @@ mod quantile;
 mod random;
 mod replicates;
 mod spread;
+mod uncertain;
 
 pub use accuracy::accuracy_interval;
 pub use axis::{AxisDifference, axis_differences};
@@ -32,7 +33,9 @@ pub use bits::{Bits, BitsError};
 pub use cell::{Cell, CellError};
 pub use compare::{Comparison, Method, compare};
 pub use contenders::{Contenders, Promise, contenders, screen};
-pub use effects::{DesignError, Effects, Interaction, Level, LevelDifference, Main, Observation, Residual, Share, effects};
+pub use effects::{
+    DesignError, Effects, Interaction, Level, LevelDifference, Main, Observation, Residual, Share, effects,
+};
 pub use expected::{Expected, expected};
 pub use holm::{Versus, against, holm};
 pub use need::{Need, need};

@@ -1,7 +1,7 @@
 //! What it would take to tell two configurations apart: more seeds, more images, or both.
 
 use crate::cell::{Cell, shared_images};
-use crate::crossed::{SeedSpread, variance};
+use crate::crossed::{SeedSpread, pooled_scores, variance};
 use crate::quantile::{Z, normal_above};
 
 /// How much it takes to see a difference of the size that was measured, in four of five repetitions (power 80 %). It is a
@@ -59,7 +59,8 @@ pub fn need(first: &Cell, second: &Cell, sweep: &[Cell]) -> Option<Need> {
 /// With the number of images, and whether anything is known of seeds.
 fn sources(first: &Cell, second: &Cell, sweep: &[Cell], share: f64) -> Option<(Sources, Option<f64>, bool)> {
     if let Some(images) = shared_images([first, second].into_iter()) {
-        let apart: Vec<f64> = first.by_image().iter().zip(second.by_image()).map(|(one, other)| one - other).collect();
+        let apart: Vec<f64> =
+            first.by_image().iter().zip(second.by_image()).map(|(one, other)| one - other).collect();
         let has_bits = |cell: &&Cell| shared_images([first, *cell].into_iter()).is_some();
         let spread = SeedSpread::pooled(sweep.iter().filter(has_bits).chain([first, second]), images);
         let residual = spread.map_or(0.0, |spread| 2.0 * spread.residual);
@@ -67,13 +68,8 @@ fn sources(first: &Cell, second: &Cell, sweep: &[Cell], share: f64) -> Option<(S
         let image = (variance(&apart) - residual * share).max(0.0);
         return Some((Sources { image, residual, seed }, Some(images as f64), spread.is_some()));
     }
-    let (mut squares, mut freedom) = (0.0, 0.0);
-    for cell in sweep {
-        let own = cell.seeds() as f64 - 1.0;
-        squares += cell.replicates().deviation.map_or(0.0, |deviation| own * deviation.powi(2));
-        freedom += own;
-    }
-    let seed = if freedom > 0.0 { 2.0 * squares / freedom } else { 0.0 };
+    let (between, freedom) = pooled_scores(sweep.iter());
+    let seed = 2.0 * between;
     let images = first.images().zip(second.images()).map(|(one, other)| one.min(other) as f64);
     let binomial = |cell: &Cell| cell.mean() * (1.0 - cell.mean());
     let image = if images.is_some() { binomial(first) + binomial(second) } else { 0.0 };

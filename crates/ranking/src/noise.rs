@@ -1,7 +1,7 @@
 //! How chance moves the means of many configurations together: drawn again and again, as by a bootstrap.
 
 use crate::cell::{Cell, shared_images};
-use crate::crossed::SeedSpread;
+use crate::crossed::{SeedSpread, pooled_scores};
 use crate::random::Random;
 
 /// What a statement over many configurations rests on.
@@ -22,8 +22,10 @@ pub(crate) struct Noise<'a, 'b> {
     pub(crate) basis: Basis,
     /// What images add to each mean's variance, where it is not drawn by image.
     own: Vec<f64>,
-    /// Variance over seeds, of one seed, and its degrees of freedom: 0 and 0 where it is not known.
-    seed_variance: f64,
+    /// Variance over seeds, of one seed, what noise of the images adds to it, and its degrees of freedom: 0 where it is not
+    /// known.
+    between: f64,
+    added: f64,
     freedom: f64,
 }
 
@@ -33,19 +35,14 @@ impl<'a, 'b> Noise<'a, 'b> {
         let Some(images) = shared_images(cells.iter()) else { return Noise::unpaired(cells) };
         let spread = SeedSpread::pooled(cells.iter(), images);
         let basis = Basis::Images { images: images as u64, seeds: spread.is_some() };
-        let (seed_variance, freedom) = spread.map_or((0.0, 0.0), |spread| (spread.effect(images), spread.freedom));
-        Some(Noise { cells, basis, own: Vec::new(), seed_variance, freedom })
+        let seeds = |spread: SeedSpread| (spread.between, spread.added(images), spread.freedom);
+        let (between, added, freedom) = spread.map_or((0.0, 0.0, 0.0), seeds);
+        Some(Noise { cells, basis, own: Vec::new(), between, added, freedom })
     }
 
     /// Without a look at bits.
     pub(crate) fn unpaired(cells: &'a [Cell<'b>]) -> Option<Noise<'a, 'b>> {
-        let (mut squares, mut freedom) = (0.0, 0.0);
-        for cell in cells {
-            let own = cell.seeds() as f64 - 1.0;
-            squares += cell.replicates().deviation.map_or(0.0, |deviation| own * deviation.powi(2));
-            freedom += own;
-        }
-        let seed_variance = if freedom > 0.0 { squares / freedom } else { 0.0 };
+        let (between, freedom) = pooled_scores(cells.iter());
         let binomial = |cell: &Cell| {
             let accuracy = cell.mean().clamp(0.0, 1.0);
             Some(accuracy * (1.0 - accuracy) / cell.images()? as f64)
@@ -55,7 +52,7 @@ impl<'a, 'b> Noise<'a, 'b> {
             _ if freedom > 0.0 => (Basis::Seeds, vec![0.0; cells.len()]),
             _ => return None,
         };
-        Some(Noise { cells, basis, own, seed_variance, freedom })
+        Some(Noise { cells, basis, own, between, added: 0.0, freedom })
     }
 
     /// Degrees of freedom for a single comparison of two of them: those of the seeds where these are all that counts.
@@ -63,9 +60,13 @@ impl<'a, 'b> Noise<'a, 'b> {
         if self.basis == Basis::Seeds { self.freedom } else { f64::INFINITY }
     }
 
+    fn seed_variance(&self) -> f64 {
+        (self.between - self.added).max(0.0)
+    }
+
     /// Variance of a mean, on average, where it is not drawn by image.
     pub(crate) fn mean_variance(&self) -> f64 {
-        let of_seeds = |cell: &Cell| self.seed_variance / cell.seeds() as f64;
+        let of_seeds = |cell: &Cell| self.seed_variance() / cell.seeds() as f64;
         let variances = self.own.iter().zip(self.cells).map(|(own, cell)| own + of_seeds(cell));
         variances.sum::<f64>() / self.cells.len() as f64
     }
@@ -78,7 +79,7 @@ impl<'a, 'b> Noise<'a, 'b> {
             Basis::Unpaired { .. } | Basis::Seeds => self.own[one] + self.own[other],
         };
         let share = 1.0 / first.seeds() as f64 + 1.0 / second.seeds() as f64;
-        (of_images + share * self.seed_variance).sqrt()
+        (of_images + share * self.seed_variance()).sqrt()
     }
 
     /// Draws once, into `deviations`, one for each configuration.
@@ -97,9 +98,9 @@ impl<'a, 'b> Noise<'a, 'b> {
                 *deviation = own.sqrt() * random.normal();
             }
         }
-        if self.seed_variance > 0.0 {
+        if self.between > 0.0 {
             let squares: f64 = (0..self.freedom as usize).map(|_| random.normal().powi(2)).sum();
-            let scale = (self.seed_variance * self.freedom / squares).sqrt();
+            let scale = (self.between * self.freedom / squares - self.added).max(0.0).sqrt();
             for (cell, deviation) in self.cells.iter().zip(deviations.iter_mut()) {
                 *deviation += scale / (cell.seeds() as f64).sqrt() * random.normal();
             }
@@ -162,7 +163,8 @@ mod tests {
         let (mut random, mut weights) = (Random::new(3), Weights::default());
         for _ in 0..20 {
             weights.draw(&mut random, 130);
-            let expected: u64 = bits.iter().zip(&weights.counts).filter(|(right, _)| *right).map(|(_, &c)| u64::from(c)).sum();
+            let expected: u64 =
+                bits.iter().zip(&weights.counts).filter(|(right, _)| *right).map(|(_, &c)| u64::from(c)).sum();
             assert_eq!(weights.sum(&bits), expected);
             assert_eq!(weights.counts.iter().map(|&count| u64::from(count)).sum::<u64>(), 130);
         }

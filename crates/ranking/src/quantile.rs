@@ -36,9 +36,14 @@ pub(crate) fn student_above(tail: f64, freedom: f64) -> f64 {
 pub(crate) fn two_sided(t: f64, freedom: f64) -> f64 {
     let tail = match of_student(freedom) {
         Some(student) => student.sf(t.abs()),
-        None => Normal::standard().sf(t.abs()),
+        None => normal_tail(t.abs()),
     };
     (2.0 * tail).min(1.0)
+}
+
+/// Probability that a normal variable is as large or larger.
+pub(crate) fn normal_tail(z: f64) -> f64 {
+    Normal::standard().sf(z)
 }
 
 /// The value that a normal variable exceeds with probability `tail`.

@@ -21,7 +21,6 @@ pub fn summarise(values: &[f64]) -> Replicates {
     Replicates { count: values.len() as u32, mean, deviation }
 }
 
-
 /// What the seeds of one configuration allow to be said of their mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Certainty {

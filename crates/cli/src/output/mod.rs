@@ -1,12 +1,14 @@
 //! What people see: tables, amounts, errors, progress.
 
 mod download;
+mod effects;
 mod json;
 mod progress;
 mod ranking;
 mod table;
 
 pub(crate) use download::Download;
+pub(crate) use effects::effects;
 pub(crate) use json::print_json;
 pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::ranking;

@@ -41,10 +41,12 @@ impl Normal {
         let mut left: Vec<f64> = (0..size).map(|column| entry(column, column)).collect();
         let whole = left.clone();
         let mut pivots: Vec<usize> = Vec::new();
-        let share = |left: &[f64], column: usize| if whole[column] > 0.0 { left[column] / whole[column] } else { 0.0 };
-        while let Some(pivot) = (0..size).filter(|column| !pivots.contains(column)).reduce(|best, column| {
-            if share(&left, column) > share(&left, best) { column } else { best }
-        }) {
+        let share =
+            |left: &[f64], column: usize| if whole[column] > 0.0 { left[column] / whole[column] } else { 0.0 };
+        while let Some(pivot) = (0..size)
+            .filter(|column| !pivots.contains(column))
+            .reduce(|best, column| if share(&left, column) > share(&left, best) { column } else { best })
+        {
             if share(&left, pivot) < TOLERANCE {
                 break;
             }
@@ -62,7 +64,8 @@ impl Normal {
             pivots.push(pivot);
             factor.push(row);
         }
-        let mut fit = Fit { columns: pivots.iter().map(|&pivot| chosen[pivot]).collect(), pivots, factor, half: Vec::new() };
+        let mut fit =
+            Fit { columns: pivots.iter().map(|&pivot| chosen[pivot]).collect(), pivots, factor, half: Vec::new() };
         let values: Vec<f64> = fit.columns.iter().map(|&column| self.with_values[column]).collect();
         fit.half = fit.forward(&values);
         fit
