@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Holds Frostline against torchvision, timm and Keras, in environments of its own with pinned versions of them.
+"""Holds Frostline against torchvision, timm, Keras, SciPy and statsmodels, in environments of its own with pinned
+versions of them.
 
     python3 scripts/goldens/record.py [STEP...]
 
 Steps, all of them without an argument:
 
     numbers   record what the libraries compute into the tests' folders (`goldens.py`); the tests only read it
+    ranking   the same for SciPy's and statsmodels' statistics (`ranking_statistics.py`)
     files     let each library write each format, and compare what Frostline makes of the files (`check_files.py`)
     keras2    the same with files of Keras 2 and TensorFlow's outputs (`check_keras2.py`); needs Python 3.9 to 3.11
     export    train, export, and load the exported folders in the libraries (`check_export.py`)
@@ -28,6 +30,7 @@ PROGRAM = ROOT / "target" / "release" / "frostline"
 # Script and its argument, and the requirements of its environment.
 STEPS = {
     "numbers": ("goldens.py", ROOT, "requirements.txt"),
+    "ranking": ("ranking_statistics.py", ROOT, "requirements-statistics.txt"),
     "files": ("check_files.py", PROGRAM, "requirements.txt"),
     "keras2": ("check_keras2.py", PROGRAM, "requirements-keras2.txt"),
     "export": ("check_export.py", PROGRAM, "requirements.txt"),
@@ -56,7 +59,7 @@ def main():
     chosen = sys.argv[1:] or list(STEPS)
     if unknown := [step for step in chosen if step not in STEPS]:
         sys.exit(f"{__doc__}\nerror: there is no step {', '.join(unknown)}")
-    if chosen != ["numbers"]:
+    if not {"numbers", "ranking"}.issuperset(chosen):
         subprocess.run(["cargo", "build", "--release", "-p", "frostline", "-p", "frostline-worker"], cwd=ROOT, check=True)
     # No library here asks for a GPU or a network of its own accord.
     variables = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}

@@ -80,6 +80,16 @@ pub(crate) enum Command {
             frostline best cifar10-lite0 --where frozen_layers=all --where 'learning_rate<0.01'\n  \
             frostline best cifar10-lite0 --json | jq '.[0].parameters'")]
     Best(Best),
+    /// Say which hyperparameter matters, and by how much
+    ///
+    /// For each axis: what each of its values does to the objective against the first one, over pairs of configurations
+    /// that differ in nothing else, with a 95 % interval. Then how much of all differences each axis, each interaction of
+    /// two, and the seeds explain.
+    #[command(after_help = "Examples:\n  \
+            frostline effects cifar10-lite0\n  \
+            frostline effects cifar10-lite0 --where frozen_layers=all\n  \
+            frostline effects cifar10-lite0 --json | jq '.axes[0].differences'")]
+    Effects(Effects),
     /// List the sweeps of the results folder
     List(Json),
     /// Show how far a sweep has come, trial by trial
@@ -202,6 +212,17 @@ pub(crate) struct Best {
     /// Single trials, also where there are several seeds
     #[arg(long)]
     pub(crate) trials: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Args)]
+pub(crate) struct Effects {
+    /// Name of the sweep
+    pub(crate) sweep: String,
+    /// Only trials that meet this condition, such as frozen_layers=256; can be given again
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) conditions: Vec<String>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

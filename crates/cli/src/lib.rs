@@ -24,8 +24,8 @@ mod trained;
 use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
-    backup, best, cancel, completions, doctor, export, export_model, features, fetch, launch, layers, list, plan,
-    predict, retry, schema, show, status, verify, weights,
+    backup, best, cancel, completions, doctor, effects, export, export_model, features, fetch, launch, layers, list,
+    plan, predict, retry, schema, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Launch(arguments) => launch::launch(&common, &arguments),
         Command::Resume(arguments) => launch::resume(&common, &arguments),
         Command::Best(arguments) => best::run(&common, &arguments),
+        Command::Effects(arguments) => effects::run(&common, &arguments),
         Command::List(json) => list::run(&common, json),
         Command::Status(arguments) => status::run(&common, &arguments),
         Command::Show(arguments) => show::run(&common, &arguments),

@@ -1,6 +1,6 @@
 //! `best`: the ranking, of trials or, where a sweep has several seeds, of configurations.
 
-mod finished;
+pub(crate) mod finished;
 mod groups;
 mod row;
 mod trials;
@@ -9,11 +9,11 @@ pub use row::{Because, Best, Doubt, Group, Ranked, Rows};
 
 use crate::{ViewError, stored};
 use finished::Finished;
-use frostline_store::{Reader, TrialRow};
+use frostline_store::{Reader, Sweep, TrialRow};
 use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::filter::Filter;
-use frostline_sweep::metric;
+use frostline_sweep::metric::{self, Metric};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,7 @@ struct Whole {
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
     let Question { sweep: name, most, filters, trials, whole } = question;
     let sweep = reader.sweep(name)?;
-    let unknown = || ViewError::UnknownMetric { sweep: sweep.name.clone(), metric: sweep.objective.clone() };
-    let objective = metric::find(&sweep.objective).ok_or_else(unknown)?;
+    let objective = objective(&sweep)?;
     // A definition that an older program stored may not be one any more: then the trials decide.
     let whole = whole.then(|| Whole { definition: stored::definition(&sweep).ok() });
     let as_groups = !trials && has_seeds(reader, name)?;
@@ -58,13 +57,19 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
     })
 }
 
+/// What a sweep is ranked by.
+pub(crate) fn objective(sweep: &Sweep) -> Result<&'static Metric, ViewError> {
+    let unknown = || ViewError::UnknownMetric { sweep: sweep.name.clone(), metric: sweep.objective.clone() };
+    metric::find(&sweep.objective).ok_or_else(unknown)
+}
+
 /// Whether configurations of a sweep have several seeds, finished or not: by its best one.
 fn has_seeds(reader: &Reader, sweep: &str) -> Result<bool, ViewError> {
     Ok(reader.best_groups(sweep, 1)?.first().is_some_and(|best| best.seeds > 1))
 }
 
 /// A sweep's trials that meet the conditions, finished or not.
-fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
+pub(crate) fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
     let meets = |row: &TrialRow| {
         let architecture = backbone::find(&row.spec.model.backbone);
         architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))

@@ -9,4 +9,6 @@ pub enum ViewError {
     Store(#[from] StoreError),
     #[error("the database ranks `{sweep}` by the unknown metric `{metric}`")]
     UnknownMetric { sweep: String, metric: String },
+    #[error("`{sweep}` has no effects: {reason}")]
+    NoEffects { sweep: String, reason: String },
 }

@@ -77,6 +77,17 @@ fn what_computing_takes_is_measured_once_and_again_where_asked() {
 }
 
 #[test]
+fn effects_are_asked_of_all_trials_or_of_some() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let text = place.succeed("effects demo").stdout;
+    assert!(text.starts_with("Mean val_accuracy 0.") && text.contains("learning_rate"), "{text}");
+    let axes = |arguments: &str| place.json(arguments)["axes"].as_array().unwrap().len();
+    assert_eq!(axes("effects demo --json"), 2);
+    assert_eq!(axes("effects demo --where frozen_layers=0 --json"), 1);
+}
+
+#[test]
 fn rankings_have_intervals_that_count_the_images() {
     let place = trained();
     place.succeed("launch demo.toml");

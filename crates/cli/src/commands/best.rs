@@ -8,8 +8,7 @@ use frostline_view::best::{Question, best};
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exit> {
-    let filter = |text: &String| Filter::parse(text).map_err(|error| wrong_input(format!("--where {text}: {error}")));
-    let filters: Vec<Filter> = arguments.conditions.iter().map(filter).collect::<Result<_, _>>()?;
+    let filters = filters(&arguments.conditions)?;
     let reader = frostline_store::open(&common.results)?;
     let sweep = &arguments.sweep;
     let (most, filters, whole) = (arguments.n, filters.as_slice(), !arguments.json.json);
@@ -26,4 +25,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
     }
     ranking(&best)?;
     Ok(Exit::Done)
+}
+
+/// What `--where` says.
+pub(crate) fn filters(conditions: &[String]) -> anyhow::Result<Vec<Filter>> {
+    let filter = |text: &String| Filter::parse(text).map_err(|error| wrong_input(format!("--where {text}: {error}")));
+    conditions.iter().map(filter).collect()
 }

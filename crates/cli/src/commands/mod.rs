@@ -5,6 +5,7 @@ pub(crate) mod best;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod effects;
 pub(crate) mod export;
 pub(crate) mod export_model;
 pub(crate) mod features;

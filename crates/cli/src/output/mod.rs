@@ -1,6 +1,7 @@
 //! What people see: tables, amounts, errors, progress.
 
 mod download;
+mod effects;
 mod json;
 mod pictures;
 mod progress;
@@ -8,6 +9,7 @@ mod ranking;
 mod table;
 
 pub(crate) use download::Download;
+pub(crate) use effects::effects;
 pub(crate) use json::print_json;
 pub(crate) use pictures::Pictures;
 pub(crate) use progress::{Screen, Shown, summary};

@@ -11,14 +11,14 @@ use frostline_sweep::trial::{TrialSpec, Validation};
 use std::collections::BTreeMap;
 
 /// A complete trial.
-pub(super) struct Finished {
-    pub(super) row: TrialRow,
-    pub(super) last: EpochMetrics,
-    pub(super) evaluation: Evaluation,
+pub(crate) struct Finished {
+    pub(crate) row: TrialRow,
+    pub(crate) last: EpochMetrics,
+    pub(crate) evaluation: Evaluation,
 }
 
 impl Finished {
-    pub(super) fn of(rows: Vec<TrialRow>) -> Vec<Finished> {
+    pub(crate) fn of(rows: Vec<TrialRow>) -> Vec<Finished> {
         let finished = |mut row: TrialRow| {
             let (last, evaluation) = (row.last.take()?, row.evaluation.take()?);
             Some(Finished { row, last, evaluation })
@@ -26,7 +26,7 @@ impl Finished {
         rows.into_iter().filter_map(finished).collect()
     }
 
-    pub(super) fn candidate(&self, objective: &Metric) -> Candidate {
+    pub(crate) fn candidate(&self, objective: &Metric) -> Candidate {
         Candidate {
             group: self.row.group,
             objective: objective.value(&self.last, &self.evaluation),
@@ -35,12 +35,12 @@ impl Finished {
     }
 
     /// Every metric by name, and the seconds that it took.
-    pub(super) fn metrics(&self) -> BTreeMap<&'static str, f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<&'static str, f64> {
         let value = |name| Some((name, metric::find(name)?.value(&self.last, &self.evaluation)));
         metric::names().filter_map(value).chain([("seconds", self.evaluation.seconds)]).collect()
     }
 
-    pub(super) fn ranked(&self, rank: u32, objective: &Metric) -> Ranked {
+    pub(crate) fn ranked(&self, rank: u32, objective: &Metric) -> Ranked {
         Ranked {
             rank,
             trial: self.row.trial,
@@ -56,21 +56,21 @@ impl Finished {
 
     /// How many images `val_accuracy` was measured on: as counted, or as the confusion has them where the test images
     /// serve. Rows of older versions say no more than that.
-    pub(super) fn validation_images(&self) -> Option<u64> {
+    pub(crate) fn validation_images(&self) -> Option<u64> {
         let tested = || self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
         let is_tested = self.row.spec.data.validation == Validation::Test;
         self.evaluation.validation_images.or_else(|| is_tested.then(tested))
     }
 
     /// 95 % interval of the objective where it is an accuracy on a known number of images.
-    pub(super) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
+    pub(crate) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
         let images = (objective.name == "val_accuracy").then(|| self.validation_images()).flatten()?;
         accuracy_interval(self.last.val_accuracy, images)
     }
 }
 
 /// In which hyperparameters a whole sweep varies, by its definition; the shown trials are a part of it.
-pub(super) fn columns_of_sweep<'a>(definition: &Definition, shown: impl Iterator<Item = &'a Finished>) -> Columns {
+pub(crate) fn columns_of_sweep<'a>(definition: &Definition, shown: impl Iterator<Item = &'a Finished>) -> Columns {
     let shown: Vec<TrialSpec> = shown.map(|finished| finished.row.spec.clone()).collect();
     let Some(template) = shown.first() else { return Columns::varying(std::iter::empty::<TrialSpec>()) };
     let corner = |parameters| TrialSpec { parameters, ..template.clone() };

@@ -145,9 +145,12 @@ pub(super) fn check_splits(classes: &[String], pictures: &[Listed]) -> Result<()
     if missing.is_empty() { Ok(()) } else { Err(FolderError::MissingClasses(List(missing))) }
 }
 
+/// Where the pictures of a split lie; of no split where they are to be divided.
+type SplitFolder = (Option<Split>, PathBuf);
+
 /// The folders of splits; none where the folders at the top are classes. One that is called `train` is a class if it has
 /// pictures and no folders.
-fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<(Option<Split>, PathBuf)>>, FolderError> {
+fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<SplitFolder>>, FolderError> {
     let split_of = |path: &PathBuf| Split::of(&names::text(&name_of(path)));
     let mut is_split = false;
     for folder in top.iter().filter(|folder| split_of(folder) == Some(Split::Train)) {
@@ -156,7 +159,7 @@ fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<(Option<Split>,
     if !is_split {
         return Ok(None);
     }
-    let mut splits: Vec<(Option<Split>, PathBuf)> = Vec::new();
+    let mut splits: Vec<SplitFolder> = Vec::new();
     for folder in top {
         let Some(split) = split_of(folder) else {
             walk.others.push(folder.clone());

@@ -1,0 +1,19 @@
+//! `effects`: which hyperparameter matters, and by how much.
+
+use crate::args::{self, Common};
+use crate::commands::best::filters;
+use crate::exit::Exit;
+use crate::output::{self, print_json};
+use frostline_view::effects::effects;
+use std::io::Write;
+
+pub(crate) fn run(common: &Common, arguments: &args::Effects) -> anyhow::Result<Exit> {
+    let filters = filters(&arguments.conditions)?;
+    let reader = frostline_store::open(&common.results)?;
+    let effects = effects(&reader, &arguments.sweep, &filters)?;
+    if arguments.json.json {
+        return print_json(&effects);
+    }
+    write!(anstream::stdout().lock(), "{}", output::effects(&effects))?;
+    Ok(Exit::Done)
+}

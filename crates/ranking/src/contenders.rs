@@ -1,0 +1,189 @@
+//! Which configurations may be the best, as far as images and seeds tell.
+//!
+//! The one with the best mean was picked because chance favoured it, so the others are not compared with it alone: each is
+//! compared with all, and the largest difference that chance makes among so many is what counts (Hsu 1981, 1984: multiple
+//! comparison with the best).
+
+use crate::cell::Cell;
+use crate::noise::{Basis, Noise, Weights};
+use crate::order::Rank;
+use crate::quantile::student_above;
+use crate::random::Random;
+use std::collections::BTreeSet;
+
+const DRAWS: usize = 2_000;
+const ERROR: f64 = 0.05;
+/// As many are compared with each other; what follows them in order, with the best one alone.
+const COMPARED: usize = 200;
+/// How seldom `screen` may drop the true best.
+const SCREENED: f64 = 0.001;
+
+/// What holds with 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// The true best is among the contenders: Hsu's set. Of several that are equally good it may lose one.
+    TheBest,
+    /// Whatever is as good as the best is among the contenders: no configuration is called worse that is not. A larger set;
+    /// found in steps, each without those that the one before took out (Romano and Wolf 2005; Hansen, Lunde and Nason 2011).
+    AllBest,
+}
+
+/// The configurations that cannot be told from the best.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contenders {
+    /// Places in the slice that was compared, the best mean first.
+    pub members: Vec<usize>,
+    pub promise: Promise,
+    pub basis: Basis,
+    /// So many were dropped unlooked at, by [`screen`]: their unpaired intervals lie far below the best one's.
+    pub screened: usize,
+    /// So many were compared with the best one alone, by Bonferroni's bound, as there were too many.
+    pub bounded: usize,
+}
+
+/// Of very many configurations, those whose comparison can tell anything: the others lie so far below the best that not even
+/// unpaired intervals leave a doubt. It needs no bits, so that they are read for the rest only. In order of the slice.
+pub fn screen(cells: &[Cell]) -> Vec<usize> {
+    let all = 0..cells.len();
+    let Some(noise) = Noise::unpaired(cells) else { return all.collect() };
+    let reach = student_above(SCREENED / cells.len() as f64, noise.freedom());
+    let best = by_mean(cells, all.clone().collect())[0];
+    let top = cells[best].mean();
+    all.filter(|&index| top - cells[index].mean() <= reach * noise.error(best, index)).collect()
+}
+
+/// None where nothing is known of how far chance moves the means. The same `seed` gives the
+/// same answer for good. Where there are more than 200 configurations, those are dropped first that [`screen`] drops.
+pub fn contenders(cells: &[Cell], promise: Promise, seed: u64) -> Option<Contenders> {
+    let kept = if cells.len() > COMPARED { screen(cells) } else { (0..cells.len()).collect() };
+    let order = by_mean(cells, kept);
+    let screened = cells.len() - order.len();
+    let sorted: Vec<Cell> = order.iter().map(|&index| cells[index].clone()).collect();
+    let noise = Noise::of(&sorted)?;
+    let means: Vec<f64> = sorted.iter().map(Cell::mean).collect();
+    let compared = order.len().min(COMPARED);
+    let table = Table::drawn(&noise, &means, compared, seed);
+    let mut members = match promise {
+        Promise::TheBest => table.hsu(),
+        Promise::AllBest => table.in_steps(),
+    };
+    let count = order.len() as f64;
+    let comparisons = match promise {
+        Promise::TheBest => count - 1.0,
+        Promise::AllBest => count * (count - 1.0) / 2.0,
+    };
+    if order.len() > compared {
+        let reach = student_above(ERROR / comparisons, noise.freedom());
+        members.extend((compared..order.len()).filter(|&it| means[0] - means[it] <= reach * noise.error(0, it)));
+    }
+    let bounded = order.len() - compared;
+    let members = members.into_iter().map(|place| order[place]).collect();
+    Some(Contenders { members, promise, basis: noise.basis, screened, bounded })
+}
+
+/// Places by the mean, the best first; equal ones in the order of the slice.
+fn by_mean(cells: &[Cell], mut places: Vec<usize>) -> Vec<usize> {
+    let means: Vec<f64> = cells.iter().map(Cell::mean).collect();
+    places.sort_by(|&one, &other| means[other].total_cmp(&means[one]).then(one.cmp(&other)));
+    places
+}
+
+/// Drawn means of the compared ones, and the errors of their differences.
+struct Table<'a> {
+    means: &'a [f64],
+    /// One over the standard error, by pair; 0 where there is none, because they do not differ on any image.
+    scales: Vec<f64>,
+    /// By draw, one deviation for each.
+    draws: Vec<Vec<f64>>,
+}
+
+impl Table<'_> {
+    fn drawn<'a>(noise: &Noise, means: &'a [f64], compared: usize, seed: u64) -> Table<'a> {
+        let mut scales = vec![0.0; compared * compared];
+        for one in 0..compared {
+            for other in 0..one {
+                let error = noise.error(one, other);
+                let scale = if error > 0.0 { 1.0 / error } else { 0.0 };
+                scales[one * compared + other] = scale;
+                scales[other * compared + one] = scale;
+            }
+        }
+        let (mut random, mut weights) = (Random::new(seed), Weights::default());
+        let draw = |_| {
+            let mut deviations = vec![0.0; means.len()];
+            noise.draw(&mut random, &mut weights, &mut deviations);
+            deviations.truncate(compared);
+            deviations
+        };
+        let draws = (0..DRAWS).map(draw).collect();
+        Table { means: &means[..compared], scales, draws }
+    }
+
+    /// The most, in standard errors, by which one of `others` lies above `place`.
+    fn behind(&self, values: &[f64], place: usize, others: &[usize]) -> f64 {
+        let scales = &self.scales[place * self.means.len()..];
+        let behind = |&other: &usize| (values[other] - values[place]) * scales[other];
+        others.iter().map(behind).fold(0.0, f64::max)
+    }
+
+    /// The most, in standard errors, by which two of `places` differ.
+    fn range(&self, values: &[f64], places: &[usize]) -> f64 {
+        let mut largest: f64 = 0.0;
+        for (above, &one) in places.iter().enumerate() {
+            let scales = &self.scales[one * self.means.len()..];
+            for &other in &places[..above] {
+                largest = largest.max((values[one] - values[other]).abs() * scales[other]);
+            }
+        }
+        largest
+    }
+
+    /// Each by its own quantile of how far the best of the others lies above it by chance.
+    fn hsu(&self) -> Vec<usize> {
+        let all: Vec<usize> = (0..self.means.len()).collect();
+        let stays = |&place: &usize| {
+            let by_chance = self.draws.iter().map(|draw| self.behind(draw, place, &all)).collect();
+            self.behind(self.means, place, &all) <= upper_quantile(by_chance)
+        };
+        all.iter().copied().filter(stays).collect()
+    }
+
+    /// All by one quantile of the largest difference that chance makes among those that are left.
+    fn in_steps(&self) -> Vec<usize> {
+        let mut left: Vec<usize> = (0..self.means.len()).collect();
+        loop {
+            let reach = upper_quantile(self.draws.iter().map(|draw| self.range(draw, &left)).collect());
+            let stays = |&place: &usize| self.behind(self.means, place, &left) <= reach;
+            let stayed: Vec<usize> = left.iter().copied().filter(stays).collect();
+            if stayed.len() == left.len() {
+                return left;
+            }
+            left = stayed;
+        }
+    }
+}
+
+fn upper_quantile(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = ((1.0 - ERROR) * (values.len() as f64 + 1.0)).ceil() as usize;
+    values[place.min(values.len()) - 1]
+}
+
+impl Contenders {
+    /// Shared ranks: all contenders share the first, the others follow by their means, as [`crate::order`] would rank them.
+    /// `cells` are those that were compared.
+    pub fn ranks(&self, cells: &[Cell]) -> Vec<Rank> {
+        let members: BTreeSet<usize> = self.members.iter().copied().collect();
+        let others = by_mean(cells, (0..cells.len()).filter(|index| !members.contains(index)).collect());
+        let mut ranks: Vec<Rank> = self.members.iter().map(|&index| Rank { index, rank: 1 }).collect();
+        for index in others {
+            let place = ranks.len() as u32 + 1;
+            let rank = match ranks.last() {
+                Some(last) if last.rank > 1 && cells[last.index].mean() == cells[index].mean() => last.rank,
+                _ => place,
+            };
+            ranks.push(Rank { index, rank });
+        }
+        ranks
+    }
+}
