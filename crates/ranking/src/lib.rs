@@ -2,7 +2,7 @@
 //!
 //! With several seeds the best single trial is the luckiest one, and its configuration need not be the best: that is the
 //! one with the best mean. All trials of a sweep see the same images, so two of them are compared image by image where it
-//! is stored which images each got right ([`Bits`]); that takes less than half of the images that two intervals take.
+//! is stored which images each got right ([`Bits`]); that takes fewer images than two intervals take.
 //! docs/statistics.md has formulas, sources and simulated coverage.
 //!
 //! It owns order, replicates, what can't be told apart, and effects. It must not know where values come from or who reads
