@@ -114,7 +114,18 @@ fn list_status_and_show_agree() {
     assert_eq!(status["counts"], list[0]["trials"]);
     for trial in place.trials("demo") {
         let show = place.json(&format!("show {} --json", &trial.id[..12]));
-        let form = ["attempts", "epochs", "evaluation", "group", "parameters", "spec", "state", "sweeps", "trial"];
+        let form = [
+            "attempts",
+            "classes",
+            "epochs",
+            "evaluation",
+            "group",
+            "parameters",
+            "spec",
+            "state",
+            "sweeps",
+            "trial",
+        ];
         assert_eq!(keys(&show), form);
         assert_eq!((&show["trial"], &show["sweeps"]), (&json!(trial.id), &json!(["demo"])));
         assert_eq!((show["epochs"].as_array().unwrap().len(), show["attempts"].as_array().unwrap().len()), (2, 1));
