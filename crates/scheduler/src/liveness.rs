@@ -62,6 +62,7 @@ impl Scheduler {
             };
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             let running = worker.running;
+            worker.unconnected = matches!(worker.phase, Phase::Starting { .. });
             worker.phase = Phase::Ending;
             effects.push(Effect::Kill(id));
             if let Some(attempt) = running {

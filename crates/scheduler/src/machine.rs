@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     build: Option<Build>,
     /// Processes in a row that ended without a result.
     failed_starts: u32,
+    /// Its process was killed because it did not connect, which how it dies does not say.
+    pub(crate) unconnected: bool,
     /// Its process is an earlier coordinator's, which may have told it to leave: its end is nobody's fault.
     adopted: bool,
 }
@@ -97,6 +99,7 @@ impl Scheduler {
                     running: None,
                     build: None,
                     failed_starts: 0,
+                    unconnected: false,
                     adopted: restored.survivors.contains(&id),
                 },
             )
@@ -347,6 +350,10 @@ impl Scheduler {
         let is_out_of_service = self.is_out_of_service(slot);
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         let held = slot.running;
+        let description = match std::mem::take(&mut slot.unconnected) {
+            true => format!("no connection within {} s", self.settings.start / 1000),
+            false => description,
+        };
         slot.phase = if is_out_of_service { Phase::Broken } else { Phase::Off };
         if is_out_of_service {
             // Why it is not started again is said already.

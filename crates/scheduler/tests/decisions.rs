@@ -367,6 +367,18 @@ fn workers_that_bring_nothing_are_given_up() {
     assert_eq!(bench.state(1), TrialState::Waiting, "it is not the trial's fault");
 }
 
+/// We kill it, and "signal: 9" would read as if memory had run out.
+#[test]
+fn a_worker_that_never_connects_is_said_to_have_never_connected() {
+    let mut bench = Bench::new(restored(vec![row(1, None)], 1));
+    for _ in 0..Settings::default().failed_starts {
+        bench.passes(Settings::default().start);
+        bench.exits(1);
+    }
+    assert!(bench.scheduler.is_stuck());
+    assert_eq!(bench.scheduler.last_exit(), Some("no connection within 120 s: the last line"));
+}
+
 #[test]
 fn a_sweep_whose_trials_have_all_ended_is_not_stuck_without_workers() {
     let mut bench = Bench::new(restored(vec![row(1, None)], 1));
