@@ -350,10 +350,8 @@ impl Scheduler {
         let is_out_of_service = self.is_out_of_service(slot);
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         let held = slot.running;
-        let description = match std::mem::take(&mut slot.unconnected) {
-            true => format!("no connection within {} s", self.settings.start / 1000),
-            false => description,
-        };
+        let never = std::mem::take(&mut slot.unconnected);
+        let description = if never { self.settings.unconnected() } else { description };
         slot.phase = if is_out_of_service { Phase::Broken } else { Phase::Off };
         if is_out_of_service {
             // Why it is not started again is said already.

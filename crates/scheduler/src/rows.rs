@@ -30,6 +30,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// How a process ended that had its time to connect.
+    pub(crate) fn unconnected(&self) -> String {
+        format!("no connection within {} s", self.start / 1000)
+    }
+}
+
 /// One trial as the database has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialRow {
