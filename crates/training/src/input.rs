@@ -56,7 +56,7 @@ impl Input {
             Source::Features(features) => Some(features.index(pool, chosen, mirrored)),
             Source::Images { .. } => None,
         };
-        Feed { input: self, network, pool, images, chosen, mirrored, index, read: 0, ahead: Vec::new() }
+        Feed { input: self, network, pool, images, chosen, mirrored, index, read: 0, ahead: None }
     }
 
     /// Runs a batch through the rest of the backbone, to the pooled output, `[batch, channels]`, float32.
@@ -78,7 +78,7 @@ pub struct Feed<'a> {
     /// How many have been read.
     read: usize,
     /// What the frozen part has computed of images that are still to come.
-    ahead: Vec<Tensor>,
+    ahead: Option<Tensor>,
 }
 
 impl Feed<'_> {
@@ -89,30 +89,25 @@ impl Feed<'_> {
             return self.gathered(images);
         }
         let portion = self.input.portion.max(1);
-        let mut there: usize = self.ahead.iter().map(|tensor| tensor.size()[0] as usize).sum();
+        let mut pieces: Vec<Tensor> = self.ahead.take().into_iter().collect();
+        let mut there: usize = pieces.iter().map(|piece| piece.size()[0] as usize).sum();
         while there < images && self.read < self.chosen.len() {
             let part = self.gathered(portion);
             let length = part.size()[0];
             let whole = filled_up(part, portion as i64);
             let output = self.network.forward(&whole, self.input.from, self.input.to, false);
-            self.ahead.push(output.narrow(0, 0, length));
+            pieces.push(output.narrow(0, 0, length));
             there += length as usize;
         }
-        let wanted = images.min(there) as i64;
-        let mut pieces = Vec::new();
-        let mut missing = wanted;
-        let mut left = Vec::new();
-        for tensor in self.ahead.drain(..) {
-            let (rows, taken) = (tensor.size()[0], missing.min(tensor.size()[0]));
-            if taken > 0 {
-                pieces.push(tensor.narrow(0, 0, taken));
-            }
-            if taken < rows {
-                left.push(tensor.narrow(0, taken, rows - taken));
-            }
-            missing -= taken;
+        // Only the last piece can have more than is wanted.
+        let more = there.saturating_sub(images) as i64;
+        if more > 0
+            && let Some(last) = pieces.pop()
+        {
+            let wanted = last.size()[0] - more;
+            pieces.push(last.narrow(0, 0, wanted));
+            self.ahead = Some(last.narrow(0, wanted, more));
         }
-        self.ahead = left;
         channels_last(&Tensor::cat(&pieces, 0))
     }
 
