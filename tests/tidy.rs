@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ),
     ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
-    ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-store"]),
+    ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-results", "frostline-store"]),
     ("frostline-export", &["frostline-sweep", "frostline-store", "frostline-view"]),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (

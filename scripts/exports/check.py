@@ -26,7 +26,9 @@ import install
 
 HERE = Path(__file__).resolve().parent
 PACKAGES, OPTUNA4 = install.folders()
+BY_CLASS = ["balanced_accuracy", "macro_f1", "top5_accuracy"]
 METRICS = ["val_accuracy", "val_loss", "train_accuracy", "train_loss", "test_accuracy", "test_loss"]
+METRICS += [f"{split}_{name}" for split in ["val", "test"] for name in BY_CLASS]
 SWEEP = "cifar10-lite0"
 
 
@@ -84,6 +86,8 @@ def expected_epochs():
         attempt = shown_attempt(detail)
         for epoch in detail["epochs"]:
             about = {"trial": detail["trial"], "group": detail["group"], "attempt": attempt["attempt"]}
+            by_class = epoch.pop("by_class")
+            epoch.update({f"val_{name}": by_class[name] for name in BY_CLASS})
             rows.append({**about, "accepted": attempt["outcome"] == "complete", **epoch})
     return rows
 

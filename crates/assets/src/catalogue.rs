@@ -39,13 +39,21 @@ pub enum Checksum {
     Sha256Prefix(&'static str),
 }
 
-static ENTRIES: [Entry; 9] = [
+static ENTRIES: [Entry; 10] = [
     Entry {
         name: "cifar10",
         content: Content::Data { folder: "cifar-10-batches-bin" },
         source: Source::Url("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
         bytes: 170_052_171,
         checksum: Checksum::Md5("c32a1d4ab5d03f1284b67883e8d87530"),
+        licence: "free to use with attribution (Krizhevsky 2009)",
+    },
+    Entry {
+        name: "cifar100",
+        content: Content::Data { folder: "cifar-100-binary" },
+        source: Source::Url("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"),
+        bytes: 168_513_733,
+        checksum: Checksum::Md5("03b5dce01913d631647c71ecec9e9cb8"),
         licence: "free to use with attribution (Krizhevsky 2009)",
     },
     Entry {

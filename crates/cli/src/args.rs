@@ -75,9 +75,13 @@ pub(crate) enum Command {
     /// With several seeds, each row is one configuration with the mean of the objective over its seeds, their sample
     /// standard deviation (±), and how many there are; the best mean comes first. In JSON such a row has `objective` (the
     /// mean), `deviation`, `seeds`, the means of all `metrics`, and its `trials`. `--trials` ranks single trials instead.
+    ///
+    /// Rows that nothing tells from the best one share its rank (=1): of all that are as good as the best, none has another
+    /// rank with 95 %. Below the table stands what that rests on, and what it would take to know better.
     #[command(after_help = "Examples:\n  \
             frostline best cifar10-lite0 -n 5\n  \
             frostline best cifar10-lite0 --where frozen_layers=all --where 'learning_rate<0.01'\n  \
+            frostline best cifar10-lite0 --metric val_loss --columns optimizer,val_loss,seconds\n  \
             frostline best cifar10-lite0 --json | jq '.[0].parameters'")]
     Best(Best),
     /// Say which hyperparameter matters, and by how much
@@ -90,10 +94,25 @@ pub(crate) enum Command {
             frostline effects cifar10-lite0 --where frozen_layers=all\n  \
             frostline effects cifar10-lite0 --json | jq '.axes[0].differences'")]
     Effects(Effects),
+    /// Set two trials side by side: what they differ in, and what that does, image by image
+    ///
+    /// All trials of a sweep see the same images, so two of them can be compared on those where only one is right: that
+    /// takes far fewer images than two intervals do.
+    #[command(after_help = "Example:\n  frostline compare 3fa9c1e2 8de1ac31")]
+    Compare(Compare),
     /// List the sweeps of the results folder
     List(Json),
     /// Show how far a sweep has come, trial by trial
     Status(Status),
+    /// Look at a sweep while it runs, on the whole terminal
+    ///
+    /// It reads what is recorded and disturbs nothing: quitting it stops nothing, and it works for a sweep that is over. Into
+    /// a pipe or file it prints one look and ends.
+    #[command(
+        after_help = "Keys: q quits, up and down choose a row, enter shows its trial, g shows trials or configurations\n\n\
+            Examples:\n  frostline watch cifar10-lite0\n  frostline watch cifar10-lite0 --every 60 >> progress.txt"
+    )]
+    Watch(Watch),
     /// Show everything about one trial
     Show(Show),
     /// Cancel what has not finished of a sweep, or one trial
@@ -212,6 +231,15 @@ pub(crate) struct Best {
     /// Single trials, also where there are several seeds
     #[arg(long)]
     pub(crate) trials: bool,
+    /// Rank by this metric instead of the sweep's objective, such as val_loss
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Show these hyperparameters and metrics, separated by commas, instead of the usual ones
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) columns: Option<Vec<String>>,
+    /// Print as CSV, with every metric and hyperparameter
+    #[arg(long, conflicts_with_all = ["json", "columns"])]
+    pub(crate) csv: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -225,6 +253,38 @@ pub(crate) struct Effects {
     pub(crate) conditions: Vec<String>,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Args)]
+pub(crate) struct Compare {
+    /// A trial, by its id or the first digits of it
+    #[arg(value_name = "TRIAL")]
+    pub(crate) first: String,
+    /// Another one
+    #[arg(value_name = "OTHER")]
+    pub(crate) second: String,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// Name of the sweep
+    pub(crate) sweep: String,
+    /// Print one look as often, in seconds, for as long as the sweep runs
+    #[arg(long, value_name = "SECONDS", value_parser = pause)]
+    pub(crate) every: Option<f64>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub(crate) ascii: bool,
+}
+
+/// A pause that a clock can make.
+fn pause(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("it is a number of seconds from 0.1 to 86400".to_owned()),
+    }
 }
 
 #[derive(Args)]

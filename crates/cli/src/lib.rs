@@ -20,12 +20,13 @@ mod sources;
 mod space;
 mod team;
 mod trained;
+mod watch;
 
 use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
-    backup, best, cancel, completions, doctor, effects, export, export_model, features, fetch, launch, layers, list,
-    plan, predict, retry, schema, show, status, verify, weights,
+    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, launch,
+    layers, list, plan, predict, retry, schema, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -46,9 +47,11 @@ pub fn main() -> ExitCode {
         Command::Launch(arguments) => launch::launch(&common, &arguments),
         Command::Resume(arguments) => launch::resume(&common, &arguments),
         Command::Best(arguments) => best::run(&common, &arguments),
+        Command::Compare(arguments) => compare::run(&common, &arguments),
         Command::Effects(arguments) => effects::run(&common, &arguments),
         Command::List(json) => list::run(&common, json),
         Command::Status(arguments) => status::run(&common, &arguments),
+        Command::Watch(arguments) => commands::watch::run(&common, &arguments),
         Command::Show(arguments) => show::run(&common, &arguments),
         Command::Cancel(arguments) => cancel::run(&common, &arguments),
         Command::Retry(arguments) => retry::run(&common, &arguments),

@@ -4,7 +4,7 @@
 //! waited for on one thread of the runtime, which shares nothing with it but channels.
 
 use crate::clock::Clock;
-use crate::core::{Committed, Core, Outcome, Terms};
+use crate::core::{Committed, Core, Outcome, Running, Status, Terms};
 use crate::error::CoordinatorError;
 use crate::folder::Watched;
 use crate::hands::Hands;
@@ -17,13 +17,14 @@ use crate::net::{Listening, token::token};
 use crate::signals::Signals;
 use crate::start::{Start, make_room_for, start};
 use crate::upkeep::{Models, Upkeep};
-use frostline_results::Folder;
 use frostline_results::features::remove_unfinished;
+use frostline_results::{Folder, RunStatus, RunningTask};
 use frostline_scheduler::Settings;
 use frostline_store::{Reader, Writer};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Runtime};
 
 /// Seconds between two signs of life of a worker, and a fifth of its lease at most.
@@ -95,10 +96,23 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let clock = Clock::start();
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;
     let now = Instant::now();
+    let status = Folder::new(&results).status();
     let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
-    let mut run =
-        Run { hands, upkeep, hub, clock, listening, folder, sweep, told: None, looked: now, logs_bounded: now };
+    let mut run = Run {
+        hands,
+        upkeep,
+        hub,
+        clock,
+        listening,
+        folder,
+        sweep,
+        status,
+        told: None,
+        looked: now,
+        logs_bounded: now,
+    };
     let ended = run.serve(core, committed, &mut inbox, &runtime);
+    let _ = std::fs::remove_file(&run.status);
     if ended.is_err() {
         // There is no core any more that could decide anything.
         run.hands.kill_all();
@@ -116,6 +130,8 @@ struct Run {
     listening: Listening,
     folder: Arc<Watched>,
     sweep: String,
+    /// The file of [`RunStatus`].
+    status: PathBuf,
     told: Option<Instant>,
     looked: Instant,
     logs_bounded: Instant,
@@ -165,6 +181,10 @@ impl Run {
             self.looked = Instant::now();
             self.folder.check(&self.sweep)?;
             self.listening.keep();
+            // Who looks on does without it, and the next one is due in a second.
+            if let Err(error) = run_status(&self.sweep, core.status()).write(&self.status) {
+                tracing::debug!("{} is not written: {error}", self.status.display());
+            }
         }
         if self.logs_bounded.elapsed() >= LOG_PAUSE {
             self.hands.launcher().bound_logs();
@@ -175,6 +195,19 @@ impl Run {
             self.hub.status(core.status());
         }
         Ok(())
+    }
+}
+
+fn run_status(sweep: &str, status: Status) -> RunStatus {
+    let running =
+        |it: Running| RunningTask { worker: it.worker.0, task: it.task, epochs: it.epochs, steps: it.steps };
+    RunStatus {
+        sweep: sweep.to_owned(),
+        process: std::process::id(),
+        at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64()),
+        seconds_left: status.time_left.map(|left| left.as_secs_f64()),
+        draining: status.draining,
+        running: status.running.into_iter().map(running).collect(),
     }
 }
 

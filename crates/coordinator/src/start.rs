@@ -91,7 +91,7 @@ pub(crate) fn start(
         finished.contains(&trial) || !specs.contains_key(&trial) && is_abandoned(trial)
     });
     let fill = |cut: &Cut| match &cut.decision {
-        Decision::Fill { from } => Some(FillPlan { key: cut.key.clone(), from: from.clone() }),
+        Decision::Fill { from } => Some(FillPlan { key: cut.key.clone(), from: from.clone(), portion }),
         _ => None,
     };
     let restored = Restored {
@@ -102,7 +102,7 @@ pub(crate) fn start(
         next_attempt: writer.next_attempt()?,
     };
     let features = reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.spec.clone())).collect();
-    Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected), newest })
+    Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected, reuse.clone()), newest })
 }
 
 /// The order in which trials are given out: the shortest by estimate first, which brings answers early; the sweep's order

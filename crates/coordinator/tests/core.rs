@@ -9,6 +9,7 @@ use frostline_protocol::{
 use frostline_scheduler::{Restored, Settings, Time, TrialRow};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record};
+use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, TrialId, TrialSpec, Validation,
     WeightsIdentity,
@@ -75,7 +76,7 @@ fn at_work(trials: &[(u32, u32)], workers: &[WorkerId], expected: BTreeMap<u32, 
         ..Restored::default()
     };
     let specs = (1..).zip(trials).map(|(number, (frozen, epochs))| (trial(number), spec(*frozen, *epochs)));
-    let worklist = Worklist::new(specs.collect(), BTreeMap::new()).expecting(expected);
+    let worklist = Worklist::new(specs.collect(), BTreeMap::new()).expecting(expected, Reuse::default());
     let newest = BTreeMap::new();
     let restored = Core::restore(Disk::default(), Settings::default(), restored, worklist, newest, terms(), Time(0));
     let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));

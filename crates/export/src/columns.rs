@@ -7,7 +7,7 @@ use crate::outline::{Outline, value_of};
 use frostline_store::{AttemptRow, Recorded};
 use frostline_sweep::keys::{self, HYPERPARAMETERS};
 use frostline_sweep::metric;
-use frostline_sweep::outcome::{AttemptOutcome, EpochMetrics};
+use frostline_sweep::outcome::{AttemptOutcome, ClassMetrics, EpochMetrics};
 use frostline_sweep::parameters::named;
 use serde_json::{Value, json};
 
@@ -104,6 +104,10 @@ pub(crate) fn of_trials() -> Vec<OfTrial> {
     columns
 }
 
+fn by_class(row: &EpochRow, read: fn(ClassMetrics) -> f64) -> Cell {
+    Cell::or_null(row.epoch.by_class, |by_class| Cell::Number(read(by_class)))
+}
+
 pub(crate) fn of_epochs() -> Vec<OfEpoch> {
     use Type::{Boolean, Integer, Number, Text};
     fn column(name: &'static str, holds: Type, value: impl Fn(&EpochRow) -> Cell + 'static) -> OfEpoch {
@@ -123,6 +127,9 @@ pub(crate) fn of_epochs() -> Vec<OfEpoch> {
         column("seconds", Number, |it| Cell::Number(it.epoch.seconds)),
         column("images_per_second", Number, |it| Cell::Number(it.epoch.images_per_second)),
         column("peak_memory", Integer, |it| Cell::count(it.epoch.peak_memory)),
+        column("val_balanced_accuracy", Number, |it| by_class(it, |it| it.balanced_accuracy)),
+        column("val_macro_f1", Number, |it| by_class(it, |it| it.macro_f1)),
+        column("val_top5_accuracy", Number, |it| by_class(it, |it| it.top5_accuracy)),
     ]
 }
 

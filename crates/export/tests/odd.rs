@@ -49,6 +49,7 @@ fn life(attempt: u64, trial: &Trial, val_loss: f64) -> [Record; 3] {
         seconds: 2.0,
         images_per_second: 100.0,
         peak_memory: 1 << 40,
+        by_class: None,
     };
     let evaluation = Evaluation {
         test_loss: 1.0,
@@ -58,6 +59,8 @@ fn life(attempt: u64, trial: &Trial, val_loss: f64) -> [Record; 3] {
         trained_parameters: 1,
         seconds: 2.0,
         validation_images: None,
+        by_class: None,
+        right: None,
     };
     [
         Record::Started { attempt, task: TaskKey::Trial(trial), worker: 0, build, micro_batch: None },

@@ -273,7 +273,7 @@ mod tests {
             cut: 1,
             pictures: None,
         };
-        Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1 } }
+        Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1, micro_batch: None } }
     }
 
     fn epoch(epoch: u32) -> Report {

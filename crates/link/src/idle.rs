@@ -52,6 +52,7 @@ pub fn metrics(trial: TrialId, epoch: u32) -> EpochMetrics {
         seconds: 0.0,
         images_per_second: 0.0,
         peak_memory: 0,
+        by_class: None,
     }
 }
 
@@ -65,6 +66,8 @@ pub fn evaluation(trial: TrialId) -> Evaluation {
         trained_parameters: 1,
         seconds: 0.0,
         validation_images: None,
+        by_class: None,
+        right: None,
     }
 }
 

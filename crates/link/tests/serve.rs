@@ -196,7 +196,7 @@ fn an_assignment_is_carried_out_and_nothing_but_its_reports_is_said() {
     assert_eq!(wire.hears_report(), (3, Report::Complete(idle::evaluation(TRIAL))));
     wire.acknowledges(3);
     let spec = FeatureSpec::of(&spec(), 1);
-    let work = Work::Fill { spec, from: None, streams: 1 };
+    let work = Work::Fill { spec, from: None, streams: 1, micro_batch: None };
     wire.says(ToWorker::Assign(Box::new(Assignment { attempt: AttemptId(6), work })));
     let filled = Report::Filled(Filled { bytes: 0, seconds: 0.0, computed: true });
     assert!(matches!(wire.hears(), Some(FromWorker::Report { number: 1, report, .. }) if report == filled));

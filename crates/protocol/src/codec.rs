@@ -165,6 +165,7 @@ mod tests {
             seconds: 1.5,
             images_per_second: 100.0,
             peak_memory: 1 << 40,
+            by_class: None,
         };
         FromWorker::Report { claim, number: 1, report: Report::Epoch(metrics) }
     }

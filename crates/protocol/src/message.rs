@@ -168,6 +168,9 @@ pub enum Work {
         /// Portions to compute at once: one, and one for each worker of the machine that has nothing else to do.
         #[serde(default = "one")]
         streams: u32,
+        /// Images at a time, where memory ran out before; none takes a whole portion.
+        #[serde(default)]
+        micro_batch: Option<u32>,
     },
 }
 
@@ -230,6 +233,7 @@ mod tests {
             seconds: 1.0,
             images_per_second: 1.0,
             peak_memory: 1,
+            by_class: None,
         };
         let evaluation = Evaluation {
             test_loss: 1.0,
@@ -239,6 +243,8 @@ mod tests {
             trained_parameters: 1,
             seconds: 1.0,
             validation_images: None,
+            by_class: None,
+            right: None,
         };
         let failure = Failure { kind: FailureKind::Diverged, message: "m".to_owned(), log: Vec::new() };
         let reports = [

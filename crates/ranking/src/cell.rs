@@ -1,7 +1,7 @@
 //! A configuration as its finished seeds show it.
 
-use crate::bits::{Bits, BitsError};
 use crate::replicates::{Replicates, summarise};
+use frostline_sweep::bits::{Bits, BitsError};
 
 /// What the seeds of one configuration scored, larger is better, and where it is stored which images each got right.
 #[derive(Debug, Clone)]

@@ -6,10 +6,8 @@
 
 use crate::cell::Cell;
 use crate::noise::{Basis, Noise, Weights};
-use crate::order::Rank;
 use crate::quantile::student_above;
 use crate::random::Random;
-use std::collections::BTreeSet;
 
 const DRAWS: usize = 2_000;
 const ERROR: f64 = 0.05;
@@ -167,23 +165,4 @@ fn upper_quantile(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = ((1.0 - ERROR) * (values.len() as f64 + 1.0)).ceil() as usize;
     values[place.min(values.len()) - 1]
-}
-
-impl Contenders {
-    /// Shared ranks: all contenders share the first, the others follow by their means, as [`crate::order`] would rank them.
-    /// `cells` are those that were compared.
-    pub fn ranks(&self, cells: &[Cell]) -> Vec<Rank> {
-        let members: BTreeSet<usize> = self.members.iter().copied().collect();
-        let others = by_mean(cells, (0..cells.len()).filter(|index| !members.contains(index)).collect());
-        let mut ranks: Vec<Rank> = self.members.iter().map(|&index| Rank { index, rank: 1 }).collect();
-        for index in others {
-            let place = ranks.len() as u32 + 1;
-            let rank = match ranks.last() {
-                Some(last) if last.rank > 1 && cells[last.index].mean() == cells[index].mean() => last.rank,
-                _ => place,
-            };
-            ranks.push(Rank { index, rank });
-        }
-        ranks
-    }
 }

@@ -128,7 +128,7 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::Bits;
+    use frostline_sweep::bits::Bits;
 
     #[test]
     fn the_table_is_taken_apart_as_by_the_analysis_of_variance() {

@@ -70,7 +70,7 @@ fn noise(cells: &[Cell]) -> Option<(f64, Basis)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::Bits;
+    use frostline_sweep::bits::Bits;
 
     #[test]
     fn what_differs_by_no_more_than_noise_is_drawn_to_the_common_mean() {

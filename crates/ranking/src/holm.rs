@@ -40,7 +40,7 @@ pub fn against(default: &Cell, others: &[Cell]) -> Vec<Versus> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::Bits;
+    use frostline_sweep::bits::Bits;
 
     #[test]
     fn what_differs_from_the_default_is_told_over_all_comparisons_together() {

@@ -10,7 +10,6 @@
 
 mod accuracy;
 mod axis;
-mod bits;
 mod cell;
 mod compare;
 mod contenders;
@@ -24,12 +23,10 @@ mod order;
 mod quantile;
 mod random;
 mod replicates;
-mod spread;
 mod uncertain;
 
 pub use accuracy::accuracy_interval;
 pub use axis::{AxisDifference, axis_differences};
-pub use bits::{Bits, BitsError};
 pub use cell::{Cell, CellError};
 pub use compare::{Comparison, Method, compare};
 pub use contenders::{Contenders, Promise, contenders, screen};
@@ -37,9 +34,9 @@ pub use effects::{
     DesignError, Effects, Interaction, Level, LevelDifference, Main, Observation, Residual, Share, effects,
 };
 pub use expected::{Expected, expected};
+pub use frostline_sweep::bits::{Bits, BitsError};
 pub use holm::{Versus, against, holm};
 pub use need::{Need, need};
 pub use noise::Basis;
-pub use order::{Candidate, Group, Rank, groups, labels, order, replicates};
+pub use order::{Candidate, Group, Rank, groups, order};
 pub use replicates::{Certainty, Replicates, summarise};
-pub use spread::Spread;

@@ -80,7 +80,7 @@ fn sources(first: &Cell, second: &Cell, sweep: &[Cell], share: f64) -> Option<(S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::Bits;
+    use frostline_sweep::bits::Bits;
 
     #[test]
     fn one_seed_each_says_how_many_images_it_takes() {

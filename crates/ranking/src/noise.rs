@@ -147,7 +147,7 @@ impl Weights {
     }
 
     /// The right ones, each as often as it was drawn.
-    fn sum(&self, bits: &crate::bits::Bits) -> u64 {
+    fn sum(&self, bits: &frostline_sweep::bits::Bits) -> u64 {
         self.digits.iter().enumerate().map(|(digit, words)| bits.and_words(words) << digit).sum()
     }
 }
@@ -155,7 +155,7 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::Bits;
+    use frostline_sweep::bits::Bits;
 
     #[test]
     fn an_image_counts_as_often_as_it_was_drawn() {

@@ -65,16 +65,6 @@ fn ranks(keys: &[Key]) -> Vec<Rank> {
     ranks
 }
 
-/// Ranks as they are shown, in the order of `ranks`: `=1` where several share it, `3` where one has it for itself.
-pub fn labels(ranks: &[Rank]) -> Vec<String> {
-    let mut shared: BTreeMap<u32, u32> = BTreeMap::new();
-    for rank in ranks {
-        *shared.entry(rank.rank).or_default() += 1;
-    }
-    let label = |rank: &Rank| if shared[&rank.rank] > 1 { format!("={}", rank.rank) } else { rank.rank.to_string() };
-    ranks.iter().map(label).collect()
-}
-
 fn better_first(direction: Direction, one: f64, other: f64) -> Ordering {
     match (one.is_nan(), other.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -88,15 +78,6 @@ fn better_first(direction: Direction, one: f64, other: f64) -> Ordering {
             }
         }
     }
-}
-
-/// Mean and spread of the objective, by group.
-pub fn replicates(candidates: &[Candidate]) -> BTreeMap<GroupId, Replicates> {
-    let mut values: BTreeMap<GroupId, Vec<f64>> = BTreeMap::new();
-    for candidate in candidates {
-        values.entry(candidate.group).or_default().push(candidate.objective);
-    }
-    values.into_iter().map(|(group, values)| (group, summarise(&values))).collect()
 }
 
 /// A configuration with its finished trials.
@@ -170,17 +151,6 @@ mod tests {
     fn the_validation_loss_decides_between_equals_and_full_equals_share_a_rank() {
         let values = [(0.5, 2.0), (0.5, 1.0), (0.5, 2.0), (0.4, 0.0)];
         assert_eq!(ranked(Direction::Maximise, &values), [(1, 1), (0, 2), (2, 2), (3, 4)]);
-    }
-
-    #[test]
-    fn replicates_are_summarised_by_group() {
-        let candidate = |group, objective| Candidate { group: GroupId([group; 16]), objective, val_loss: 0.0 };
-        let groups = replicates(&[candidate(1, 0.5), candidate(2, 0.9), candidate(1, 0.7)]);
-        let one = groups[&GroupId([1; 16])];
-        assert_eq!(one.count, 2);
-        assert!((one.mean - 0.6).abs() < 1e-12);
-        assert!((one.deviation.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
-        assert_eq!(groups[&GroupId([2; 16])], Replicates { count: 1, mean: 0.9, deviation: None });
     }
 
     #[test]

@@ -26,9 +26,11 @@ mod folder;
 pub mod models;
 pub mod seal;
 mod shell;
+mod status;
 
 pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;
 pub use folder::{DATABASE, Folder, LOCK};
 pub use shell::quoted;
+pub use status::{RunStatus, RunningTask};

@@ -75,8 +75,9 @@ pub enum Task {
     /// Train, from cached features where there are any.
     /// Frozen layers take `micro_batch` images at a time, where memory ran out before.
     Train { trial: TrialId, features: Option<FeatureKey>, micro_batch: Option<u32> },
-    /// Compute features, from those of an earlier cut where there are any, `streams` portions at once.
-    Fill { key: FeatureKey, from: Option<FeatureKey>, streams: u32 },
+    /// Compute features, from those of an earlier cut where there are any, `streams` portions at once, `micro_batch` images
+    /// at a time where memory ran out before.
+    Fill { key: FeatureKey, from: Option<FeatureKey>, streams: u32, micro_batch: Option<u32> },
 }
 
 impl Task {

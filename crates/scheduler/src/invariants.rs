@@ -100,7 +100,7 @@ mod tests {
         };
         let restored = Restored {
             trials: vec![row(1, None), row(2, Some("a"))],
-            fills: vec![FillPlan { key: FeatureKey("a".to_owned()), from: None }],
+            fills: vec![FillPlan { key: FeatureKey("a".to_owned()), from: None, portion: 64 }],
             workers: vec![FIRST, SECOND],
             next_attempt: TRAINS,
             ..Restored::default()

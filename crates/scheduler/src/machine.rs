@@ -438,7 +438,7 @@ impl Scheduler {
                 self.set_state(*trial, TrialState::Running);
                 *micro_batch
             }
-            Task::Fill { .. } => None,
+            Task::Fill { micro_batch, .. } => *micro_batch,
         };
         let started = Record::Started { attempt: id, task: task.key(), worker: worker.0, build, micro_batch };
         effects.push(Effect::Record(started));
@@ -451,10 +451,7 @@ impl Scheduler {
         let trial = match attempt.task {
             TaskKey::Fill(key) => {
                 match &ending {
-                    Ending::Failed(Failure { kind: FailureKind::WorkerLost | FailureKind::Device, .. }) => {
-                        self.queue.lost(&key);
-                    }
-                    Ending::Failed(_) => self.queue.given_up(&key),
+                    Ending::Failed(failure) => self.queue.failed(&key, failure.kind),
                     Ending::Interrupted | Ending::Cancelled => self.queue.interrupted(&key),
                 }
                 None

@@ -1,7 +1,9 @@
 //! What waits: trials in the order of the sweep, and the fills that some of them wait for.
 
 use crate::event::Task;
+use crate::retry::halved;
 use frostline_sweep::features::FeatureKey;
+use frostline_sweep::outcome::FailureKind;
 use frostline_sweep::trial::TrialId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +13,8 @@ pub struct FillPlan {
     pub key: FeatureKey,
     /// Features of an earlier cut to start from, a fill of the same plan.
     pub from: Option<FeatureKey>,
+    /// Images that it takes at a time, as long as memory allows.
+    pub portion: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +32,16 @@ struct Fill {
     status: Status,
     /// Positions of the waiting trials that need it.
     blocked: BTreeSet<u32>,
+    portion: u32,
+    /// How often it was lost with its worker, and how often memory ran out.
     losses: u32,
+    shortages: u32,
+}
+
+impl Fill {
+    fn pending(from: Option<FeatureKey>, portion: u32) -> Fill {
+        Fill { from, status: Status::Pending, blocked: BTreeSet::new(), portion, losses: 0, shortages: 0 }
+    }
 }
 
 /// Positions are places in the sweep; the lowest goes first.
@@ -40,9 +53,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(plans: Vec<FillPlan>) -> Queue {
-        let fill = |plan: FillPlan| {
-            (plan.key, Fill { from: plan.from, status: Status::Pending, blocked: BTreeSet::new(), losses: 0 })
-        };
+        let fill = |plan: FillPlan| (plan.key, Fill::pending(plan.from, plan.portion));
         Queue { ready: BTreeSet::new(), fills: plans.into_iter().map(fill).collect() }
     }
 
@@ -106,9 +117,13 @@ impl Queue {
             }
             (_, Some((_, key))) => {
                 let from = self.fills.get(&key).and_then(|fill| self.nearest(fill.from.as_ref()?));
-                self.fill_mut(&key).status = Status::Running;
+                let fill = self.fill_mut(&key);
+                fill.status = Status::Running;
+                let micro_batch = (fill.shortages > 0).then(|| halved(fill.portion, fill.shortages as usize));
+                // Each stream takes memory of its own.
+                let spare = if micro_batch.is_some() { 0 } else { spare };
                 let streams = 1 + spare.saturating_sub(self.startable()) as u32;
-                Some(Task::Fill { key, from, streams })
+                Some(Task::Fill { key, from, streams, micro_batch })
             }
             (_, None) => None,
         }
@@ -148,20 +163,22 @@ impl Queue {
         self.fill_mut(key).status = Status::Pending;
     }
 
-    /// A fill's worker was lost: once is an accident, after that its trials do without.
-    pub(crate) fn lost(&mut self, key: &FeatureKey) {
+    /// A fill has failed. That its worker was lost once is an accident; where memory ran out, the next attempt takes half as
+    /// many images at a time, down to one. Otherwise it can't be done, and its trials compute what they need themselves.
+    pub(crate) fn failed(&mut self, key: &FeatureKey, kind: FailureKind) {
         let fill = self.fill_mut(key);
-        fill.losses += 1;
-        if fill.losses < 2 {
-            fill.status = Status::Pending;
-        } else {
-            self.given_up(key);
-        }
-    }
-
-    /// A fill can't be done: its trials compute what they need themselves.
-    pub(crate) fn given_up(&mut self, key: &FeatureKey) {
-        self.settle(key, Status::GivenUp);
+        let again = match kind {
+            FailureKind::WorkerLost | FailureKind::Device => {
+                fill.losses += 1;
+                fill.losses < 2
+            }
+            FailureKind::OutOfMemory => {
+                fill.shortages += 1;
+                halved(fill.portion, fill.shortages as usize - 1) > 1
+            }
+            FailureKind::Diverged | FailureKind::BadData | FailureKind::Internal => false,
+        };
+        if again { fill.status = Status::Pending } else { self.settle(key, Status::GivenUp) }
     }
 
     fn settle(&mut self, key: &FeatureKey, status: Status) {
@@ -172,12 +189,7 @@ impl Queue {
     }
 
     fn fill_mut(&mut self, key: &FeatureKey) -> &mut Fill {
-        self.fills.entry(key.clone()).or_insert(Fill {
-            from: None,
-            status: Status::Pending,
-            blocked: BTreeSet::new(),
-            losses: 0,
-        })
+        self.fills.entry(key.clone()).or_insert_with(|| Fill::pending(None, 1))
     }
 
     pub(crate) fn is_running(&self, key: &FeatureKey) -> bool {

@@ -29,7 +29,8 @@ pub(crate) fn micro_batch(failures: &[FailureKind], divisible: Option<u32>) -> O
     divisible.filter(|_| times > 0).map(|images| halved(images, times))
 }
 
-fn halved(images: u32, times: usize) -> u32 {
+/// So many images, halved so often and rounded up.
+pub(crate) fn halved(images: u32, times: usize) -> u32 {
     (0..times).fold(images, |images, _| images.div_ceil(2))
 }
 

@@ -140,7 +140,7 @@ fn restored(trials: Vec<TrialRow>, workers: u32) -> Restored {
 }
 
 fn fill(name: &str, from: Option<&str>) -> FillPlan {
-    FillPlan { key: key(name), from: from.map(key) }
+    FillPlan { key: key(name), from: from.map(key), portion: 64 }
 }
 
 fn train(number: u8, features: Option<&str>) -> Task {
@@ -148,7 +148,7 @@ fn train(number: u8, features: Option<&str>) -> Task {
 }
 
 fn filling(name: &str, from: Option<&str>, streams: u32) -> Task {
-    Task::Fill { key: key(name), from: from.map(key), streams }
+    Task::Fill { key: key(name), from: from.map(key), streams, micro_batch: None }
 }
 
 fn epoch(epoch: u32) -> Report {
@@ -162,6 +162,7 @@ fn epoch(epoch: u32) -> Report {
         seconds: 1.0,
         images_per_second: 1.0,
         peak_memory: 1,
+        by_class: None,
     })
 }
 
@@ -174,6 +175,8 @@ fn complete() -> Report {
         trained_parameters: 1,
         seconds: 1.0,
         validation_images: None,
+        by_class: None,
+        right: None,
     })
 }
 
@@ -301,6 +304,21 @@ fn a_fill_is_given_up_once_it_has_lost_two_workers() {
     for _ in 0..2 {
         bench.joins(1, None);
         assert_eq!(bench.given(1).1, filling("a", None, 1));
+        bench.exits(1);
+    }
+    bench.joins(1, None);
+    assert_eq!(bench.given(1).1, train(1, None));
+}
+
+#[test]
+fn a_fill_whose_memory_ran_out_takes_fewer_images_at_a_time_and_is_given_up_at_last() {
+    let plan = FillPlan { portion: 4, ..fill("a", None) };
+    let mut bench = Bench::new(Restored { fills: vec![plan], ..restored(vec![row(1, Some("a"))], 1) });
+    for micro_batch in [None, Some(2), Some(1)] {
+        bench.joins(1, None);
+        let given = bench.given(1);
+        assert_eq!(given.1, Task::Fill { key: key("a"), from: None, streams: 1, micro_batch });
+        bench.reports(1, &given, 1, failed(FailureKind::OutOfMemory));
         bench.exits(1);
     }
     bench.joins(1, None);

@@ -38,8 +38,8 @@ pub use error::StoreError;
 pub use frostline_results::DATABASE as FILE;
 pub use reader::Reader;
 pub use rows::{
-    AttemptRow, Counts, GroupRow, Provenance, Put, RestoreRow, RunningRow, Spent, SpentRow, Sweep, SweepSummary,
-    TrialDetail, TrialRow,
+    AttemptRow, Counts, EndedRow, GroupRow, Provenance, Put, RestoreRow, RunningRow, Spent, SpentRow, Sweep,
+    SweepSummary, TrialDetail, TrialRow,
 };
 pub use verify::{Audit, Finding};
 pub use whole::{Recorded, Whole};

@@ -60,20 +60,15 @@ impl Reader {
         })
     }
 
-    /// How many complete trials of a sweep have an objective that is `objective` or better.
+    /// Whether a sweep has more than `most` complete trials, without counting them all.
     ///
     /// # Errors
     /// [`StoreError::UnknownSweep`].
-    pub fn finished_from(&self, sweep: &str, objective: f64) -> Result<u64, StoreError> {
+    pub fn has_more_finished(&self, sweep: &str, most: usize) -> Result<bool, StoreError> {
         self.snapshot(|connection| {
-            let id = sweep_id(connection, sweep)?;
-            let score = match self::objective(connection, id)?.map(|metric| metric.direction) {
-                Some(Direction::Minimise) => -objective,
-                Some(Direction::Maximise) | None => objective,
-            };
-            let sql =
-                "SELECT count(*) FROM member INDEXED BY member_rank WHERE sweep = ?1 AND ranked AND score >= ?2";
-            Ok(connection.prepare_cached(sql)?.query_row((id, score), |row| row.get(0))?)
+            let sql = "SELECT 1 FROM member INDEXED BY member_rank WHERE sweep = ?1 AND ranked LIMIT 1 OFFSET ?2";
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            Ok(connection.prepare_cached(sql)?.exists((sweep_id(connection, sweep)?, most))?)
         })
     }
 

@@ -3,16 +3,17 @@
 use crate::error::{Fault, MIN_PREFIX};
 use crate::lookup::sweep_id;
 use crate::rows::{
-    ATTEMPTS_OF_TRIAL, Cells, Counts, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Spent, SpentRow,
-    Sweep, SweepSummary, TrialDetail, TrialRow, attempt_row, failure_kind, metrics, outcome, select_members,
-    select_trials, state, trial_row,
+    ATTEMPTS_OF_TRIAL, Cells, Counts, EndedRow, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Spent,
+    SpentRow, Sweep, SweepSummary, TrialDetail, TrialRow, attempt_row, failure_kind, metrics, outcome, right,
+    select_members, select_trials, state, trial_row,
 };
 use crate::{StoreError, place, schema};
 use frostline_results::Folder;
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics};
+use frostline_sweep::metric;
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Right};
 use frostline_sweep::trial::TrialId;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -244,6 +245,61 @@ impl Reader {
             let rows = statement.query_map([attempt.0], |row| metrics(&mut Cells::of(row)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+
+    /// Which images each of these trials got right, in their order; none where it is not complete, or nobody said.
+    ///
+    /// # Errors
+    /// Failures of the database, and bits that do not fit their images.
+    pub fn right(&self, trials: &[TrialId]) -> Result<Vec<Option<Right>>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT validation_images, validation, test_images, test FROM right_images WHERE trial = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut read = |trial: &TrialId| statement.query_row([trial.0], right).optional();
+            Ok(trials.iter().map(|trial| read(trial)).collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The attempts at trials of a sweep that have ended last, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn ended(&self, sweep: &str, most: usize) -> Result<Vec<EndedRow>, StoreError> {
+        self.snapshot(|connection| {
+            let sweep = sweep_id(connection, sweep)?;
+            let objective = stored_sweep(connection, sweep)?.objective;
+            // The metrics are columns of `trial`, under their names.
+            let value = metric::find(&objective).map_or("NULL".to_owned(), |metric| format!("trial.{}", metric.name));
+            let sql = format!(
+                "SELECT attempt.trial, outcome, ended_at - started_at,
+                    iif(outcome = 'complete', {value}, NULL), coalesce(failure_message, '')
+                FROM attempt CROSS JOIN trial ON trial.id = attempt.trial
+                WHERE ended_at IS NOT NULL
+                    AND EXISTS (SELECT 1 FROM member WHERE member.trial = attempt.trial AND member.sweep = ?1)
+                ORDER BY attempt.id DESC LIMIT ?2"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map((sweep, i64::try_from(most).unwrap_or(i64::MAX)), |row| {
+                let cells = &mut Cells::of(row);
+                Ok(EndedRow {
+                    trial: TrialId(cells.take()?),
+                    outcome: outcome(cells)?,
+                    seconds: cells.take()?,
+                    value: cells.take()?,
+                    message: cells.take()?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// A number that changes whenever another connection has changed the database.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        let version = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        version.map_err(|source| StoreError::sqlite(&self.path, source))
     }
 
     /// Hands over what each attempt from `first` on has taken that has ended, but for those that had to make do with little

@@ -2,8 +2,8 @@
 
 use crate::error::Fault;
 use crate::ranked::rank_trial;
-use crate::rows::{Cells, WANTED, json, outcome, state};
-use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, TrialState};
+use crate::rows::{Cells, METRICS, WANTED, json, outcome, state};
+use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Right, TrialState};
 use frostline_sweep::record::{Build, Ending, Record, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -23,6 +23,17 @@ pub(crate) fn write(
                 transaction.prepare_cached(sql)?.execute((attempt.0, micro_batch))?;
             }
             Ok(trial)
+        }
+        Record::Planned { attempt, cut, estimate } => {
+            let sql = "UPDATE attempt SET cut = ?2, estimate = ?3, estimate_without = ?4
+                WHERE id = ?1 AND outcome = 'running' AND trial IS NOT NULL";
+            let estimates = (estimate.map(|it| it.seconds), estimate.map(|it| it.without));
+            match transaction.prepare_cached(sql)?.execute((attempt.0, cut, estimates.0, estimates.1))? {
+                0 => Err(Fault::inconsistent(format!(
+                    "attempt {attempt} runs no trial that could start from anything"
+                ))),
+                _ => Ok(None),
+            }
         }
         Record::Epoch { attempt, trial, metrics } => {
             expect_running(transaction, *attempt, Some(*trial))?;
@@ -90,7 +101,7 @@ fn start(
         // What an earlier attempt measured last is not this one's.
         let sql = "UPDATE trial SET state = 'running', epoch = NULL, train_loss = NULL, train_accuracy = NULL,
             val_loss = NULL, val_accuracy = NULL, learning_rate = NULL, seconds = NULL, images_per_second = NULL,
-            peak_memory = NULL WHERE id = ?1";
+            peak_memory = NULL, val_balanced_accuracy = NULL, val_macro_f1 = NULL, val_top5_accuracy = NULL WHERE id = ?1";
         transaction.prepare_cached(sql)?.execute([trial.0])?;
     }
     let sql = "INSERT INTO attempt (id, trial, features, worker, build, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -132,8 +143,8 @@ fn add_epoch(
         return Err(Fault::inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
     }
     let sql = "INSERT INTO epoch (attempt, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate,
-            seconds, images_per_second, peak_memory)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+            seconds, images_per_second, peak_memory, val_balanced_accuracy, val_macro_f1, val_top5_accuracy)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let values = params![
         attempt.0,
         metrics.epoch,
@@ -144,14 +155,16 @@ fn add_epoch(
         metrics.learning_rate,
         metrics.seconds,
         metrics.images_per_second,
-        metrics.peak_memory
+        metrics.peak_memory,
+        metrics.by_class.map(|it| it.balanced_accuracy),
+        metrics.by_class.map(|it| it.macro_f1),
+        metrics.by_class.map(|it| it.top5_accuracy)
     ];
     transaction.prepare_cached(sql)?.execute(values)?;
-    let sql = "UPDATE trial SET (epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, seconds,
-            images_per_second, peak_memory) = (SELECT epoch, train_loss, train_accuracy, val_loss, val_accuracy,
-            learning_rate, seconds, images_per_second, peak_memory FROM epoch WHERE attempt = ?2 AND epoch = ?3)
-        WHERE id = ?1";
-    transaction.prepare_cached(sql)?.execute((trial.0, attempt.0, metrics.epoch))?;
+    let sql = format!(
+        "UPDATE trial SET ({METRICS}) = (SELECT {METRICS} FROM epoch WHERE attempt = ?2 AND epoch = ?3) WHERE id = ?1"
+    );
+    transaction.prepare_cached(&sql)?.execute((trial.0, attempt.0, metrics.epoch))?;
     Ok(())
 }
 
@@ -173,7 +186,8 @@ fn complete(
     transaction.prepare_cached(sql)?.execute((attempt.0, now))?;
     let sql = "UPDATE trial SET state = 'complete', trained_parameters = ?2, test_loss = ?3, test_accuracy = ?4,
         class_accuracy = ?5, confusion = ?6, validation_images = ?7,
-        attempt_seconds = (SELECT total(seconds) FROM epoch WHERE attempt = ?8) WHERE id = ?1";
+        attempt_seconds = (SELECT total(seconds) FROM epoch WHERE attempt = ?8),
+        test_balanced_accuracy = ?9, test_macro_f1 = ?10, test_top5_accuracy = ?11 WHERE id = ?1";
     let values = params![
         trial.0,
         evaluation.trained_parameters,
@@ -182,9 +196,18 @@ fn complete(
         json(&evaluation.class_accuracy)?,
         json(&evaluation.confusion)?,
         evaluation.validation_images,
-        attempt.0
+        attempt.0,
+        evaluation.by_class.map(|it| it.balanced_accuracy),
+        evaluation.by_class.map(|it| it.macro_f1),
+        evaluation.by_class.map(|it| it.top5_accuracy)
     ];
     transaction.prepare_cached(sql)?.execute(values)?;
+    if let Some(Right { validation, test }) = &evaluation.right {
+        let sql = "INSERT INTO right_images (trial, validation_images, validation, test_images, test)
+            VALUES (?1, ?2, ?3, ?4, ?5)";
+        let values = (trial.0, validation.images(), validation.to_bytes(), test.images(), test.to_bytes());
+        transaction.prepare_cached(sql)?.execute(values)?;
+    }
     rank_trial(transaction, trial)
 }
 

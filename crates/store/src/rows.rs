@@ -2,11 +2,13 @@
 
 use crate::error::Fault;
 use frostline_ranking::Replicates;
+use frostline_sweep::bits::Bits;
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{
-    AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, FailureKind, TrialState,
+    AttemptId, AttemptOutcome, ClassMetrics, EpochMetrics, Evaluation, Failure, FailureKind, Right, TrialState,
 };
 use frostline_sweep::record::Build;
+use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
@@ -182,6 +184,22 @@ pub struct AttemptRow {
     pub epochs: u32,
     /// Images at a time, where memory had run out before.
     pub micro_batch: Option<u32>,
+    /// The layers whose kept output it started from, 0 where it started from the images; none where that was not recorded.
+    pub cut: Option<u32>,
+    /// Of the trial, made when the attempt began.
+    pub estimate: Option<Estimate>,
+}
+
+/// An attempt at a trial that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndedRow {
+    pub trial: TrialId,
+    pub outcome: AttemptOutcome,
+    pub seconds: f64,
+    /// The sweep's objective, of the attempt whose result counts.
+    pub value: Option<f64>,
+    /// Why it failed; empty where it did not.
+    pub message: String,
 }
 
 /// What an attempt has taken that has ended.
@@ -272,8 +290,8 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Fault> {
 
 /// The columns that [`metrics`] reads, of the table `epoch` or `trial`.
 pub(crate) const METRICS: &str = "epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, seconds, \
-                                  images_per_second, peak_memory";
-const METRICS_COUNT: usize = 9;
+                                  images_per_second, peak_memory, val_balanced_accuracy, val_macro_f1, val_top5_accuracy";
+const METRICS_COUNT: usize = 12;
 
 pub(crate) fn metrics(cells: &mut Cells) -> rusqlite::Result<EpochMetrics> {
     Ok(EpochMetrics {
@@ -286,13 +304,20 @@ pub(crate) fn metrics(cells: &mut Cells) -> rusqlite::Result<EpochMetrics> {
         seconds: cells.real()?,
         images_per_second: cells.real()?,
         peak_memory: cells.take()?,
+        by_class: by_class(cells)?,
+    })
+}
+
+fn by_class(cells: &mut Cells) -> rusqlite::Result<Option<ClassMetrics>> {
+    optional(cells, 3, |cells| {
+        Ok(ClassMetrics { balanced_accuracy: cells.take()?, macro_f1: cells.take()?, top5_accuracy: cells.take()? })
     })
 }
 
 /// The columns that [`evaluation`] reads; the first one tells whether there is an evaluation.
 const EVALUATION: &str = "trained_parameters, test_loss, test_accuracy, class_accuracy, confusion, attempt_seconds, \
-                          validation_images";
-const EVALUATION_COUNT: usize = 7;
+                          validation_images, test_balanced_accuracy, test_macro_f1, test_top5_accuracy";
+const EVALUATION_COUNT: usize = 10;
 
 fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
     let trained_parameters = cells.take()?;
@@ -307,7 +332,23 @@ fn evaluation(cells: &mut Cells) -> rusqlite::Result<Evaluation> {
         trained_parameters,
         seconds: cells.real()?,
         validation_images: cells.take()?,
+        by_class: by_class(cells)?,
+        right: None,
     })
+}
+
+/// The number of images and the packed bits of both splits.
+pub(crate) fn right(row: &Row) -> rusqlite::Result<Right> {
+    let cells = &mut Cells::of(row);
+    Ok(Right { validation: bits(cells)?, test: bits(cells)? })
+}
+
+fn bits(cells: &mut Cells) -> rusqlite::Result<Bits> {
+    let images = cells.take()?;
+    let column = cells.next;
+    let packed: Vec<u8> = cells.take()?;
+    Bits::from_bytes(&packed, images)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error)))
 }
 
 /// `value`, unless the next column is NULL: then the columns it would read are passed over.
@@ -369,7 +410,7 @@ macro_rules! attempts_of_trial {
         concat!(
             "SELECT id, worker, build, started_at, ended_at, outcome,
                 (SELECT count(*) FROM epoch WHERE epoch.attempt = attempt.id), micro_batch,
-                failure_kind, failure_message, failure_log
+                cut, estimate, estimate_without, failure_kind, failure_message, failure_log
             FROM attempt WHERE trial = ?1 ORDER BY ",
             $order
         )
@@ -392,6 +433,8 @@ pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         outcome: outcome(cells)?,
         epochs: cells.take()?,
         micro_batch: cells.take()?,
+        cut: cells.take()?,
+        estimate: optional(cells, 2, |cells| Ok(Estimate { seconds: cells.take()?, without: cells.take()? }))?,
         failure: optional(cells, 3, |cells| {
             Ok(Failure { kind: failure_kind(cells)?, message: cells.take()?, log: cells.json()? })
         })?,

@@ -203,6 +203,33 @@ const MIGRATIONS: &[&str] = &[
     CREATE UNIQUE INDEX accepted_attempt ON attempt (trial) WHERE outcome = 'complete';
     CREATE UNIQUE INDEX running_attempt ON attempt (trial) WHERE outcome = 'running';
     ",
+    // 6: right or wrong, image by image; what features saved; metrics by class
+    "
+    -- Which images a complete trial got right, in the order of each split: image i is bit i % 8, the lowest first, of byte
+    -- i / 8. Apart from `trial`, so that its rows stay short. No row where the worker did not say.
+    CREATE TABLE right_images (
+        trial BLOB NOT NULL PRIMARY KEY REFERENCES trial (id),
+        validation_images INTEGER NOT NULL CHECK (validation_images >= 0),
+        validation BLOB NOT NULL CHECK (length(validation) = (validation_images + 7) / 8),
+        test_images INTEGER NOT NULL CHECK (test_images >= 0),
+        test BLOB NOT NULL CHECK (length(test) = (test_images + 7) / 8)
+    ) STRICT;
+    -- Of an attempt at a trial: the layers whose kept output it starts from (0: from the images), and the seconds that the
+    -- trial was estimated to take from there and from the images. NULL where nobody estimated it.
+    ALTER TABLE attempt ADD COLUMN cut INTEGER CHECK (cut >= 0);
+    ALTER TABLE attempt ADD COLUMN estimate REAL;
+    ALTER TABLE attempt ADD COLUMN estimate_without REAL;
+    -- How well classes are recognised whatever their sizes; NULL where nobody said. Those of a trial as its other metrics.
+    ALTER TABLE epoch ADD COLUMN val_balanced_accuracy REAL;
+    ALTER TABLE epoch ADD COLUMN val_macro_f1 REAL;
+    ALTER TABLE epoch ADD COLUMN val_top5_accuracy REAL;
+    ALTER TABLE trial ADD COLUMN val_balanced_accuracy REAL;
+    ALTER TABLE trial ADD COLUMN val_macro_f1 REAL;
+    ALTER TABLE trial ADD COLUMN val_top5_accuracy REAL;
+    ALTER TABLE trial ADD COLUMN test_balanced_accuracy REAL;
+    ALTER TABLE trial ADD COLUMN test_macro_f1 REAL;
+    ALTER TABLE trial ADD COLUMN test_top5_accuracy REAL;
+    ",
 ];
 
 /// Where a database stands.
@@ -332,7 +359,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 5, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 6, .. })));
     }
 
     /// A batch that has been released has its digest here. There are databases that have seen it, and `tests/schemas` has
@@ -345,6 +372,7 @@ mod tests {
             "2761a33956d20dc2b37e706facdb3ed179cdaf718c1f2d0b0e72daaa3c8ac69f",
             "b62e63aad145f56c4340c24000359341d8cad8776d7a49194a1479b4c7ffd53f",
             "4c3fbe6590d6ca09a98cb748d0ac91a789323ecc50545fa1d34ca5b8cf6b3018",
+            "2d7c1699a1b0675582ed87f2e1c7669e02d97297a68a57796a5edb385e9343d9",
         ];
         let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
         assert_eq!(digests.collect::<Vec<_>>(), released);

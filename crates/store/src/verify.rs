@@ -3,10 +3,10 @@
 use crate::Reader;
 use crate::error::{Fault, StoreError};
 use crate::lookup::sweep_id;
-use crate::rows::{Cells, outcome, state};
+use crate::rows::{Cells, outcome, right, state};
 use frostline_sweep::outcome::{AttemptOutcome, TrialState};
 use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 /// Something that should not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,7 @@ impl Reader {
                     audit.found(id, format!("it is {state} by itself, which only a sweep can say of it"));
                 }
                 check_attempts(connection, &mut audit, id, &spec, state, last)?;
+                check_right(connection, &mut audit, id)?;
             }
             Ok(audit)
         })
@@ -83,6 +84,39 @@ fn check_file(connection: &Connection, audit: &mut Audit) -> Result<(), Fault> {
     let broken = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     for table in broken {
         audit.found("the database", format!("a row of `{table}` refers to one that is not there"));
+    }
+    Ok(())
+}
+
+/// The bits of a trial give its accuracies, to the last digit.
+fn check_right(connection: &Connection, audit: &mut Audit, trial: TrialId) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT right_images.validation_images, validation, test_images, test, val_accuracy, test_accuracy, state
+        FROM right_images JOIN trial ON trial.id = trial WHERE trial = ?1",
+    )?;
+    let found = statement.query_row([trial.0], |row| {
+        let mut cells = Cells::of(row);
+        cells.skip(4);
+        Ok((right(row), cells.real()?, cells.real()?, state(&mut cells)?))
+    });
+    let Some((right, validation, test, state)) = found.optional()? else { return Ok(()) };
+    match right {
+        Err(error) => audit.found(trial, format!("which images it got right cannot be read: {error}")),
+        Ok(_) if state != TrialState::Complete => {
+            audit.found(trial, format!("it is {state}, and has images that it got right"));
+        }
+        Ok(right) => {
+            for (split, bits, accuracy) in [("validation", right.validation, validation), ("test", right.test, test)]
+            {
+                // Without images neither is a number.
+                if bits.images() > 0 && bits.accuracy() != accuracy {
+                    let (count, images) = (bits.count(), bits.images());
+                    let problem =
+                        format!("{count} of {images} {split} images are right, and its accuracy is {accuracy}");
+                    audit.found(trial, problem);
+                }
+            }
+        }
     }
     Ok(())
 }

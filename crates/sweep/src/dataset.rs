@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Dataset {
     Cifar10,
+    Cifar100,
+    Cifar100Coarse,
     Folder,
     Shapes,
 }
@@ -68,7 +70,8 @@ impl Fit {
 
 impl Dataset {
     /// In the order of the documentation.
-    pub const ALL: [Dataset; 3] = [Dataset::Cifar10, Dataset::Folder, Dataset::Shapes];
+    pub const ALL: [Dataset; 5] =
+        [Dataset::Cifar10, Dataset::Cifar100, Dataset::Cifar100Coarse, Dataset::Folder, Dataset::Shapes];
 
     /// As definitions and the canonical form name it.
     pub fn name(self) -> &'static str {
@@ -82,6 +85,8 @@ impl Dataset {
     fn row(self) -> (&'static str, Files) {
         match self {
             Dataset::Cifar10 => ("cifar10", Files::Catalogue("cifar10")),
+            Dataset::Cifar100 => ("cifar100", Files::Catalogue("cifar100")),
+            Dataset::Cifar100Coarse => ("cifar100_coarse", Files::Catalogue("cifar100")),
             Dataset::Folder => ("folder", Files::Named),
             Dataset::Shapes => ("shapes", Files::Drawn),
         }

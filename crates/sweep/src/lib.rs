@@ -5,6 +5,7 @@
 //! SQL or libtorch: the same text gives the same trials everywhere.
 
 pub mod backbone;
+pub mod bits;
 pub mod costs;
 pub mod dataset;
 pub mod definition;

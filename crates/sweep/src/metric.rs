@@ -1,6 +1,6 @@
 //! What is measured and what trials can be ranked by.
 
-use crate::outcome::{EpochMetrics, Evaluation};
+use crate::outcome::{ClassMetrics, EpochMetrics, Evaluation};
 
 /// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +36,25 @@ const fn reported(name: &'static str, direction: Direction, read: fn(&Evaluation
     Metric { name, direction, selects: false, read: Read::Test(read) }
 }
 
-static METRICS: [Metric; 6] = [
+static METRICS: [Metric; 12] = [
     selecting("val_accuracy", Direction::Maximise, |epoch| epoch.val_accuracy),
     selecting("val_loss", Direction::Minimise, |epoch| epoch.val_loss),
     selecting("train_accuracy", Direction::Maximise, |epoch| epoch.train_accuracy),
     selecting("train_loss", Direction::Minimise, |epoch| epoch.train_loss),
     reported("test_accuracy", Direction::Maximise, |evaluation| evaluation.test_accuracy),
     reported("test_loss", Direction::Minimise, |evaluation| evaluation.test_loss),
+    selecting("val_balanced_accuracy", Direction::Maximise, |epoch| share(epoch.by_class, |it| it.balanced_accuracy)),
+    selecting("val_macro_f1", Direction::Maximise, |epoch| share(epoch.by_class, |it| it.macro_f1)),
+    selecting("val_top5_accuracy", Direction::Maximise, |epoch| share(epoch.by_class, |it| it.top5_accuracy)),
+    reported("test_balanced_accuracy", Direction::Maximise, |it| share(it.by_class, |it| it.balanced_accuracy)),
+    reported("test_macro_f1", Direction::Maximise, |it| share(it.by_class, |it| it.macro_f1)),
+    reported("test_top5_accuracy", Direction::Maximise, |it| share(it.by_class, |it| it.top5_accuracy)),
 ];
+
+/// Not a number where nobody said.
+fn share(by_class: Option<ClassMetrics>, read: fn(ClassMetrics) -> f64) -> f64 {
+    by_class.map_or(f64::NAN, read)
+}
 
 pub fn find(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)

@@ -1,5 +1,6 @@
 //! What comes out of running a trial: states, failures and measurements, in the words that every part shares.
 
+use crate::bits::Bits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -161,6 +162,44 @@ pub struct EpochMetrics {
     pub images_per_second: f64,
     /// Peak resident memory of the worker process so far (CPU) or peak device memory (CUDA), in bytes.
     pub peak_memory: u64,
+    /// On the validation images; none where there are none, or the worker did not say.
+    #[serde(default)]
+    pub by_class: Option<ClassMetrics>,
+}
+
+/// How well classes are recognised whatever their sizes: where one class has most of the images, accuracy is that class'.
+/// Shares of 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassMetrics {
+    /// Mean of each class' recall, over the classes that have images.
+    pub balanced_accuracy: f64,
+    /// Mean of each class' F1 score, the harmonic mean of precision and recall, over the classes that an image has or was
+    /// said to have.
+    pub macro_f1: f64,
+    /// Share of the images whose class is among the five with the highest scores, or among all where there are fewer.
+    pub top5_accuracy: f64,
+}
+
+impl ClassMetrics {
+    /// From counts of each class: its images, those of them that were recognised, and the images that were said to be of it;
+    /// and how many images have their class among the five highest. None without images.
+    pub fn of(images: &[u32], recognised: &[u32], said: &[u32], among_five: u64) -> Option<ClassMetrics> {
+        let all: u64 = images.iter().map(|&count| u64::from(count)).sum();
+        let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole);
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let classes =
+            || images.iter().zip(recognised).zip(said).map(|((&images, &right), &said)| (images, right, said));
+        let recalls = classes().filter(|(images, ..)| *images > 0).map(|(images, right, _)| share(right, images));
+        // 2 precision recall / (precision + recall), with both by their counts.
+        let scores = classes()
+            .filter(|(images, _, said)| images + said > 0)
+            .map(|(images, right, said)| 2.0 * f64::from(right) / f64::from(images + said));
+        (all > 0).then(|| ClassMetrics {
+            balanced_accuracy: mean(recalls.collect()),
+            macro_f1: mean(scores.collect()),
+            top5_accuracy: among_five as f64 / all as f64,
+        })
+    }
 }
 
 /// Measured once, after the last epoch, on the test split.
@@ -181,4 +220,36 @@ pub struct Evaluation {
     /// where the worker did not say.
     #[serde(default)]
     pub validation_images: Option<u64>,
+    /// On the test images; none where there are none, or the worker did not say.
+    #[serde(default)]
+    pub by_class: Option<ClassMetrics>,
+    /// None where the worker did not say. The database keeps it apart, so it is none in what is read with a trial's row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<Right>,
+}
+
+/// Which images the trained model got right after its last epoch, each split in its own order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Right {
+    pub validation: Bits,
+    pub test: Bits,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_count_alike_whatever_their_sizes() {
+        // Nine of ten of the first class are recognised, one of two of the second, none of the third, which has no image
+        // and is said once. sklearn.metrics: balanced_accuracy_score 0.7, f1_score(average="macro") 0.482456.
+        let found = ClassMetrics::of(&[10, 2, 0], &[9, 1, 0], &[9, 2, 1], 12).unwrap();
+        assert!((found.balanced_accuracy - 0.7).abs() < 1e-12);
+        assert!(
+            (found.macro_f1 - (18.0 / 19.0 + 0.5 + 0.0) / 3.0).abs() < 1e-12
+                && (found.macro_f1 - 0.482_456).abs() < 1e-6
+        );
+        assert_eq!(found.top5_accuracy, 1.0);
+        assert_eq!(ClassMetrics::of(&[0], &[0], &[0], 0), None);
+    }
 }

@@ -7,6 +7,7 @@
 
 use crate::features::FeatureKey;
 use crate::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, TrialState};
+use crate::reuse::Estimate;
 use crate::trial::TrialId;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub enum Record {
     /// An attempt was given to a worker; its trial is running now. `micro_batch` is how many images its frozen
     /// layers take at a time, where memory ran out before.
     Started { attempt: AttemptId, task: TaskKey, worker: u32, build: Build, micro_batch: Option<u32> },
+    /// What a running attempt at a trial starts from: the kept output of so many layers, 0 where it starts from the
+    /// images. The estimate is none where nobody made one.
+    Planned { attempt: AttemptId, cut: u32, estimate: Option<Estimate> },
     /// An epoch of a running attempt. Epochs of one attempt come in order, from 1, without gaps.
     Epoch { attempt: AttemptId, trial: TrialId, metrics: EpochMetrics },
     /// The one accepted attempt of this trial has ended; the trial is complete.

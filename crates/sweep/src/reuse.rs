@@ -96,11 +96,26 @@ impl Reuse {
         lineage.seconds(chosen, spec)
     }
 
+    /// Seconds of a trial on one worker that starts from the features at `cut` (0: from the images); none where nobody has
+    /// planned for that.
+    pub fn estimate(&self, spec: &TrialSpec, cut: u32) -> Option<Estimate> {
+        let (lineage, _) = self.lineage(spec)?;
+        Some(Estimate { seconds: lineage.seconds_from(cut, spec)?, without: lineage.seconds_from(0, spec)? })
+    }
+
     /// What so many epochs of a trial compute, with the evaluation after the last of them where it `is_complete`.
     pub fn work(&self, spec: &TrialSpec, epochs: u32, is_complete: bool) -> Option<Work> {
         let (lineage, chosen) = self.lineage(spec)?;
         Some(lineage.work_of(chosen, spec, epochs, is_complete))
     }
+}
+
+/// Seconds that a trial takes on one worker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    pub seconds: f64,
+    /// If it started from the images, whatever is kept.
+    pub without: f64,
 }
 
 /// What a plan is made for.

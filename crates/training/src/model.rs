@@ -1,8 +1,9 @@
 //! Trained models: what a trial trained, kept in one file beside the database, and the network that it gives again.
 //!
 //! The file is safetensors. It holds what differs from the pretrained start, float32: backbone tensors by their Keras
-//! layer (`block6g_bn.running_mean`) and the dense layers (`head.0.weight`, counted from the features on). Its metadata
-//! name the trial, the format and a digest of the content.
+//! layer (`block6g_bn.running_mean`) and the dense layers (`head.0.weight`, counted from the features on); beside them the
+//! class that the model says of each image of the validation and test splits (`said.validation`, `said.test`, class
+//! numbers in the order of the split). Its metadata name the trial, the format and a digest of the content.
 
 use crate::backbone::{Backbone, Conventions, Network, Slot, channels_last, kind, load_backbone, prepare, slots};
 use crate::error::TrainingError;

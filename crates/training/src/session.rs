@@ -75,9 +75,7 @@ impl Session {
             }
             None => self.images(&backbone, spec.data.image_size, spec.parameters.precision, cut),
         };
-        if let Some(images) = self.micro_batch {
-            input.portion = portion.min(images as usize);
-        }
+        input.portion = self.limited(portion);
         let mut trainer = Trainer::new(spec, &data, input, network);
         let ended = trainer.run(&self.places.checkpoints, observer)?;
         // Before the completion is reported: a trial that counts as complete has its model.
@@ -126,13 +124,14 @@ impl Session {
             Some(earlier) => features::open(&cache, earlier)?.map(|cached| (earlier.cut, Rc::new(cached))),
             None => None,
         };
-        let portion = portion(self.device);
-        let input = match earlier {
+        let portion = self.limited(portion(self.device));
+        let mut input = match earlier {
             Some((cut, cached)) => {
                 Input { source: Source::Features(cached), from: cut, to: spec.cut, portion, device: self.device }
             }
             None => self.images(&backbone, spec.image_size, spec.precision, spec.cut),
         };
+        input.portion = portion;
         let network = backbone.instance(backbone.architecture().layer_count());
         let total =
             Pool::ALL.iter().map(|&pool| view_count(spec.augment, pool) * data.pool(pool).len()).sum::<usize>();
@@ -173,6 +172,11 @@ impl Session {
         }
         let bytes = writer.finish()?;
         Ok(Ended::Filled(Filled { bytes, seconds: started.elapsed().as_secs_f64(), computed: true }))
+    }
+
+    /// So many images at a time, or fewer where memory has run out before.
+    fn limited(&self, portion: usize) -> usize {
+        self.micro_batch.map_or(portion, |images| portion.min(images as usize))
     }
 
     /// The switches of libtorch stand for the whole process, so they are set before anything is computed.

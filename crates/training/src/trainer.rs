@@ -13,7 +13,8 @@ use crate::model;
 use crate::no_grad::no_grad;
 use crate::optimizer::Optimizer;
 use frostline_protocol::{Ended, Observer, Stop};
-use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+use frostline_sweep::bits::Bits;
+use frostline_sweep::outcome::{ClassMetrics, EpochMetrics, Evaluation, Right};
 use frostline_sweep::trial::{Augment, TrialSpec};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -26,6 +27,9 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
+
+/// Classes with the highest scores that count as a near miss, as top-5 accuracy has it.
+const MOST_GUESSES: i64 = 5;
 
 /// With more classes nobody reads a matrix of them, and it would not fit into a message.
 const MOST_CONFUSED: usize = 256;
@@ -43,6 +47,9 @@ pub(crate) struct Trainer<'a> {
     /// How many of the flat buffer's leaves are the head's; they come first.
     head_leaves: usize,
     checkpoint_pause: Duration,
+    /// After the newest epoch, and at the end.
+    validated: Answers,
+    tested: Answers,
 }
 
 impl<'a> Trainer<'a> {
@@ -69,6 +76,8 @@ impl<'a> Trainer<'a> {
             optimizer,
             head_leaves,
             checkpoint_pause: CHECKPOINT_PAUSE,
+            validated: Answers::default(),
+            tested: Answers::default(),
         }
     }
 
@@ -101,6 +110,8 @@ impl<'a> Trainer<'a> {
         }
         let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
         let test = self.evaluate(Pool::Test, &all, observer);
+        let by_class = test.by_class();
+        self.tested = test.answers;
         Ok(Ended::Complete(Evaluation {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
@@ -109,6 +120,8 @@ impl<'a> Trainer<'a> {
             trained_parameters: self.flat.elements(),
             seconds: started.elapsed().as_secs_f64(),
             validation_images: Some(self.division.validation.len() as u64),
+            by_class,
+            right: Some(Right { validation: self.validated.right.clone(), test: self.tested.right.clone() }),
         }))
     }
 
@@ -177,6 +190,8 @@ impl<'a> Trainer<'a> {
         let train_loss = loss_sum.double_value(&[]) / images;
         let train_seconds = begun.seconds + started.elapsed().as_secs_f64();
         let validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
+        let by_class = validation.by_class();
+        self.validated = validation.answers;
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
             return Err(TrainingError::Diverged { epoch, loss, learning_rate });
         }
@@ -190,6 +205,7 @@ impl<'a> Trainer<'a> {
             seconds: begun.seconds + started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
             peak_memory: memory::peak(device),
+            by_class,
         }))
     }
 
@@ -212,10 +228,14 @@ impl<'a> Trainer<'a> {
             accuracy: 0.0,
             images: vec![0; classes],
             recognised: vec![0; classes],
+            said: vec![0; classes],
+            among_five: 0,
             confusion: vec![vec![0; rows]; rows],
+            answers: Answers::default(),
         };
         // Added up on the device, and read once.
         let mut loss = Tensor::zeros([] as [i64; 0], (Kind::Double, device));
+        let mut among_five = Tensor::zeros([] as [i64; 0], (Kind::Int64, device));
         let mut predicted = Vec::new();
         let mut feed = self.input.feed(&self.network, (pool, images), chosen, None);
         for start in (0..chosen.len()).step_by(EVALUATION_BATCH) {
@@ -225,24 +245,32 @@ impl<'a> Trainer<'a> {
             loss +=
                 scores.log_softmax(-1, Kind::Float).nll_loss(&truth).to_kind(Kind::Double) * scores.size()[0] as f64;
             predicted.push(scores.argmax(1, false));
+            let (_, highest) = scores.topk(MOST_GUESSES.min(classes as i64), 1, true, true);
+            among_five += highest.eq_tensor(&truth.unsqueeze(1)).sum(Kind::Int64);
         }
         measured.loss = loss.double_value(&[]);
+        measured.among_five = among_five.int64_value(&[]) as u64;
         let predicted = if predicted.is_empty() { Vec::new() } else { numbers(&Tensor::cat(&predicted, 0)) };
-        for (&index, predicted) in chosen.iter().zip(predicted) {
-            let (truth, predicted) = (usize::from(images.labels[index as usize]), predicted as usize);
+        let truth = |index: &u32| usize::from(images.labels[*index as usize]);
+        for (truth, &predicted) in chosen.iter().map(truth).zip(&predicted) {
+            let predicted = predicted as usize;
             measured.images[truth] += 1;
             measured.recognised[truth] += u32::from(truth == predicted);
+            measured.said[predicted] += 1;
             if let Some(row) = measured.confusion.get_mut(truth) {
                 row[predicted] += 1;
             }
         }
+        let right = chosen.iter().map(truth).zip(&predicted).map(|(truth, &said)| truth as i64 == said).collect();
+        measured.answers = Answers { predicted, right };
         let correct: u32 = measured.recognised.iter().sum();
         measured.loss /= chosen.len() as f64;
         measured.accuracy = f64::from(correct) / chosen.len() as f64;
         measured
     }
 
-    /// Everything that differs from the pretrained start, by its name in a kept model.
+    /// Everything that differs from the pretrained start, by its name in a kept model, and which class the model says of
+    /// each image of the validation and test splits.
     pub(crate) fn trained(&self) -> Vec<(String, Tensor)> {
         let network = &self.network;
         let names = model::head_names(self.head_leaves).chain(network.trainable_names());
@@ -251,7 +279,9 @@ impl<'a> Trainer<'a> {
             let tensor = network.tensor(&name).shallow_clone();
             (name, tensor)
         });
-        names.zip(leaves).chain(statistics).collect()
+        let said = [("said.validation", &self.validated), ("said.test", &self.tested)]
+            .map(|(name, answers)| (name.to_owned(), Tensor::from_slice(&answers.predicted)));
+        names.zip(leaves).chain(statistics).chain(said).collect()
     }
 
     fn progress(&self, history: &[EpochMetrics], within: Option<Within>) -> Progress {
@@ -296,17 +326,33 @@ fn numbers(classes: &Tensor) -> Vec<i64> {
 struct Measured {
     loss: f64,
     accuracy: f64,
-    /// Of each class, all and those that were recognised.
+    /// Of each class, all, those that were recognised, and those that were said to be of it.
     images: Vec<u32>,
     recognised: Vec<u32>,
+    said: Vec<u32>,
+    /// Images whose class is among the five with the highest scores.
+    among_five: u64,
     /// `[truth][prediction]`; empty beyond [`MOST_CONFUSED`] classes.
     confusion: Vec<Vec<u32>>,
+    answers: Answers,
+}
+
+/// What was said of each image of a split, in the order of the split.
+#[derive(Default)]
+struct Answers {
+    /// The class that has the highest score.
+    predicted: Vec<i64>,
+    right: Bits,
 }
 
 impl Measured {
     fn class_accuracy(&self) -> Vec<f64> {
         let share = |(&right, &all): (&u32, &u32)| f64::from(right) / f64::from(all.max(1));
         self.recognised.iter().zip(&self.images).map(share).collect()
+    }
+
+    fn by_class(&self) -> Option<ClassMetrics> {
+        ClassMetrics::of(&self.images, &self.recognised, &self.said, self.among_five)
     }
 }
 

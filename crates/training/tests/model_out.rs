@@ -127,6 +127,7 @@ fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
     assert!(sums.abs().max().double_value(&[]) < 1e-5);
     let mut confusion = vec![vec![0u32; 10]; 10];
     let predicted = Vec::<i64>::try_from(probabilities.argmax(1, false)).unwrap();
+    let said_of_test = predicted.clone();
     for (&label, predicted) in test.labels.iter().zip(predicted) {
         confusion[usize::from(label)][predicted as usize] += 1;
     }
@@ -155,8 +156,18 @@ fn a_kept_model_predicts_what_its_trial_measured_to_the_image() {
     let used = confusion.iter().flat_map(|row| row.iter().enumerate()).filter(|(_, count)| **count > 0);
     assert!(used.map(|(class, _)| class).collect::<std::collections::BTreeSet<_>>().len() > 1, "{confusion:?}");
 
-    // Only what trained is in the file.
+    // The file says what was said of each image, the evaluation which of it is right.
     let kept = weights::open(&file).unwrap();
+    let said = |name: &str| -> Vec<i64> { kept.f32(name).unwrap().into_iter().map(|class| class as i64).collect() };
+    assert_eq!([said("said.validation"), said("said.test")], [predicted.clone(), said_of_test.clone()]);
+    let hits = |said: &[i64], truth: &[u16]| -> Vec<bool> {
+        said.iter().zip(truth).map(|(said, truth)| *said == i64::from(*truth)).collect()
+    };
+    let right = evaluation.right.unwrap();
+    assert_eq!(right.validation.iter().collect::<Vec<bool>>(), hits(&predicted, &labels));
+    assert_eq!(right.test.iter().collect::<Vec<bool>>(), hits(&said_of_test, &test.labels));
+
+    // Only what trained is there of the network.
     let frozen = slots(architecture("efficientnet_lite0"));
     let frozen = frozen.iter().filter(|slot| slot.layer < spec.parameters.frozen_layers);
     assert!(frozen.into_iter().all(|slot| kept.shape(&slot.name).is_none()));

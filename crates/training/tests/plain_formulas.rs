@@ -20,7 +20,7 @@ use frostline_protocol::{Ended, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
-use frostline_sweep::outcome::{EpochMetrics, Evaluation};
+use frostline_sweep::outcome::{ClassMetrics, EpochMetrics, Evaluation};
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec, Validation,
     WeightsIdentity,
@@ -354,8 +354,49 @@ fn guesses(scores: &[Vec<f64>]) -> Vec<usize> {
     scores.iter().map(best).collect()
 }
 
+/// By scikit-learn's definitions (1.8): `balanced_accuracy_score`, `f1_score(average="macro")`, `top_k_accuracy_score(k=5)`.
+fn by_class(scores: &[Vec<f64>], truth: &[usize]) -> ClassMetrics {
+    let guesses = guesses(scores);
+    let count =
+        |is: &dyn Fn(usize, usize) -> bool| truth.iter().zip(&guesses).filter(|(t, g)| is(**t, **g)).count() as f64;
+    let (mut recalls, mut f1s) = (Vec::new(), Vec::new());
+    for class in 0..CLASSES {
+        let (of_it, said) = (count(&|truth, _| truth == class), count(&|_, guess| guess == class));
+        let right = count(&|truth, guess| truth == class && guess == class);
+        if of_it > 0.0 {
+            recalls.push(right / of_it);
+        }
+        if of_it + said > 0.0 {
+            let (precision, recall) =
+                (if said > 0.0 { right / said } else { 0.0 }, if of_it > 0.0 { right / of_it } else { 0.0 });
+            f1s.push(if right > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 });
+        }
+    }
+    let near =
+        |(scores, truth): (&Vec<f64>, &usize)| scores.iter().filter(|score| **score > scores[*truth]).count() < 5;
+    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    ClassMetrics {
+        balanced_accuracy: mean(recalls),
+        macro_f1: mean(f1s),
+        top5_accuracy: scores.iter().zip(truth).filter(|it| near(*it)).count() as f64 / truth.len() as f64,
+    }
+}
+
+fn same_shares(found: Option<ClassMetrics>, expected: ClassMetrics, name: &str) {
+    let found = found.unwrap_or_else(|| panic!("{name}: a trainer measures by class"));
+    let shares = |it: ClassMetrics| [it.balanced_accuracy, it.macro_f1, it.top5_accuracy];
+    for (found, expected) in shares(found).into_iter().zip(shares(expected)) {
+        assert!((found - expected).abs() < 1e-12, "{name}: {found}, not {expected}");
+    }
+}
+
+/// Which of them are right.
+fn hits(scores: &[Vec<f64>], truth: &[usize]) -> Vec<bool> {
+    guesses(scores).iter().zip(truth).map(|(guess, truth)| guess == truth).collect()
+}
+
 fn right(scores: &[Vec<f64>], truth: &[usize]) -> usize {
-    guesses(scores).iter().zip(truth).filter(|(guess, truth)| guess == truth).count()
+    hits(scores, truth).into_iter().filter(|hit| *hit).count()
 }
 
 // A whole trial of a head.
@@ -395,7 +436,9 @@ struct Expected {
     epochs: Vec<EpochMetrics>,
     test_loss: f64,
     confusion: Vec<Vec<u32>>,
-    validation_images: u64,
+    tested: ClassMetrics,
+    /// Of the validation split after the last epoch, and of the test split.
+    right: [Vec<bool>; 2],
 }
 
 fn expected(spec: &TrialSpec, features: &Features) -> Expected {
@@ -428,7 +471,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
     };
     let steps = train.len().div_ceil(BATCH);
     let mut taken = 0;
-    let mut epochs = Vec::new();
+    let (mut epochs, mut right_last) = (Vec::new(), Vec::new());
     for epoch in 1..=parameters.epochs {
         let (mut loss_sum, mut correct, mut learning_rate) = (0.0, 0, 0.0);
         let mut views = stream("view", epoch);
@@ -458,6 +501,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
         let from = if validation_pool == 0 { &features.train[0] } else { &features.test };
         let seen = head.forward(&rows_of(from, &validation), false).scores;
         let known = truth(validation_pool, &validation);
+        right_last = hits(&seen, &known);
         epochs.push(EpochMetrics {
             epoch,
             train_loss: loss_sum / train.len() as f64,
@@ -469,16 +513,18 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
             seconds: 0.0,
             images_per_second: 0.0,
             peak_memory: 0,
+            by_class: Some(by_class(&seen, &known)),
         });
     }
     let seen = head.forward(&features.test, false).scores;
     let known = truth(1, &all(1));
+    let right = [right_last, hits(&seen, &known)];
     let mut confusion = vec![vec![0; CLASSES]; CLASSES];
     for (truth, guess) in known.iter().zip(guesses(&seen)) {
         confusion[*truth][guess] += 1;
     }
     let test_loss = loss(&seen, &known, 0.0) / known.len() as f64;
-    Expected { epochs, test_loss, confusion, validation_images: validation.len() as u64 }
+    Expected { epochs, test_loss, confusion, tested: by_class(&seen, &known), right }
 }
 
 /// The largest relative error of a loss.
@@ -493,6 +539,7 @@ fn compare(name: &str, expected: &Expected, found: &(Vec<EpochMetrics>, Evaluati
         assert!((found.learning_rate - expected.learning_rate).abs() <= 1e-12, "{name}: {found:?} {expected:?}");
         let accuracies = |of: &EpochMetrics| (of.epoch, of.train_accuracy, of.val_accuracy);
         assert_eq!(accuracies(found), accuracies(expected), "{name}");
+        same_shares(found.by_class, expected.by_class.unwrap(), name);
     }
     worst = worst.max((test.test_loss - expected.test_loss).abs() / expected.test_loss);
     assert_eq!(test.confusion, expected.confusion, "{name}");
@@ -504,7 +551,11 @@ fn compare(name: &str, expected: &Expected, found: &(Vec<EpochMetrics>, Evaluati
     assert_eq!(test.class_accuracy, shares.collect::<Vec<f64>>(), "{name}");
     let hits: u32 = (0..CLASSES).map(|class| expected.confusion[class][class]).sum();
     assert_eq!(test.test_accuracy, f64::from(hits) / f64::from(TEST_LIMIT), "{name}");
-    assert_eq!(test.validation_images, Some(expected.validation_images), "{name}");
+    assert_eq!(test.validation_images, Some(expected.right[0].len() as u64), "{name}");
+    same_shares(test.by_class, expected.tested, name);
+    let found = test.right.as_ref().expect("a trainer says which images are right");
+    let found = [&found.validation, &found.test].map(|bits| bits.iter().collect::<Vec<bool>>());
+    assert_eq!(found, expected.right, "{name}");
     worst
 }
 

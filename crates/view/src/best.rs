@@ -1,19 +1,29 @@
-//! `best`: the ranking, of trials or, where a sweep has several seeds, of configurations.
+//! `best`: the ranking, of trials or, where a sweep has several seeds, of configurations, and how sure it is.
 
 pub(crate) mod finished;
-mod groups;
+mod places;
 mod row;
-mod trials;
+mod verdict;
+mod words;
 
-pub use row::{Because, Best, Doubt, Group, Ranked, Rows};
+pub use row::{Best, Group, Missing, Ranked, Rows};
+pub use verdict::{Basis, Verdict, VersusBest, Wanted};
+pub(crate) use verdict::{cell_of, right_of, sign};
+pub use words::{answer, decimals, remarks};
 
-use crate::{ViewError, stored};
-use finished::Finished;
+use crate::{Columns, ViewError, stored};
+use finished::columns_of_sweep;
 use frostline_store::{Reader, Sweep, TrialRow};
 use frostline_sweep::backbone;
-use frostline_sweep::definition::Definition;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
+use places::{Place, Shape};
+
+/// Of a sweep with more finished trials, only the first places are read, from an index.
+const MOST_READ: usize = 2_000;
+
+/// The first ones of a larger sweep that are compared with the best, shown or not.
+const COMPARED: usize = 100;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -25,36 +35,72 @@ pub struct Question<'a> {
     pub filters: &'a [Filter],
     /// Single trials also where there are several seeds.
     pub trials: bool,
-    /// What only a table says, too: how many have finished and in what the whole sweep varies, which takes a while for a
-    /// large one, and needs its definition.
+    /// What to rank by, if not by what the sweep is ranked by.
+    pub metric: Option<&'static Metric>,
+    /// What only people are told, too: how many have finished and in what the whole sweep varies, which takes a while for
+    /// a large one, and needs its definition.
     pub whole: bool,
 }
 
-/// What a table says of a sweep beside its rows.
-struct Whole {
-    definition: Option<Definition>,
+impl<'a> Question<'a> {
+    /// The `most` best of a sweep, by its own objective, for people.
+    pub fn of(sweep: &'a str, most: usize) -> Question<'a> {
+        Question { sweep, most, filters: &[], trials: false, metric: None, whole: true }
+    }
 }
 
 /// # Errors
 /// There is no such sweep, or a failure of the database.
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
-    let Question { sweep: name, most, filters, trials, whole } = question;
+    let Question { sweep: name, most, filters, trials, metric, whole } = question;
     let sweep = reader.sweep(name)?;
-    let objective = objective(&sweep)?;
-    // A definition that an older program stored may not be one any more: then the trials decide.
-    let whole = whole.then(|| Whole { definition: stored::definition(&sweep).ok() });
-    let as_groups = !trials && has_seeds(reader, name)?;
-    if filters.is_empty() {
-        return match as_groups {
-            true => groups::of_sweep(reader, objective, name, most, whole.as_ref()),
-            false => trials::of_sweep(reader, objective, name, most, whole.as_ref()),
+    let objective = metric.map_or_else(|| objective(&sweep), Ok)?;
+    let shape = if !trials && has_seeds(reader, name)? { Shape::Groups } else { Shape::Trials };
+    let is_read = !filters.is_empty() || metric.is_some() || !reader.has_more_finished(name, MOST_READ)?;
+    let (places, missing) = match is_read {
+        true => places::of_rows(objective, shape, meeting(reader, name, filters)?),
+        false => (places::first(reader, objective, shape, name, most.max(COMPARED))?, Missing::default()),
+    };
+    let (compared, verdict) = verdict::verdict(reader, objective, &places, is_read)?;
+    let rows = places.iter().take(most).enumerate().map(|(place, it)| (it, compared.get(place).copied().flatten()));
+    let mut best = Best {
+        objective,
+        total: places.len() as u64,
+        columns: columns(&places, shape),
+        rows: match shape {
+            Shape::Groups => Rows::Groups(rows.map(|(place, versus)| place.group(objective, versus)).collect()),
+            Shape::Trials => {
+                Rows::Trials(rows.filter_map(|(place, versus)| place.trial(objective, versus)).collect())
+            }
+        },
+        verdict,
+        missing,
+        layers: places.iter().flat_map(|it| &it.trials).next().and_then(|first| layers(&first.row)),
+    };
+    if whole && !is_read {
+        let counts = reader.counts(name)?;
+        best.missing.trials = counts.total() - counts.complete;
+        best.total = match shape {
+            Shape::Groups => reader.finished_groups(name)?,
+            Shape::Trials => reader.finished(name)?,
         };
     }
-    let rows = meeting(reader, name, filters)?;
-    Ok(match as_groups {
-        true => groups::of_rows(objective, rows, most),
-        false => trials::of_rows(objective, &Finished::of(rows), most),
-    })
+    if whole && filters.is_empty() {
+        // A definition that an older program stored may not be one any more: then the trials decide.
+        if let Ok(definition) = stored::definition(&sweep) {
+            let shown = places.iter().take(most.max(1)).flat_map(|it| &it.trials);
+            best.columns = shape.of(columns_of_sweep(&definition, shown));
+        }
+    }
+    Ok(best)
+}
+
+fn layers(row: &TrialRow) -> Option<u32> {
+    backbone::find(&row.spec.model.backbone).map(|network| network.layer_count())
+}
+
+fn columns(places: &[Place], shape: Shape) -> Columns {
+    shape.of(Columns::varying(places.iter().flat_map(|it| &it.trials).map(|finished| &finished.row.spec)))
 }
 
 /// What a sweep is ranked by.
@@ -74,5 +120,6 @@ pub(crate) fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Resul
         let architecture = backbone::find(&row.spec.model.backbone);
         architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))
     };
-    Ok(reader.trials(sweep)?.into_iter().filter(meets).collect())
+    let rows = reader.trials(sweep)?;
+    Ok(if filters.is_empty() { rows } else { rows.into_iter().filter(meets).collect() })
 }

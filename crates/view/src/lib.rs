@@ -1,10 +1,12 @@
-//! Answers: what `best`, `effects`, `list`, `status`, `show` and `plan` say, as data.
+//! Answers: what `best`, `compare`, `effects`, `list`, `status`, `show` and `plan` say, as data.
 //!
 //! Owns which numbers belong to a question and the form of `--json`, which is what these types serialize to: a key stays
 //! once it is there. Knows nothing of terminals, of libtorch, or of where files lie; who asks passes in what it found.
 
+pub mod amount;
 pub mod best;
 mod columns;
+pub mod compare;
 pub mod effects;
 mod error;
 pub mod list;

@@ -38,6 +38,11 @@ pub struct Attempt {
     pub epochs: u32,
     /// Images at a time, where memory had run out before.
     pub micro_batch: Option<u32>,
+    /// The layers whose kept output it started from, 0 where it started from the images; none where that is not known.
+    pub cut: Option<u32>,
+    /// Seconds that the trial was estimated to take from there, and from the images.
+    pub estimated_seconds: Option<f64>,
+    pub estimated_seconds_without: Option<f64>,
     pub failure: Option<Failure>,
 }
 
@@ -81,6 +86,9 @@ fn attempt(row: AttemptRow) -> Attempt {
         ended_at: row.ended_at,
         epochs: row.epochs,
         micro_batch: row.micro_batch,
+        cut: row.cut,
+        estimated_seconds: row.estimate.map(|estimate| estimate.seconds),
+        estimated_seconds_without: row.estimate.map(|estimate| estimate.without),
         failure: row.failure,
     }
 }

@@ -1,6 +1,7 @@
 //! `status`: how far a sweep has come, trial by trial.
 
 use crate::{Columns, States, ViewError};
+use frostline_results::RunStatus;
 use frostline_store::{Reader, TrialRow};
 use frostline_sweep::outcome::{FailureKind, TrialState};
 use frostline_sweep::trial::{GroupId, TrialId};
@@ -19,6 +20,8 @@ pub struct Status {
     pub columns: Columns,
     /// In the order of the definition.
     pub trials: Vec<Progress>,
+    /// What its coordinator says of itself; none while nothing runs it.
+    pub run: Option<RunStatus>,
 }
 
 /// How far one trial has come.
@@ -45,9 +48,11 @@ pub struct Failed {
     pub message: String,
 }
 
+/// `run` is what the coordinator of the results folder has left there, of whichever sweep it runs.
+///
 /// # Errors
 /// There is no such sweep, or a failure of the database.
-pub fn status(reader: &Reader, name: &str) -> Result<Status, ViewError> {
+pub fn status(reader: &Reader, name: &str, run: Option<RunStatus>) -> Result<Status, ViewError> {
     let sweep = reader.sweep(name)?;
     let rows = reader.trials(name)?;
     let columns = Columns::varying(rows.iter().map(|row| &row.spec));
@@ -60,6 +65,7 @@ pub fn status(reader: &Reader, name: &str) -> Result<Status, ViewError> {
         counts: States(reader.counts(name)?),
         columns,
         trials,
+        run: run.filter(|run| run.sweep == name),
     })
 }
 

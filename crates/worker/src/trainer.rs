@@ -59,8 +59,12 @@ fn out_of_memory(work: &Work, message: &str) -> String {
     let said = &message[allocator.unwrap_or(0)..];
     let said = said.split(" Error code").next().unwrap_or(said).trim_end_matches('.');
     let fewer_workers = "run fewer workers (`workers.count`)";
-    let Work::Train { spec, micro_batch, .. } = work else {
-        return format!("memory ran out: {fewer_workers}, or use `cache.features = \"off\"` ({said})");
+    let (spec, micro_batch) = match work {
+        Work::Train { spec, micro_batch, .. } => (spec, micro_batch),
+        Work::Fill { micro_batch, .. } => {
+            let with = micro_batch.map_or(String::new(), |images| format!(" with {images} images at a time"));
+            return format!("memory ran out{with}: {fewer_workers}, or use `cache.features = \"off\"` ({said})");
+        }
     };
     let frozen = spec.parameters.frozen_layers;
     let trains = backbone::find(&spec.model.backbone).is_some_and(|it| it.trains_normalization(frozen));
@@ -86,7 +90,10 @@ fn carry_out(session: &mut Session, work: &Work, observer: &mut dyn Observer) ->
             session.limit_images(*micro_batch);
             session.train(spec, features.as_ref(), observer)
         }
-        Work::Fill { spec, from, streams } => session.fill(spec, from.as_ref(), *streams, observer),
+        Work::Fill { spec, from, streams, micro_batch } => {
+            session.limit_images(*micro_batch);
+            session.fill(spec, from.as_ref(), *streams, observer)
+        }
     };
     ended.map_err(problem)
 }
@@ -269,7 +276,7 @@ mod tests {
         let network = backbone::find("efficientnet_lite0").unwrap();
         let features = FeatureSpec::of(&spec, network.cut_at(spec.parameters.frozen_layers));
         let mut trainer = Libtorch::new(Device::Cpu);
-        let fill = Work::Fill { spec: features.clone(), from: None, streams: 2 };
+        let fill = Work::Fill { spec: features.clone(), from: None, streams: 2, micro_batch: None };
         let ended = trainer.run(&places, &fill, &mut Listener::default()).unwrap();
         assert!(matches!(ended, Ended::Filled(Filled { computed: true, .. })), "{ended:?}");
         let from_images = complete(&mut trainer, &places, &train(&spec));
@@ -300,7 +307,7 @@ mod tests {
             let text = out_of_memory(&work(&spec, images), said);
             assert!(text.contains(words) && text.contains("`image_size` smaller"), "{text}");
         }
-        let fill = Work::Fill { spec: FeatureSpec::of(&spec, 3), from: None, streams: 1 };
+        let fill = Work::Fill { spec: FeatureSpec::of(&spec, 3), from: None, streams: 1, micro_batch: None };
         assert!(out_of_memory(&fill, said).contains("cache.features"));
     }
 }

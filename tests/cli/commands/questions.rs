@@ -113,7 +113,82 @@ fn rankings_have_intervals_that_count_the_images() {
         assert!(text.contains(&format!("{low:.3} to {high:.3}")), "{text}");
     }
     let text = place.succeed("best demo").stdout;
-    assert!(text.contains("10 validation images cannot tell the first 2 apart"), "{text}");
+    assert!(text.contains("image by image on 10 images; how far another seed would move"), "{text}");
+    let best = place.json("best demo --json");
+    let rows = best.as_array().unwrap();
+    assert!(rows.iter().all(|row| row["versus_best"]["method"] == "mcnemar"), "{best}");
+    // What is right is recorded image by image, and gives the accuracy to the last digit.
+    assert_eq!(place.json("verify --json")["sound"], true);
+}
+
+#[test]
+fn rankings_go_by_any_metric_and_show_any_column() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let rows = |question: &str| place.json(question).as_array().unwrap().clone();
+    let by_loss = rows("best demo --metric val_loss --json");
+    let losses: Vec<f64> = by_loss.iter().map(|row| row["metrics"]["val_loss"].as_f64().unwrap()).collect();
+    assert!(losses.len() == 4 && losses.is_sorted(), "{losses:?}");
+    let text = place.succeed("best demo --columns optimizer,val_loss,seconds -n 2").stdout;
+    let header: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["rank", "trial", "val_accuracy", "optimizer", "val_loss", "time"], "{text}");
+
+    let csv = place.succeed("best demo --csv").stdout;
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let best = rows("best demo --json");
+    let column = |name: &str| header.iter().position(|it| *it == name).unwrap();
+    for (line, row) in lines.zip(&best) {
+        assert_eq!(line.len(), header.len());
+        let accuracy: f64 = line[column("val_accuracy")].parse().unwrap();
+        assert_eq!(Some(accuracy), row["metrics"]["val_accuracy"].as_f64());
+        assert!(row["trial"].as_str().unwrap().starts_with(line[column("trial")]));
+        assert_eq!(line[column("frozen_layers")], row["parameters"]["frozen_layers"].to_string());
+    }
+    assert_eq!(csv.lines().count(), 5);
+}
+
+#[test]
+fn two_trials_are_set_side_by_side() {
+    let place = trained();
+    place.succeed("launch demo.toml");
+    let ids: Vec<String> = place.json("best demo --json").as_array().unwrap().iter().map(id).collect();
+    let [first, second] = [&ids[0], &ids[1]];
+    let compared = place.json(&format!("compare {first} {second} --json"));
+    let images = &compared["validation"];
+    let sum: u64 =
+        ["both_right", "only_first", "only_second", "both_wrong"].iter().map(|it| images[it].as_u64().unwrap()).sum();
+    assert_eq!((sum, images["images"].as_u64()), (10, Some(10)), "{compared}");
+    assert_eq!(compared["test"]["images"], 20);
+    assert_eq!(compared["classes"].as_array().unwrap().len(), 10);
+    let text = place.succeed(&format!("compare {first} {second}")).stdout;
+    assert!(
+        text.contains("Of 10 validation images both are right on") && text.contains("McNemar's exact test"),
+        "{text}"
+    );
+    let itself = place.succeed(&format!("compare {first} {first}")).stdout;
+    assert_eq!(
+        itself,
+        format!("Both are trial {}: the same content is one trial, whichever sweep asks for it.\n", &first[..8])
+    );
+}
+
+fn id(row: &Value) -> String {
+    row["trial"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_look_at_a_sweep_is_printed_where_there_is_no_terminal() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let text = place.succeed("watch demo").stdout;
+    assert!(
+        text.contains("4 of 4 done, complete") && text.contains("BEST SO FAR") && !text.contains("q quit"),
+        "{text}"
+    );
+    assert!(text.contains("FROST LINE") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(place.succeed("watch demo --every 1").stdout, text, "a sweep that is over needs one look");
+    assert!(place.succeed("watch demo --ascii").stdout.is_ascii());
 }
 
 #[test]
@@ -121,8 +196,8 @@ fn rankings_are_cut_where_asked() {
     let place = Place::new();
     place.succeed("launch demo.toml --set sweep.seeds=[0,1]");
     let groups = place.succeed("best demo -n 2").stdout;
-    assert!(groups.contains("\n  … and 2 more\n") && groups.contains(" over 2 seeds; ± is"), "{groups}");
-    assert!(groups.contains("The first 3 cannot be told apart"), "of all, not of the shown: {groups}");
+    assert!(groups.contains("\n  … and 2 more\n") && groups.contains("(2 seeds; ± is"), "{groups}");
+    assert!(groups.contains("cannot be told from it by the spread over seeds"), "of all, not of the shown: {groups}");
     let trials = place.succeed("best demo --trials -n 3").stdout;
     assert!(trials.contains("\n  … and 5 more\n") && !trials.contains('±'), "{trials}");
     assert_eq!(trials.lines().filter(|line| line.contains("[") || line.contains(" s")).count(), 4, "{trials}");

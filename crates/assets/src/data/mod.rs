@@ -3,6 +3,7 @@
 //! A source is a file of this folder and a row of [`source`]. Who trains or plans asks here and knows none by name.
 
 pub mod cifar10;
+pub mod cifar100;
 mod error;
 pub mod folder;
 mod folder_error;
@@ -120,6 +121,8 @@ impl Survey {
 pub fn source(dataset: Dataset) -> &'static dyn Source {
     match dataset {
         Dataset::Cifar10 => &cifar10::Cifar10,
+        Dataset::Cifar100 => &cifar100::BY_CLASS,
+        Dataset::Cifar100Coarse => &cifar100::BY_GROUP,
         Dataset::Folder => &folder::Folder,
         Dataset::Shapes => &shapes::Shapes,
     }

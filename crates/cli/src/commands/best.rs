@@ -2,19 +2,38 @@
 
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
-use crate::output::{self, print_json, ranking};
+use crate::output::{self, column_names, print_json, ranking, ranking_csv};
 use frostline_sweep::filter::Filter;
+use frostline_sweep::metric::{self, Metric};
+use frostline_sweep::suggest;
 use frostline_view::best::{Question, best};
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exit> {
     let filters = filters(&arguments.conditions)?;
+    let metric = arguments.metric.as_deref().map(known_metric).transpose()?;
     let reader = frostline_store::open(&common.results)?;
     let sweep = &arguments.sweep;
-    let (most, filters, whole) = (arguments.n, filters.as_slice(), !arguments.json.json);
-    let best = best(&reader, Question { sweep, most, filters, trials: arguments.trials, whole })?;
+    let (most, trials, whole) = (arguments.n, arguments.trials, !arguments.json.json && !arguments.csv);
+    let best = best(&reader, Question { sweep, most, filters: &filters, trials, metric, whole })?;
+    if let Some(names) = &arguments.columns
+        && !best.rows.is_empty()
+    {
+        let known = column_names(&best);
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            return Err(wrong_input(format!(
+                "--columns {unknown}: there is no such column{}; there are {}",
+                suggest::hint(unknown, known.iter().map(String::as_str)),
+                known.join(", ")
+            )));
+        }
+    }
     if arguments.json.json {
         return print_json(&best.rows);
+    }
+    if arguments.csv {
+        ranking_csv(&best)?;
+        return Ok(Exit::Done);
     }
     if best.total == 0 {
         let counts = reader.counts(sweep)?;
@@ -23,7 +42,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
         writeln!(anstream::stdout().lock(), "`{sweep}` has no finished trial{which} ({summary})")?;
         return Ok(Exit::Done);
     }
-    ranking(&best)?;
+    ranking(&best, arguments.columns.as_deref())?;
     Ok(Exit::Done)
 }
 
@@ -31,4 +50,15 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
 pub(crate) fn filters(conditions: &[String]) -> anyhow::Result<Vec<Filter>> {
     let filter = |text: &String| Filter::parse(text).map_err(|error| wrong_input(format!("--where {text}: {error}")));
     conditions.iter().map(filter).collect()
+}
+
+fn known_metric(name: &str) -> anyhow::Result<&'static Metric> {
+    metric::find(name).ok_or_else(|| {
+        let names: Vec<&str> = metric::names().collect();
+        wrong_input(format!(
+            "--metric {name}: no metric is called that{}; there are {}",
+            suggest::hint(name, names.iter().copied()),
+            names.join(", ")
+        ))
+    })
 }

@@ -296,7 +296,7 @@ fn finish(common: &Common, name: &str, screen: &Screen, saved: Option<String>) -
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if counts.complete > 0 {
-        ranking(&best(&reader, Question { sweep: name, most: SHOWN, filters: &[], trials: false, whole: true })?)?;
+        ranking(&best(&reader, Question::of(name, SHOWN))?, None)?;
     }
     if let Some(saved) = saved {
         output::note(&saved);

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod best;
 pub(crate) mod cancel;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod effects;
@@ -20,4 +21,5 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod watch;
 pub(crate) mod weights;

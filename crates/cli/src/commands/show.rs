@@ -4,7 +4,7 @@ use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, BOLD, DIM, Table, print_json};
 use crate::sources;
-use frostline_sweep::outcome::Evaluation;
+use frostline_sweep::outcome::{ClassMetrics, Evaluation};
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::show::{Shown, show};
@@ -50,7 +50,7 @@ fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> 
     Ok(())
 }
 
-fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Result<()> {
+pub(crate) fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Result<()> {
     let spec = &trial.spec;
     writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
     let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
@@ -93,6 +93,13 @@ fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Re
     }
     if let Some(evaluation) = &trial.evaluation {
         writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
+        if let Some(by_class) = evaluation.by_class {
+            let ClassMetrics { balanced_accuracy, macro_f1, top5_accuracy } = by_class;
+            writeln!(
+                out,
+                "  balanced accuracy {balanced_accuracy:.4}, macro F1 {macro_f1:.4}, top-5 accuracy {top5_accuracy:.4}"
+            )?;
+        }
         let trained = evaluation.trained_parameters;
         writeln!(out, "  {trained} parameters trained in {}", output::seconds(evaluation.seconds))?;
         by_class(out, evaluation, classes)?;

@@ -1,5 +1,6 @@
 //! What people see: tables, amounts, errors, progress.
 
+mod comparison;
 mod download;
 mod effects;
 mod json;
@@ -8,17 +9,20 @@ mod progress;
 mod ranking;
 mod table;
 
+pub(crate) use comparison::comparison;
 pub(crate) use download::Download;
 pub(crate) use effects::effects;
 pub(crate) use json::print_json;
 pub(crate) use pictures::Pictures;
 pub(crate) use progress::{Screen, Shown, summary};
-pub(crate) use ranking::ranking;
+pub(crate) use ranking::{column_names, ranking, ranking_csv};
 pub(crate) use table::Table;
 
+pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
+
 use anstyle::{AnsiColor, Style};
-use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::{IsTerminal, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -45,36 +49,6 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 99.95 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
-
-pub(crate) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
-pub(crate) fn seconds(seconds: f64) -> String {
-    Duration::try_from_secs_f64(seconds).map_or_else(|_| "?".to_owned(), duration)
-}
-
 pub(crate) fn seconds_since_1970() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
 }
@@ -84,21 +58,9 @@ pub(crate) fn ago(moment: f64) -> String {
     format!("{} ago", seconds((seconds_since_1970() - moment).max(0.0)))
 }
 
-/// "1 trial", "2 trials".
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_read_well() {
-        let shown: Vec<String> = [0, 999, 1000, 12_345, 999_999, 5_000_000_000].map(bytes).to_vec();
-        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "12.3 kB", "1.0 MB", "5.0 GB"]);
-        let shown: Vec<String> = [0.25, 59.9, 61.0, 3720.0, 90_000.0].map(seconds).to_vec();
-        assert_eq!(shown, ["0.2 s", "59 s", "1 min 01 s", "1 h 02 min", "1 d 01 h"]);
-        assert_eq!(count(1, "trial") + &count(0, "trial"), "1 trial0 trials");
-    }
+/// How many characters a line of standard output has; none where it is no terminal.
+pub(crate) fn width() -> Option<usize> {
+    let out = std::io::stdout();
+    let columns = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?.ws_col;
+    (columns > 0).then_some(usize::from(columns))
 }

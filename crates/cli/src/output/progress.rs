@@ -198,7 +198,10 @@ impl Screen {
             Record::State { trial, state: TrialState::Cancelled } => {
                 self.ended(*trial, TrialState::Cancelled, &Ending::Cancelled);
             }
-            Record::Started { .. } | Record::Ended { trial: None, .. } | Record::State { .. } => {}
+            Record::Started { .. }
+            | Record::Planned { .. }
+            | Record::Ended { trial: None, .. }
+            | Record::State { .. } => {}
         }
     }
 

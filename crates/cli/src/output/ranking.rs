@@ -1,115 +1,270 @@
-//! A ranking as a table, and how far it can be trusted.
+//! A ranking as a table, as CSV, and how far it can be trusted.
 
-use super::{DIM, Table, count, seconds};
-use frostline_sweep::metric::Metric;
-use frostline_view::best::{Because, Best, Doubt, Group, Ranked, Rows};
+use super::{DIM, Table, seconds, width};
+use frostline_sweep::metric;
+use frostline_view::best::{Best, Group, Ranked, Rows, answer, decimals, remarks};
+use frostline_view::shown;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// Measured on the split that selects nothing; shown, unless it is what the sweep is ranked by.
+/// Measured on the split that selects nothing; shown, unless it is what is ranked by.
 const TEST: &str = "test_accuracy";
+const SECONDS: &str = "seconds";
 
-pub(crate) fn ranking(best: &Best) -> anyhow::Result<()> {
-    let (table, shown) = match &best.rows {
-        Rows::Trials(rows) => (trials(rows, best), rows.len()),
-        Rows::Groups(rows) => (groups(rows, best), rows.len()),
-    };
+/// Long names, and what stands for them where a line is short.
+const SHORT: [(&str, &str); 12] = [
+    ("best trial", "best"),
+    ("95 % interval", "95 %"),
+    ("val_accuracy", "val_acc"),
+    ("test_accuracy", "test_acc"),
+    ("train_accuracy", "train_acc"),
+    ("frozen_layers", "frozen"),
+    ("head_units", "head"),
+    ("head_dropout", "dropout"),
+    ("learning_rate", "rate"),
+    ("optimizer", "opt"),
+    ("batch_size", "batch"),
+    ("weight_decay", "decay"),
+];
+
+/// `columns` are names of hyperparameters and metrics to show instead of the usual ones.
+pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
+    let rows = rows(best);
     let mut out = anstream::stdout().lock();
-    write!(out, "{table}")?;
-    let hidden = best.total.saturating_sub(shown as u64);
+    write!(out, "{}", fitting(table(best, &rows, columns), width()))?;
+    let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
     }
-    let named = match &best.rows {
-        Rows::Groups(rows) => rows.first().map(|first| named(first, best)),
-        Rows::Trials(_) => None,
-    };
-    for remark in named.into_iter().chain(best.doubt.and_then(doubt)) {
-        writeln!(out, "{DIM}  {remark}{DIM:#}")?;
+    for sentence in answer(best).into_iter().chain(remarks(best)) {
+        writeln!(out, "{DIM}  {sentence}{DIM:#}")?;
     }
     Ok(())
 }
 
-fn trials(rows: &[Ranked], best: &Best) -> Table {
-    let intervals = rows.iter().any(|row| row.interval.is_some());
-    let mut header = vec!["rank", "trial", best.objective.name];
-    if intervals {
-        header.push("95 % interval");
+/// What both kinds of rows have.
+struct Row<'a> {
+    rank: u32,
+    tied: Option<bool>,
+    id: Option<String>,
+    objective: f64,
+    deviation: Option<f64>,
+    interval: Option<(f64, f64)>,
+    seeds: Option<(u32, u32)>,
+    metrics: &'a BTreeMap<&'static str, f64>,
+    parameters: &'a Map<String, Value>,
+}
+
+fn rows(best: &Best) -> Vec<Row<'_>> {
+    match &best.rows {
+        Rows::Trials(rows) => rows.iter().map(of_trial).collect(),
+        Rows::Groups(rows) => rows.iter().map(of_group).collect(),
     }
-    let mut table = Table::new(&rest_of(header, best));
-    for row in rows {
-        let mut cells = vec![row.rank.to_string(), row.trial.short(), format!("{:.4}", row.objective)];
-        if intervals {
-            cells.push(row.interval.map_or("-".to_owned(), |(low, high)| format!("{low:.3} to {high:.3}")));
+}
+
+fn of_trial(row: &Ranked) -> Row<'_> {
+    Row {
+        rank: row.rank,
+        tied: row.tied_with_best,
+        id: Some(row.trial.short()),
+        objective: row.objective,
+        deviation: None,
+        interval: row.interval,
+        seeds: None,
+        metrics: &row.metrics,
+        parameters: &row.parameters,
+    }
+}
+
+fn of_group(row: &Group) -> Row<'_> {
+    Row {
+        rank: row.rank,
+        tied: row.tied_with_best,
+        id: row.trials.first().map(|first| first.trial.short()),
+        objective: row.objective,
+        deviation: row.deviation,
+        interval: row.interval,
+        seeds: Some((row.seeds, row.seeds_wanted)),
+        metrics: &row.metrics,
+        parameters: &row.parameters,
+    }
+}
+
+/// A column, and how early it goes where a line is short: the lowest first, never where it is none.
+struct Column {
+    name: String,
+    cells: Vec<String>,
+    goes: Option<u8>,
+}
+
+fn table(best: &Best, rows: &[Row], columns: Option<&[String]>) -> Vec<Column> {
+    let column = |name: &str, goes: Option<u8>, cell: &dyn Fn(&Row) -> String| Column {
+        name: name.to_owned(),
+        cells: rows.iter().map(cell).collect(),
+        goes,
+    };
+    let half = |(low, high): (f64, f64)| (high - low) / 2.0;
+    let narrowest = rows.iter().filter_map(|row| row.interval).map(|interval| decimals(half(interval)));
+    let digits = narrowest.max().unwrap_or(4);
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let is_shared = rows.iter().filter(|row| row.tied == Some(true)).count() > 1;
+    let rank = |row: &Row| match row.tied {
+        Some(true) if is_shared => "=1".to_owned(),
+        _ => row.rank.to_string(),
+    };
+    let as_groups = matches!(best.rows, Rows::Groups(_));
+    let mut table = vec![
+        column("rank", None, &rank),
+        column(if as_groups { "best trial" } else { "trial" }, None, &|row| row.id.clone().unwrap_or("-".to_owned())),
+        column(best.objective.name, None, &|row| number(Some(row.objective))),
+    ];
+    if as_groups {
+        table.push(column("±", Some(3), &|row| number(row.deviation)));
+    }
+    if rows.iter().any(|row| row.interval.is_some()) {
+        table.push(column("95 % interval", Some(1), &|row| match row.interval {
+            Some((low, high)) => format!("{low:.digits$} to {high:.digits$}"),
+            None => "-".to_owned(),
+        }));
+    }
+    if as_groups {
+        table.push(column("seeds", None, &|row| match row.seeds {
+            Some((seeds, wanted)) if wanted > seeds => format!("{seeds} of {wanted}"),
+            Some((seeds, _)) => seeds.to_string(),
+            None => "-".to_owned(),
+        }));
+    }
+    let measured = |name: &str, goes: Option<u8>| {
+        column(if name == SECONDS { "time" } else { name }, goes, &|row| match row.metrics.get(name) {
+            Some(value) if name == SECONDS => seconds(*value),
+            value => number(value.copied()),
+        })
+    };
+    let parameter = |name: &str| column(name, None, &|row| row.parameters.get(name).map_or(String::new(), shown));
+    match columns {
+        Some(names) => table.extend(names.iter().map(|name| match is_measured(name) {
+            true => measured(name, None),
+            false => parameter(name),
+        })),
+        None => {
+            if best.objective.name != TEST {
+                table.push(measured(TEST, Some(0)));
+            }
+            table.extend(best.columns.names().map(parameter));
+            table.push(measured(SECONDS, Some(2)));
         }
-        cells.extend(values(&row.metrics, best.objective));
-        cells.extend(best.columns.cells(&row.parameters));
-        cells.push(took(&row.metrics));
-        table.row(cells);
     }
     table
 }
 
-fn groups(rows: &[Group], best: &Best) -> Table {
-    let mut table = Table::new(&rest_of(vec!["rank", "best trial", best.objective.name, "±", "seeds"], best));
-    for row in rows {
-        let seeds = match row.seeds_wanted > row.seeds {
-            true => format!("{} of {}", row.seeds, row.seeds_wanted),
-            false => row.seeds.to_string(),
+fn is_measured(name: &str) -> bool {
+    name == SECONDS || metric::find(name).is_some()
+}
+
+/// The names that `--columns` knows.
+pub(crate) fn column_names(best: &Best) -> Vec<String> {
+    let parameters = rows(best).first().map(|row| row.parameters.keys().cloned().collect()).unwrap_or_default();
+    let parameters: Vec<String> = parameters;
+    parameters.into_iter().chain(metric::names().chain([SECONDS]).map(str::to_owned)).collect()
+}
+
+/// In full where there is room, then with short names, then without the columns that matter least.
+fn fitting(mut columns: Vec<Column>, width: Option<usize>) -> Table {
+    let of = |columns: &[Column]| {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let mut table = Table::new(&names);
+        for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+            table.row(columns.iter().map(|column| column.cells[row].clone()));
+        }
+        table
+    };
+    let fits = |table: &Table| width.is_none_or(|width| table.line_width() <= width);
+    let mut table = of(&columns);
+    if fits(&table) {
+        return table;
+    }
+    for column in &mut columns {
+        if let Some((_, short)) = SHORT.iter().find(|(name, _)| *name == column.name) {
+            column.name = (*short).to_owned();
+        }
+    }
+    loop {
+        table = of(&columns);
+        let least = columns.iter().enumerate().filter_map(|(place, column)| Some((column.goes?, place))).min();
+        match least {
+            Some((_, place)) if !fits(&table) => drop(columns.remove(place)),
+            _ => return table,
+        }
+    }
+}
+
+/// One row a line, with every metric and hyperparameter.
+pub(crate) fn ranking_csv(best: &Best) -> anyhow::Result<()> {
+    let rows = rows(best);
+    let as_groups = matches!(best.rows, Rows::Groups(_));
+    let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
+    let ends = ["low", "high"].map(|end| format!("{}_{end}", best.objective.name));
+    let mut header: Vec<String> = ["rank", "tied_with_best", if as_groups { "best_trial" } else { "trial" }]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(ends)
+        .collect();
+    if as_groups {
+        header.extend(["deviation", "seeds", "seeds_wanted"].map(str::to_owned));
+    }
+    let measured: Vec<&str> = metric::names().chain([SECONDS]).collect();
+    header.extend(measured.iter().map(|name| (*name).to_owned()));
+    let parameters: Vec<&String> = rows.first().map(|row| row.parameters.keys().collect()).unwrap_or_default();
+    header.extend(parameters.iter().map(|name| (*name).clone()));
+    writer.write_record(&header)?;
+    let number =
+        |value: Option<f64>| value.filter(|value| value.is_finite()).map_or(String::new(), |it| it.to_string());
+    for row in &rows {
+        let tied = row.tied.map_or(String::new(), |tied| tied.to_string());
+        let (low, high) = row.interval.unzip();
+        let mut record =
+            vec![row.rank.to_string(), tied, row.id.clone().unwrap_or_default(), number(low), number(high)];
+        if let Some((seeds, wanted)) = row.seeds {
+            record.extend([number(row.deviation), seeds.to_string(), wanted.to_string()]);
+        }
+        record.extend(measured.iter().map(|name| number(row.metrics.get(name).copied())));
+        record.extend(parameters.iter().map(|name| row.parameters.get(*name).map_or(String::new(), shown)));
+        writer.write_record(&record)?;
+    }
+    writer.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, cell: &str, goes: Option<u8>) -> Column {
+        Column { name: name.to_owned(), cells: vec![cell.to_owned()], goes }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shortened_and_then_left_out() {
+        let columns = || {
+            vec![
+                column("rank", "=1", None),
+                column("val_accuracy", "0.796", None),
+                column("95 % interval", "0.770 to 0.820", Some(1)),
+                column("test_accuracy", "0.776", Some(0)),
+            ]
         };
-        let deviation = row.deviation.map_or("-".to_owned(), |deviation| format!("{deviation:.4}"));
-        let trial = row.trials.first().map_or("-".to_owned(), |first| first.trial.short());
-        let mut cells = vec![row.rank.to_string(), trial, format!("{:.4}", row.objective), deviation, seeds];
-        cells.extend(values(&row.metrics, best.objective));
-        cells.extend(best.columns.cells(&row.parameters));
-        cells.push(took(&row.metrics));
-        table.row(cells);
+        let at = |width| anstream::adapter::strip_str(&fitting(columns(), width).to_string()).to_string();
+        assert_eq!(
+            at(None),
+            "  rank  val_accuracy   95 % interval  test_accuracy\n    =1         0.796  0.770 to 0.820          0.776\n"
+        );
+        assert_eq!(at(Some(51)), at(None));
+        assert_eq!(
+            at(Some(50)),
+            "  rank  val_acc            95 %  test_acc\n    =1    0.796  0.770 to 0.820     0.776\n"
+        );
+        assert_eq!(at(Some(32)), "  rank  val_acc            95 %\n    =1    0.796  0.770 to 0.820\n");
+        assert_eq!(at(Some(9)), "  rank  val_acc\n    =1    0.796\n");
     }
-    table
-}
-
-fn rest_of(mut header: Vec<&'static str>, best: &Best) -> Vec<&'static str> {
-    if best.objective.name != TEST {
-        header.push(TEST);
-    }
-    header.extend(best.columns.names());
-    header.push("time");
-    header
-}
-
-fn values(metrics: &BTreeMap<&str, f64>, objective: &Metric) -> Option<String> {
-    (objective.name != TEST).then(|| metrics.get(TEST).map_or("-".to_owned(), |value| format!("{value:.4}")))
-}
-
-fn took(metrics: &BTreeMap<&str, f64>) -> String {
-    metrics.get("seconds").map_or("-".to_owned(), |value| seconds(*value))
-}
-
-/// Which configuration is the best, by the mean over its seeds.
-fn named(first: &Group, best: &Best) -> String {
-    let words = best.columns.words(&first.parameters);
-    let words = if words.is_empty() { String::new() } else { format!(" ({words})") };
-    let (name, mean) = (best.objective.name, first.objective);
-    let spread = first.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.4}"));
-    let seeds = count(u64::from(first.seeds), "seed");
-    let meaning = if first.deviation.is_some() { "; ± is the standard deviation over seeds" } else { "" };
-    format!("The best configuration{words} has {name} {mean:.4}{spread} over {seeds}{meaning}.")
-}
-
-/// How far the order at the top can be trusted.
-fn doubt(doubt: Doubt) -> Option<String> {
-    let Doubt { close, because } = doubt;
-    if close < 2 {
-        return None;
-    }
-    Some(match because {
-        Because::Images(images) => format!(
-            "{images} validation images cannot tell the first {close} apart: they lie within the best one's interval. \
-             More seeds or images would."
-        ),
-        Because::Seeds => format!(
-            "The first {close} cannot be told apart: their means differ by no more than the spread over seeds explains. \
-             More seeds would."
-        ),
-    })
 }

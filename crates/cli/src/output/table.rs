@@ -18,6 +18,11 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// How many characters its longest line has.
+    pub(crate) fn line_width(&self) -> usize {
+        (0..self.header.len()).map(|column| 2 + self.width(column)).sum()
+    }
+
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         cells.chain(self.header.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
@@ -26,7 +31,9 @@ impl Table {
     /// A column of numbers is aligned to the right.
     fn is_numeric(&self, column: usize) -> bool {
         let starts_as_number = |cell: &String| {
-            cell.is_empty() || cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '?')
+            cell.is_empty()
+                || cell == "-"
+                || cell.starts_with(|c: char| c.is_ascii_digit() || ['-', '?', '=', '±'].contains(&c))
         };
         let is_id = |cell: &String| cell.len() >= 8 && cell.chars().all(|c| c.is_ascii_hexdigit());
         let mut cells = self.rows.iter().filter_map(|row| row.get(column));

@@ -23,6 +23,7 @@ impl<J: Journal> Core<J> {
                 }
                 Effect::Assign { worker, attempt, task } => {
                     let work = self.worklist.work(&task);
+                    records.extend(work.as_ref().and_then(|work| self.worklist.planned(attempt, work)));
                     let message = work.map(|work| ToWorker::Assign(Box::new(Assignment { attempt, work })));
                     actions.extend(message.and_then(|message| self.roster.tell(worker, message)));
                 }

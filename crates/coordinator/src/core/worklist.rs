@@ -3,6 +3,9 @@
 use frostline_protocol::Work;
 use frostline_scheduler::Task;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
+use frostline_sweep::outcome::AttemptId;
+use frostline_sweep::record::Record;
+use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeMap;
 
@@ -11,17 +14,18 @@ pub struct Worklist {
     trials: BTreeMap<TrialId, TrialSpec>,
     features: BTreeMap<FeatureKey, FeatureSpec>,
     expected: BTreeMap<u32, f64>,
+    reuse: Reuse,
 }
 
 impl Worklist {
     /// `trials` are those that have no outcome yet.
     pub fn new(trials: BTreeMap<TrialId, TrialSpec>, features: BTreeMap<FeatureKey, FeatureSpec>) -> Worklist {
-        Worklist { trials, features, expected: BTreeMap::new() }
+        Worklist { trials, features, expected: BTreeMap::new(), reuse: Reuse::default() }
     }
 
-    /// `expected` are the seconds that an epoch takes by estimate, by frozen layers.
-    pub fn expecting(self, expected: BTreeMap<u32, f64>) -> Worklist {
-        Worklist { expected, ..self }
+    /// `expected` are the seconds that an epoch takes by estimate, by frozen layers; `reuse` estimates trials.
+    pub fn expecting(self, expected: BTreeMap<u32, f64>, reuse: Reuse) -> Worklist {
+        Worklist { expected, reuse, ..self }
     }
 
     pub(super) fn expected(&self) -> &BTreeMap<u32, f64> {
@@ -41,6 +45,13 @@ impl Worklist {
         self.trials.remove(&trial)
     }
 
+    /// What an attempt at a trial starts from; none for a fill.
+    pub(super) fn planned(&self, attempt: AttemptId, work: &Work) -> Option<Record> {
+        let Work::Train { spec, features, .. } = work else { return None };
+        let cut = features.as_ref().map_or(0, |features| features.cut);
+        Some(Record::Planned { attempt, cut, estimate: self.reuse.estimate(spec, cut) })
+    }
+
     /// None where the task is about something that nobody knows.
     pub(super) fn work(&self, task: &Task) -> Option<Work> {
         let features = |key: &Option<FeatureKey>| key.as_ref().and_then(|key| self.features.get(key)).cloned();
@@ -49,9 +60,12 @@ impl Worklist {
                 let spec = self.trials.get(trial)?.clone();
                 Some(Work::Train { trial: *trial, spec, features: features(key), micro_batch: *micro_batch })
             }
-            Task::Fill { key, from, streams } => {
-                Some(Work::Fill { spec: self.features.get(key)?.clone(), from: features(from), streams: *streams })
-            }
+            Task::Fill { key, from, streams, micro_batch } => Some(Work::Fill {
+                spec: self.features.get(key)?.clone(),
+                from: features(from),
+                streams: *streams,
+                micro_batch: *micro_batch,
+            }),
         }
     }
 }

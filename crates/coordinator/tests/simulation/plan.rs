@@ -11,6 +11,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
+/// Images that a fill takes at a time.
+pub(crate) const PORTION: u32 = 4;
+
 /// What may go wrong, or is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disturbance {
@@ -108,7 +111,7 @@ impl Plan {
             // Not every cut is worth a fill; a fill starts from an earlier one of the plan, if any.
             if place == 0 || rng.random_bool(0.8) {
                 let from = fills.last().filter(|_| rng.random_bool(0.7)).map(|fill| fill.key.clone());
-                fills.push(FillPlan { key: key.clone(), from });
+                fills.push(FillPlan { key: key.clone(), from, portion: PORTION });
             }
         }
         let trials = (0..rng.random_range(1..=10)).map(|seed| {
@@ -195,6 +198,7 @@ pub(crate) fn metrics(trial: TrialId, epoch: u32) -> EpochMetrics {
         seconds: 1.0,
         images_per_second: 1.0,
         peak_memory: 1,
+        by_class: None,
     }
 }
 
@@ -207,6 +211,8 @@ pub(crate) fn evaluation(trial: TrialId) -> Evaluation {
         trained_parameters: 1,
         seconds: 1.0,
         validation_images: None,
+        by_class: None,
+        right: None,
     }
 }
 

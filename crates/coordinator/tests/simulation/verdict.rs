@@ -2,7 +2,7 @@
 
 use crate::coordinator::PATIENCE;
 use crate::database::Outcome;
-use crate::plan::{evaluation, metrics};
+use crate::plan::{PORTION, evaluation, metrics};
 use crate::process::Process;
 use crate::world::World;
 use frostline_protocol::WorkerId;
@@ -81,6 +81,21 @@ impl World {
                     if due.is_some() {
                         self.see("a smaller batch");
                     }
+                } else if let Some(images) = micro_batch {
+                    if !(1..PORTION).contains(images) {
+                        return Err(format!("attempt {attempt} fills with {images} images at a time"));
+                    }
+                    self.see("a fill of fewer images");
+                }
+            }
+            Record::Planned { attempt, cut, .. } => {
+                let row = self.database.attempts.get(attempt);
+                let Some(TaskKey::Trial(trial)) = row.map(|row| &row.task) else {
+                    return Err(format!("attempt {attempt} starts from a cut and is about no trial"));
+                };
+                let from = self.plan.trial(*trial).features.as_ref().map_or(0, |key| self.plan.features[key].cut);
+                if *cut > from {
+                    return Err(format!("trial {trial} starts from cut {cut}, behind its own {from}"));
                 }
             }
             Record::Epoch { attempt, trial, metrics: recorded } => {

@@ -41,7 +41,7 @@ fn a_sound_database_has_no_findings() {
 
 #[test]
 fn each_kind_of_tampering_is_found() {
-    let one = |tampering, part: &str| {
+    let one = |tampering: &str, part: &str| {
         let problems = problems(tampering);
         assert!(problems.iter().any(|problem| problem.contains(part)), "{tampering}: {problems:?}");
     };
@@ -53,6 +53,12 @@ fn each_kind_of_tampering_is_found() {
     one("UPDATE trial SET spec = replace(spec, 'shapes', 'cifar10')", "not the hash");
     one("UPDATE trial SET group_id = zeroblob(16) WHERE state = 'waiting'", "not the hash");
     one("UPDATE trial SET state = 'cancelled' WHERE state = 'waiting'", "cancelled by itself");
+    let answered = "INSERT INTO right_images SELECT id, 4, x'07', 10, x'7f00' FROM trial WHERE state = 'complete';";
+    assert_eq!(problems(answered), [""; 0], "three of four and seven of ten are right, as its accuracies have it");
+    one(&format!("{answered} UPDATE right_images SET validation = x'03'"), "2 of 4 validation images are right");
+    one(&format!("{answered} UPDATE right_images SET test = x'7f01'"), "8 of 10 test images are right");
+    one(&format!("{answered} UPDATE right_images SET test = x'7fff'"), "bits behind the last of 10 images");
+    one(&answered.replace("= 'complete'", "= 'waiting'"), "waiting, and has images that it got right");
     one("UPDATE trial SET spec = '{'", "cannot be read");
     one("DELETE FROM trial WHERE state = 'waiting'", "refers to one that is not there");
 }

@@ -2,8 +2,9 @@
 
 use frostline_store::{Provenance, Sweep, Writer};
 use frostline_sweep::expand::Trial;
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
+use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, Right, TrialState};
 use frostline_sweep::record::{Build, Ending, Record, TaskKey};
+use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialId, TrialSpec, Validation,
     WeightsIdentity,
@@ -121,6 +122,7 @@ pub fn metrics(epoch: u32) -> EpochMetrics {
         seconds: 12.5,
         images_per_second: 80.0,
         peak_memory: 3 << 30,
+        by_class: None,
     }
 }
 
@@ -138,11 +140,26 @@ pub fn evaluation() -> Evaluation {
         // What the two epochs took.
         seconds: 25.0,
         validation_images: Some(90),
+        by_class: None,
+        right: None,
     }
 }
 
 pub fn completed(attempt: u64, trial: TrialId) -> Record {
     Record::Completed { attempt: AttemptId(attempt), trial, evaluation: evaluation() }
+}
+
+/// Which images are right, as the accuracies of [`metrics`] and [`evaluation`] have it: 9 of 12, and 14 of 20.
+pub fn right() -> Right {
+    Right {
+        validation: (0..12).map(|image| image % 4 != 3).collect(),
+        test: (0..20).map(|image| image < 14).collect(),
+    }
+}
+
+pub fn planned(attempt: u64) -> Record {
+    let estimate = Some(Estimate { seconds: 20.0, without: 90.0 });
+    Record::Planned { attempt: AttemptId(attempt), cut: 128, estimate }
 }
 
 pub fn failure(kind: FailureKind) -> Failure {

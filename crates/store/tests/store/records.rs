@@ -1,12 +1,14 @@
 //! What `apply` writes, what is read back, and what it refuses.
 
 use crate::fixture::{
-    Results, build, completed, epoch, evaluation, failed, failure, life, metrics, started, sweep, trial,
+    Results, build, completed, epoch, evaluation, failed, failure, life, metrics, planned, right, started, sweep,
+    trial,
 };
 use frostline_store::{FILE, StoreError};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
+use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::TrialId;
 
 fn fill(attempt: u64) -> Record {
@@ -65,6 +67,39 @@ fn the_life_of_a_trial() {
     assert_eq!(results.writer.reader().epochs(AttemptId(2)).unwrap(), [metrics(1), metrics(2)]);
     assert_eq!(results.writer.reader().epochs(AttemptId(9)).unwrap(), []);
     assert_eq!(results.state(1), TrialState::Waiting, "the other trial is untouched");
+}
+
+#[test]
+fn which_images_are_right_is_kept_apart_from_the_trial() {
+    let (mut results, trials) = Results::with_trials(2);
+    let (answered, silent) = (trials[0].id, trials[1].id);
+    let evaluation = Evaluation { right: Some(right()), ..evaluation() };
+    let completed = Record::Completed { attempt: AttemptId(1), trial: answered, evaluation };
+    let records = [started(1, answered), epoch(1, answered, 1), epoch(1, answered, 2), completed];
+    results.writer.apply("demo", &records).unwrap();
+    results.writer.apply("demo", &life(2, silent)).unwrap();
+    let reader = results.writer.reader();
+    assert_eq!(reader.right(&[silent, answered]).unwrap(), [None, Some(right())]);
+    assert_eq!(reader.trials("demo").unwrap()[0].evaluation.as_ref().unwrap().right, None);
+    assert_eq!(reader.verify(None).unwrap().findings, []);
+}
+
+#[test]
+fn what_an_attempt_starts_from_is_recorded_while_it_runs() {
+    let (mut results, trials) = Results::with_trials(1);
+    let id = trials[0].id;
+    results.writer.apply("demo", &[started(1, id), planned(1)]).unwrap();
+    let attempt = &results.writer.reader().find_trial(&id.to_string()).unwrap().attempts[0];
+    assert_eq!(attempt.cut, Some(128));
+    assert_eq!(attempt.estimate, Some(Estimate { seconds: 20.0, without: 90.0 }));
+    results.writer.apply("demo", &[failed(1, id, FailureKind::WorkerLost, TrialState::Waiting)]).unwrap();
+    let late = results.writer.apply("demo", &[planned(1)]);
+    assert!(matches!(late, Err(StoreError::Inconsistent { .. })), "{late:?}");
+    let estimate = None;
+    let unknown = [started(2, id), Record::Planned { attempt: AttemptId(2), cut: 0, estimate }];
+    results.writer.apply("demo", &unknown).unwrap();
+    let attempt = &results.writer.reader().find_trial(&id.to_string()).unwrap().attempts[1];
+    assert_eq!((attempt.cut, attempt.estimate), (Some(0), None));
 }
 
 #[test]

@@ -71,7 +71,7 @@ static KEYS: [Key; 44] = [
         name: "dataset",
         kind: Kind::Words(|| Dataset::ALL.map(Dataset::name).to_vec()),
         default: Fallback::Required,
-        meaning: "CIFAR-10; `\"folder\"`, which is pictures of your own ([your-own-images.md](your-own-images.md)); or \
+        meaning: "CIFAR-10; CIFAR-100 by its 100 classes, or as `\"cifar100_coarse\"` by their 20 groups; `\"folder\"`, which is pictures of your own ([your-own-images.md](your-own-images.md)); or \
                   `\"shapes\"`, 4,000 training and 1,000 test images of ten classes that the program draws itself, \
                   without any file.",
         example: r#""cifar10""#,
@@ -81,9 +81,9 @@ static KEYS: [Key; 44] = [
         name: "path",
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("the catalogue's place"),
-        meaning: "Folder of the pictures, which `\"folder\"` needs, or of CIFAR-10's binary version. A relative path \
-                  counts from the folder that `frostline` is started in. Without `path`, the folder that `frostline \
-                  fetch cifar10` fills. Not allowed for `\"shapes\"`.",
+        meaning: "Folder of the pictures, which `\"folder\"` needs, or of CIFAR's binary version. A relative path counts \
+                  from the folder that `frostline` is started in. Without `path`, the folder that `frostline fetch \
+                  cifar10` (or `cifar100`) fills. Not allowed for `\"shapes\"`.",
         example: r#""data/cifar-10-batches-bin""#,
     },
     Key {

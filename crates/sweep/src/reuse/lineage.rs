@@ -219,6 +219,10 @@ impl Lineage {
         self.classes.get(&self.class_key(&spec.parameters)).map(|class| class.from(chosen))
     }
 
+    pub(super) fn seconds_from(&self, cut: u32, spec: &TrialSpec) -> Option<f64> {
+        self.classes.get(&self.class_key(&spec.parameters))?.seconds.get(&cut).copied()
+    }
+
     pub(super) fn work_of(&self, chosen: &BTreeSet<u32>, spec: &TrialSpec, epochs: u32, is_complete: bool) -> Work {
         let start = deepest(chosen, self.layout.cut_at(spec.parameters.frozen_layers));
         self.train(&spec.parameters, start, epochs, is_complete)

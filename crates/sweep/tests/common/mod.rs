@@ -46,7 +46,7 @@ pub const CHANGES: &[(&str, &str)] = &[
     ("seeds = [0, 1]", "seeds = []"),
     ("seeds = [0, 1]", "seeds = [3, 1, 3]"),
     ("seeds = [0, 1]", "seeds = [-1]"),
-    ("\"cifar10\"", "\"cifar100\""),
+    ("\"cifar10\"", "\"cifar11\""),
     ("\"cifar10\"", "\"shapes\""),
     ("validation = 0.1", "validation = 1.0"),
     ("image_size = 64", "image_size = 16"),

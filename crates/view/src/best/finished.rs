@@ -47,7 +47,9 @@ impl Finished {
             group: self.row.group,
             state: self.row.state,
             objective: objective.value(&self.last, &self.evaluation),
+            tied_with_best: None,
             interval: self.interval(objective),
+            versus_best: None,
             metrics: self.metrics(),
             parameters: self.row.spec.named_object(),
             attempts: self.row.attempts,
@@ -57,15 +59,24 @@ impl Finished {
     /// How many images `val_accuracy` was measured on: as counted, or as the confusion has them where the test images
     /// serve. Rows of older versions say no more than that.
     pub(crate) fn validation_images(&self) -> Option<u64> {
-        let tested = || self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
         let is_tested = self.row.spec.data.validation == Validation::Test;
-        self.evaluation.validation_images.or_else(|| is_tested.then(tested))
+        self.evaluation.validation_images.or_else(|| is_tested.then(|| self.test_images()).flatten())
+    }
+
+    /// As the confusion has them; none beyond 256 classes.
+    pub(crate) fn test_images(&self) -> Option<u64> {
+        let counted = self.evaluation.confusion.iter().flatten().map(|&count| u64::from(count)).sum();
+        Some(counted).filter(|counted| *counted > 0)
     }
 
     /// 95 % interval of the objective where it is an accuracy on a known number of images.
     pub(crate) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
-        let images = (objective.name == "val_accuracy").then(|| self.validation_images()).flatten()?;
-        accuracy_interval(self.last.val_accuracy, images)
+        let images = match objective.name {
+            "val_accuracy" => self.validation_images(),
+            "test_accuracy" => self.test_images(),
+            _ => None,
+        };
+        accuracy_interval(objective.value(&self.last, &self.evaluation), images?)
     }
 }
 

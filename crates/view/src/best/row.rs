@@ -1,5 +1,6 @@
 //! The rows of a ranking.
 
+use super::verdict::{Verdict, VersusBest};
 use crate::Columns;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::outcome::TrialState;
@@ -17,7 +18,12 @@ pub struct Best {
     /// The hyperparameters in which the rows differ.
     pub columns: Columns,
     pub rows: Rows,
-    pub doubt: Option<Doubt>,
+    /// None where nothing is known of how far chance moves the objective.
+    pub verdict: Option<Verdict>,
+    /// Of a large sweep only the number of trials is known.
+    pub missing: Missing,
+    /// Layers of the network; none while nothing has finished.
+    pub layers: Option<u32>,
 }
 
 /// Best first. `--json` prints them as one list.
@@ -37,27 +43,24 @@ impl Rows {
     }
 }
 
-/// The first `close` rows, the best included, cannot be told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doubt {
-    pub close: u64,
-    pub because: Because,
-}
-
-/// What does not tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Because {
-    /// Their accuracies lie within the best one's interval on so many validation images.
-    Images(u64),
-    /// Their means differ by no more than the seeds explain.
-    Seeds,
+/// What a sweep has not measured yet, of the trials that were asked about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Trials without a result.
+    pub trials: u64,
+    /// Configurations without any.
+    pub configurations: u64,
+    /// Configurations that lack some of their seeds.
+    pub incomplete: u64,
 }
 
 /// A finished trial and its place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranked {
-    /// From 1; trials that nothing tells apart share the lower number.
+    /// From 1; trials with the same objective and validation loss share the lower number.
     pub rank: u32,
+    /// Whether nothing tells it from the best one; none where that is not known.
+    pub tied_with_best: Option<bool>,
     pub trial: TrialId,
     pub group: GroupId,
     pub state: TrialState,
@@ -65,6 +68,7 @@ pub struct Ranked {
     pub objective: f64,
     /// 95 % interval of an accuracy, by the number of validation images alone.
     pub interval: Option<(f64, f64)>,
+    pub versus_best: Option<VersusBest>,
     /// Every metric by name, and `seconds`.
     pub metrics: BTreeMap<&'static str, f64>,
     pub parameters: Map<String, Value>,
@@ -75,14 +79,19 @@ pub struct Ranked {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Group {
     pub rank: u32,
+    /// Whether nothing tells it from the best one; none where that is not known.
+    pub tied_with_best: Option<bool>,
     pub group: GroupId,
     /// Mean of the value that it is ranked by.
     pub objective: f64,
     /// Sample standard deviation over the seeds; none with one of them.
     pub deviation: Option<f64>,
+    /// 95 % interval of the mean over all seeds that there could be, these images given; from three seeds on.
+    pub interval: Option<(f64, f64)>,
     /// How many seeds are finished, and how many it is to have.
     pub seeds: u32,
     pub seeds_wanted: u32,
+    pub versus_best: Option<VersusBest>,
     /// Means of every metric, and of `seconds`.
     pub metrics: BTreeMap<&'static str, f64>,
     /// What its trials have in common: everything but the seed.

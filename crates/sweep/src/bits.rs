@@ -1,9 +1,12 @@
 //! Right or wrong, for each image of a set.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write};
 
-/// One bit an image, in the order of the set: set where the trial said the image's class.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// One bit an image, in the order of the set: set where the trial said the image's class. As JSON it is the number of
+/// images and the packed bytes in hexadecimal digits.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Packed", into = "Packed")]
 pub struct Bits {
     images: usize,
     /// Image `i` is bit `i % 64` of word `i / 64`; the bits behind the last image are 0.
@@ -19,6 +22,36 @@ pub enum BitsError {
     Behind { images: usize },
     #[error("one set has {one} images, the other {other}")]
     Sets { one: usize, other: usize },
+    #[error("the bits are not written in pairs of hexadecimal digits")]
+    Digits,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    images: usize,
+    right: String,
+}
+
+impl From<Bits> for Packed {
+    fn from(bits: Bits) -> Packed {
+        let mut right = String::with_capacity(2 * bits.images.div_ceil(8));
+        for byte in bits.to_bytes() {
+            let _ = write!(right, "{byte:02x}");
+        }
+        Packed { images: bits.images, right }
+    }
+}
+
+impl TryFrom<Packed> for Bits {
+    type Error = BitsError;
+
+    fn try_from(packed: Packed) -> Result<Bits, BitsError> {
+        let digits: Option<Vec<u8>> =
+            packed.right.chars().map(|digit| digit.to_digit(16).map(|value| value as u8)).collect();
+        let digits = digits.filter(|digits| digits.len().is_multiple_of(2)).ok_or(BitsError::Digits)?;
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        Bits::from_bytes(&bytes, packed.images)
+    }
 }
 
 impl Bits {
@@ -91,18 +124,20 @@ impl Bits {
         Ok(self.words.iter().zip(&other.words).map(|(one, other)| u64::from((one ^ other).count_ones())).sum())
     }
 
-    pub(crate) fn same_set(&self, other: &Bits) -> Result<(), BitsError> {
+    /// # Errors
+    /// They are of sets of different sizes.
+    pub fn same_set(&self, other: &Bits) -> Result<(), BitsError> {
         let (one, other) = (self.images, other.images);
         if one == other { Ok(()) } else { Err(BitsError::Sets { one, other }) }
     }
 
-    /// Of sets that are known to be of one size.
-    pub(crate) fn and(&self, other: &Bits) -> u64 {
+    /// As [`Bits::both`], of sets that are known to be of one size.
+    pub fn and(&self, other: &Bits) -> u64 {
         self.and_words(&other.words)
     }
 
     /// How many right ones have their bit set in `words`, which lie as this set's do.
-    pub(crate) fn and_words(&self, words: &[u64]) -> u64 {
+    pub fn and_words(&self, words: &[u64]) -> u64 {
         self.words.iter().zip(words).map(|(one, other)| u64::from((one & other).count_ones())).sum()
     }
 }
@@ -162,6 +197,18 @@ mod tests {
         assert_eq!(Bits::from_bytes(&[0, 2], 9), Err(BitsError::Behind { images: 9 }));
         let error = Bits::from_bytes(&[0], 9).unwrap_err().to_string();
         assert_eq!(error, "9 images take 2 bytes, and there are 1");
+    }
+
+    #[test]
+    fn on_the_wire_they_are_hexadecimal_digits() {
+        let right = bits("1100000001");
+        let text = serde_json::to_string(&right).unwrap();
+        assert_eq!(text, r#"{"images":10,"right":"0302"}"#);
+        assert_eq!(serde_json::from_str::<Bits>(&text).unwrap(), right);
+        for wrong in ["030", "03g2", "03", "03ff"] {
+            let text = format!(r#"{{"images":10,"right":"{wrong}"}}"#);
+            assert!(serde_json::from_str::<Bits>(&text).is_err(), "{wrong}");
+        }
     }
 
     #[test]

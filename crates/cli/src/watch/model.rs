@@ -1,0 +1,190 @@
+//! What is looked at: read from the database, and from what the coordinator has left beside it.
+
+use frostline_results::RunStatus;
+use frostline_store::{Counts, Reader};
+use frostline_sweep::outcome::AttemptOutcome;
+use frostline_sweep::record::TaskKey;
+use frostline_view::amount::seconds;
+use frostline_view::best::{Best, Group, Question, Ranked, Rows, best, decimals};
+use frostline_view::shown;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Rows of the ranking that are read.
+const MOST: usize = 40;
+/// Ends of attempts that are read.
+const EVENTS: usize = 8;
+
+/// A sweep at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    pub(crate) sweep: String,
+    pub(crate) objective: String,
+    pub(crate) counts: Counts,
+    pub(crate) is_running: bool,
+    pub(crate) draining: bool,
+    pub(crate) seconds_left: Option<f64>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) best: Vec<Row>,
+    /// Rows of the ranking in all.
+    pub(crate) total: u64,
+    pub(crate) digits: usize,
+    pub(crate) depths: Vec<Depth>,
+    /// The newest first.
+    pub(crate) events: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Worker {
+    pub(crate) number: u32,
+    /// What it runs, in a few words.
+    pub(crate) words: String,
+    /// Such as "epoch 7/10".
+    pub(crate) stage: String,
+    /// Of the epoch or fill, 0 to 1.
+    pub(crate) share: Option<f64>,
+}
+
+/// A place in the ranking.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    pub(crate) id: String,
+    pub(crate) value: f64,
+    pub(crate) interval: Option<(f64, f64)>,
+    pub(crate) seconds: f64,
+    pub(crate) frozen: u64,
+    /// Of the network's layers, 0 to 1.
+    pub(crate) frozen_share: f64,
+    /// Its other hyperparameters, in a few words.
+    pub(crate) words: String,
+}
+
+/// What a number of frozen layers comes to, over the rows of the ranking.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Depth {
+    pub(crate) layers: u64,
+    pub(crate) is_all: bool,
+    pub(crate) low: f64,
+    pub(crate) mean: f64,
+    pub(crate) high: f64,
+    pub(crate) seconds: f64,
+}
+
+impl Model {
+    /// `trials` shows single trials also where there are several seeds.
+    ///
+    /// # Errors
+    /// There is no such sweep, or a failure of the database.
+    pub(crate) fn read(reader: &Reader, sweep: &str, trials: bool, run: Option<RunStatus>) -> anyhow::Result<Model> {
+        let run = run.filter(|run| run.sweep == sweep);
+        let best = best(reader, Question { trials, ..Question::of(sweep, MOST) })?;
+        let rows = rows(&best);
+        let digits = rows.iter().filter_map(|row| row.interval).map(|(low, high)| decimals((high - low) / 2.0)).max();
+        let mut model = Model {
+            sweep: sweep.to_owned(),
+            objective: best.objective.name.to_owned(),
+            counts: reader.counts(sweep)?,
+            is_running: run.is_some(),
+            draining: run.as_ref().is_some_and(|run| run.draining),
+            seconds_left: run.as_ref().and_then(|run| run.seconds_left),
+            total: best.total,
+            digits: digits.unwrap_or(4),
+            depths: depths(&rows),
+            best: rows,
+            ..Model::default()
+        };
+        for ended in reader.ended(sweep, EVENTS)? {
+            let id = ended.trial.short();
+            model.events.push(match ended.outcome {
+                AttemptOutcome::Complete => {
+                    let value = ended.value.map_or(String::new(), |value| format!(" {value:.4}"));
+                    format!("{id} complete{value} in {}", seconds(ended.seconds))
+                }
+                AttemptOutcome::Failed => format!("{id} failed: {}", ended.message),
+                outcome => format!("{id} {outcome}"),
+            });
+        }
+        for running in run.into_iter().flat_map(|run| run.running) {
+            let share = running.steps.filter(|(_, all)| *all > 0).map(|(done, all)| done as f64 / all as f64);
+            let (words, stage) = match &running.task {
+                TaskKey::Trial(trial) => {
+                    let row = reader.find_trial(&trial.to_string())?.row;
+                    let epochs = row.spec.parameters.epochs;
+                    let words = best.columns.words(&row.spec.named_object());
+                    let words = if words.is_empty() { trial.short() } else { words };
+                    (words, format!("epoch {}/{epochs}", (running.epochs + 1).min(epochs)))
+                }
+                TaskKey::Fill(_) => ("features of frozen layers".to_owned(), "fill".to_owned()),
+            };
+            model.workers.push(Worker { number: running.worker, words, stage, share });
+        }
+        Ok(model)
+    }
+}
+
+fn rows(best: &Best) -> Vec<Row> {
+    let rows: Vec<(Row, Option<bool>)> = match &best.rows {
+        Rows::Trials(rows) => rows.iter().map(|row| (of_trial(row, best), row.tied_with_best)).collect(),
+        Rows::Groups(rows) => rows.iter().map(|row| (of_group(row, best), row.tied_with_best)).collect(),
+    };
+    let is_shared = rows.iter().filter(|(_, tied)| *tied == Some(true)).count() > 1;
+    let labelled = |(row, tied): (Row, Option<bool>)| match tied {
+        Some(true) if is_shared => Row { label: "=1".to_owned(), ..row },
+        _ => row,
+    };
+    rows.into_iter().map(labelled).collect()
+}
+
+fn of_trial(row: &Ranked, best: &Best) -> Row {
+    Row {
+        label: row.rank.to_string(),
+        id: row.trial.short(),
+        value: row.objective,
+        interval: row.interval,
+        ..common(&row.parameters, &row.metrics, best)
+    }
+}
+
+fn of_group(row: &Group, best: &Best) -> Row {
+    Row {
+        label: row.rank.to_string(),
+        id: row.trials.first().map_or(String::new(), |first| first.trial.short()),
+        value: row.objective,
+        interval: row.interval,
+        ..common(&row.parameters, &row.metrics, best)
+    }
+}
+
+fn common(parameters: &Map<String, Value>, metrics: &BTreeMap<&'static str, f64>, best: &Best) -> Row {
+    let frozen = parameters.get("frozen_layers").and_then(Value::as_u64).unwrap_or_default();
+    let others = best.columns.names().filter(|name| *name != "frozen_layers");
+    let words = others.filter_map(|name| parameters.get(name)).map(shown).collect::<Vec<_>>().join(" ");
+    Row {
+        seconds: metrics.get("seconds").copied().unwrap_or(f64::NAN),
+        frozen,
+        frozen_share: best.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
+        words,
+        ..Row::default()
+    }
+}
+
+/// From the deepest on.
+fn depths(rows: &[Row]) -> Vec<Depth> {
+    let mut by_depth: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        by_depth.entry(row.frozen).or_default().push(row);
+    }
+    let depth = |(layers, rows): (u64, Vec<&Row>)| {
+        let mean = |value: fn(&Row) -> f64| rows.iter().map(|row| value(row)).sum::<f64>() / rows.len() as f64;
+        Depth {
+            layers,
+            is_all: rows.first().is_some_and(|row| row.frozen_share >= 1.0),
+            low: rows.iter().map(|row| row.value).fold(f64::INFINITY, f64::min),
+            mean: mean(|row| row.value),
+            high: rows.iter().map(|row| row.value).fold(f64::NEG_INFINITY, f64::max),
+            seconds: mean(|row| row.seconds),
+        }
+    };
+    by_depth.into_iter().rev().map(depth).collect()
+}
