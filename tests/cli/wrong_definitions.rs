@@ -254,7 +254,7 @@ fn several_things_at_once_are_all_named() {
        |
     15 | frozen_layers = [0, 0, "some"]
        |                     ^
-    demo.toml:15:24: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "some"
+    demo.toml:15:24: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all", not "some"
        |
     15 | frozen_layers = [0, 0, "some"]
        |                        ^^^^^^
@@ -297,7 +297,7 @@ fn a_file_that_is_no_definition() {
     demo.toml: [data] needs `dataset`: "cifar10", "folder" or "shapes"
     demo.toml: [model] needs `backbone`: "efficientnet_v2_s" or "efficientnet_lite0"
     demo.toml: [model] needs `weights`: a catalogue name, a file, or "random"
-    demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5) or "all"
+    demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"
     "#);
     place.write("demo.toml", b"name = \"\xfc\"\n");
     says!(place, "plan demo.toml", @r"

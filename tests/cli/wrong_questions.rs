@@ -238,7 +238,7 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where frozen_layers=many", @r#"
     exit code 2
     --- error
-    error: --where frozen_layers=many: `frozen_layers` is a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "many"
+    error: --where frozen_layers=many: `frozen_layers` is a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all", not "many"
     "#);
     says!(place, "best demo --where seed=7", @r"
     exit code 0
