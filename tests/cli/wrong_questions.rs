@@ -177,22 +177,22 @@ fn a_trial_that_is_not_there() {
     says!(place, "show ffffffff", @r"
     exit code 2
     --- error
-    error: no trial begins with `ffffffff`: give at least 4 of the hexadecimal digits of its id
+    error: no trial begins with `ffffffff`: `frostline status` lists the trials of a sweep
     ");
     says!(place, "show 12", @r"
     exit code 2
     --- error
-    error: no trial begins with `12`: give at least 4 of the hexadecimal digits of its id
+    error: `12` is too short to name a trial: give at least 4 digits of its id
     ");
     says!(place, "show first", @r"
     exit code 2
     --- error
-    error: no trial begins with `first`: give at least 4 of the hexadecimal digits of its id
+    error: `first` is no trial: a trial is named by the first digits of its id (0 to 9, a to f), which `frostline status` lists
     ");
     says!(place, "cancel ffffffff", @r"
     exit code 2
     --- error
-    error: no trial begins with `ffffffff`: give at least 4 of the hexadecimal digits of its id
+    error: no trial begins with `ffffffff`: `frostline status` lists the trials of a sweep
     ");
 }
 
