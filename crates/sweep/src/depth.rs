@@ -66,7 +66,11 @@ impl Depths {
     pub fn of(architecture: &Architecture, counts: impl IntoIterator<Item = (u32, Option<f64>)>) -> Depths {
         let words = |(count, share): (u32, Option<f64>)| {
             let share = share.map_or(String::new(), |share| format!("{share:?}, "));
-            (u64::from(count), format!("{count} ({share}{})", architecture.depth(count)))
+            let words = match architecture.depth(count) {
+                Depth::Nothing => count.to_string(),
+                depth => format!("{count} ({share}{depth})"),
+            };
+            (u64::from(count), words)
         };
         Depths(counts.into_iter().map(words).collect())
     }

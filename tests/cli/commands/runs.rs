@@ -68,7 +68,7 @@ fn a_request_to_end_ends_a_sweep_in_good_order() {
     running.signal(Signal::TERM);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue:  frostline resume demo\n"), "{outcome}");
     place.release();
     place.succeed("resume demo");
     let trials = place.trials("demo");

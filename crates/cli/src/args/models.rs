@@ -47,6 +47,9 @@ pub(crate) struct Layers {
     /// Height and width of the images in pixels
     #[arg(long, default_value_t = 128, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) size: u32,
+    /// Only where blocks end, which is where freezing is cheapest
+    #[arg(long)]
+    pub(crate) blocks: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -96,7 +99,7 @@ pub(crate) struct Layer(pub(crate) Option<u32>);
 pub(crate) struct ExportModel {
     /// The first digits of the trial's id
     pub(crate) trial: String,
-    /// The folder to write; it is made, or is empty
+    /// The folder to write; created if missing, must be empty
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
     /// Whose tensor names; without it, those of the library that runs the network as the weights want it

@@ -3,21 +3,16 @@
 use crate::args;
 use crate::exit::{Exit, wrong_input};
 use crate::machine;
-use crate::sources::download;
+use crate::sources::{download, network};
 use frostline_assets::catalogue::{self, Content};
 use frostline_assets::{layout, weights};
 use frostline_protocol::tools::{Extract, Features};
-use frostline_sweep::backbone::{self, Architecture};
-use frostline_sweep::suggest;
+use frostline_sweep::backbone::Architecture;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
-    let architecture = backbone::find(&arguments.backbone).ok_or_else(|| {
-        let names = backbone::names().collect::<Vec<_>>().join(", ");
-        let hint = suggest::hint(&arguments.backbone, backbone::names());
-        wrong_input(format!("--backbone {} is not one of {names}{hint}", arguments.backbone))
-    })?;
+    let architecture = network(&arguments.backbone)?;
     let question = Extract {
         backbone: architecture.name.to_owned(),
         weights: weights(&arguments.weights, architecture)?,

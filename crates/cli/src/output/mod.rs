@@ -2,6 +2,7 @@
 
 mod download;
 mod effects;
+pub(crate) mod events;
 mod json;
 mod pictures;
 mod progress;
@@ -84,6 +85,25 @@ pub(crate) fn ago(moment: f64) -> String {
     format!("{} ago", seconds((seconds_since_1970() - moment).max(0.0)))
 }
 
+/// Breaks a text between words into lines of at most `width` columns; those after the first begin with `indent` spaces.
+pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let (mut wrapped, mut column) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += length;
+    }
+    wrapped
+}
+
 /// "1 trial", "2 trials".
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -92,6 +112,13 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three", 80, 2), "one two three");
+        assert_eq!(wrapped("one two three four", 9, 2), "one two\n  three\n  four");
+        assert_eq!(wrapped("a-word-that-is-too-long b", 5, 1), "a-word-that-is-too-long\n b");
+    }
 
     #[test]
     fn amounts_read_well() {

@@ -1,6 +1,6 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, DIM, GOOD, bytes, count, duration, seconds};
+use super::{BAD, DIM, GOOD, bytes, count, duration, events, seconds};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
@@ -127,16 +127,19 @@ impl Screen {
     }
 }
 
-/// A screen that shows what a watcher hears, on a thread of its own: a terminal that is stopped does not stop the sweep.
+/// A screen that shows what a watcher hears, and for programs prints it, on a thread of its own: a terminal that is stopped does not stop the sweep.
 pub(crate) struct Shown(JoinHandle<Screen>);
 
 impl Shown {
     /// # Errors
     /// No thread can be had.
-    pub(crate) fn start(mut screen: Screen, mut watcher: Watcher) -> std::io::Result<Shown> {
+    pub(crate) fn start(mut screen: Screen, mut watcher: Watcher, as_json: bool) -> std::io::Result<Shown> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let show = move || {
             while let Some(news) = runtime.block_on(watcher.next()) {
+                if as_json {
+                    events::lines(&news, screen.objective).iter().for_each(events::print);
+                }
                 screen.show(&news);
             }
             screen.close();
@@ -184,13 +187,13 @@ impl Screen {
                 if let (Some(key), true) = (self.fills.remove(attempt), computed) {
                     let after = self.cuts.get(&key).map_or("", String::as_str);
                     let (size, took) = (bytes(*size), seconds(*took));
-                    self.line(&format!("{DIM}features after {after}: {size} in {took}{DIM:#}"));
+                    self.line(&format!("{DIM}cached the output of {after}: {size}, {took}{DIM:#}"));
                 }
             }
             Record::Ended { attempt, ending: Ending::Failed(failure), trial: None } => {
                 let after = self.fills.remove(attempt).and_then(|key| self.cuts.get(&key)).map_or("", String::as_str);
                 self.line(&format!(
-                    "features after {after} could not be kept, so trials compute them: {}",
+                    "the output of {after} could not be cached, so trials compute it: {}",
                     failure.message
                 ));
             }
@@ -205,7 +208,10 @@ impl Screen {
     fn status(&mut self, status: &Status) {
         if status.draining && !self.said_draining {
             self.said_draining = true;
-            self.line("Stopping: running epochs get some seconds to end. Press Ctrl-C again to leave at once; nothing measured is lost.");
+            self.line(
+                "Stopping: waiting some seconds for the running epochs to end.\n\
+                 Press Ctrl-C again to stop now; finished epochs are safe.",
+            );
         }
         if status.held.is_some() && !self.said_held {
             self.line("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
@@ -238,7 +244,7 @@ impl Screen {
         match &running.task {
             TaskKey::Fill(key) => {
                 let after = self.cuts.get(key).map_or("", String::as_str);
-                format!("worker {}: computing features after {after}{steps}", running.worker.0)
+                format!("worker {}: computing the output of {after}{steps}", running.worker.0)
             }
             TaskKey::Trial(trial) => {
                 let (words, epochs) = self.trials.get(trial).map_or(("", 0), |(words, epochs)| (words, *epochs));
