@@ -205,7 +205,7 @@ fn a_trial_that_loses_worker_after_worker_fails_and_can_be_retried() {
     says!(place, "retry demo --state cancelled", @r"
     exit code 0
     --- error
-    `demo` has no cancelled trial: nothing will be tried again
+    `demo` has no cancelled trial: nothing will be tried again; 1 failed: `frostline retry demo --state failed`
     ");
     says!(place, "retry demo", @r"
     exit code 0
@@ -235,7 +235,7 @@ fn a_running_sweep_can_be_cancelled() {
     says!(place, "cancel demo", @r"
     exit code 0
     --- error
-    `demo` has nothing to cancel: what was asked for has ended already
+    Nothing to cancel: no trial of `demo` is left to run (4 trials: 2 complete, 2 cancelled)
     ");
     says!(place, "retry demo --state cancelled", @r"
     exit code 0

@@ -226,14 +226,27 @@ fn overrides_are_part_of_the_sweep() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    let place = Place::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let completions = place.succeed(&format!("completions {shell}")).stdout;
-        for word in ["launch", "resume", "force-new"] {
-            assert!(completions.contains(word), "{shell}: {word}");
-        }
+fn completions_know_commands_options_sweeps_and_trials() {
+    let mut place = Place::new();
+    place.succeed("launch demo.toml");
+    let trials = place.trials("demo");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.succeed(&format!("completions {shell}")).stdout.contains("FROSTLINE_COMPLETE"), "{shell}");
     }
+    // As the script of bash asks.
+    place.set("FROSTLINE_COMPLETE", "bash");
+    let mut offered = |line: &str| {
+        place.set("_CLAP_COMPLETE_INDEX", line.matches(' ').count().to_string());
+        let outcome = place.shell(&format!("$FROSTLINE -- {line}"));
+        outcome.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered("frostline laun"), ["launch"]);
+    assert!(offered("frostline launch --force").contains(&"--force-new".to_owned()));
+    assert_eq!(offered("frostline best de"), ["demo"]);
+    let short = |trial: &Trial| trial.id[..8].to_owned();
+    let prefix = &short(&trials[0])[..6];
+    assert_eq!(offered(&format!("frostline show {prefix}")), [short(&trials[0])]);
+    assert!(offered("frostline best --results nowhere de").is_empty());
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_value_of_the_wrong_type() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:21:14: `head_units` must be a list of whole numbers such as [256, 128], not 8
+    error: demo.toml:21:14: `head_units` must be a list of whole numbers such as [256, 128], not 8: write [8]
        |
     21 | head_units = 8
        |              ^
@@ -308,7 +308,7 @@ fn a_file_that_is_no_definition() {
     says!(place, "plan demo.tml", @r"
     exit code 2
     --- error
-    error: the sweep definition demo.tml cannot be read: No such file or directory (os error 2)
+    error: the sweep definition demo.tml cannot be read: no such file; `frostline init` writes one
     ");
     place.write("folder/file", "");
     says!(place, "launch folder", @r"

@@ -161,7 +161,7 @@ fn seeds_that_are_none() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], not 3
+    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], not 3: write [3]
       |
     3 | seeds = 3
       |         ^

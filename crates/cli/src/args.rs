@@ -1,10 +1,12 @@
 //! What can be asked.
 
+mod complete;
 mod export;
 mod json;
 mod models;
 mod wrong;
 
+pub(crate) use complete::{answer as answer_shell, script as completion_script};
 pub(crate) use export::Export;
 pub(crate) use json::Json;
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
@@ -175,10 +177,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  frostline help launch\n  frostline help frozen_layers\n  frostline help keys"
     )]
     Help(Help),
-    /// Write completions for a shell
-    #[command(
-        after_help = "Example:\n  frostline completions bash > ~/.local/share/bash-completion/completions/frostline"
-    )]
+    /// Write what lets a shell complete commands, options, sweeps and trials
+    #[command(after_help = "Examples:\n  \
+            echo 'source <(frostline completions bash)' >> ~/.bashrc\n  \
+            frostline completions fish > ~/.config/fish/completions/frostline.fish")]
     Completions { shell: Shell },
 }
 
@@ -248,7 +250,7 @@ pub(crate) struct Launch {
 #[derive(Args)]
 pub(crate) struct Resume {
     /// Name of the sweep, or its file; without it, the only one
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     #[command(flatten)]
     pub(crate) measuring: Measuring,
@@ -260,7 +262,7 @@ pub(crate) struct Resume {
 #[derive(Args)]
 pub(crate) struct Best {
     /// Name of the sweep, or its file; without it, the latest
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// How many rows to show
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
@@ -278,7 +280,7 @@ pub(crate) struct Best {
 #[derive(Args)]
 pub(crate) struct Effects {
     /// Name of the sweep, or its file; without it, the latest
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Only trials that meet this condition, such as frozen_layers=256; can be given again
     #[arg(long = "where", value_name = "CONDITION")]
@@ -290,7 +292,7 @@ pub(crate) struct Effects {
 #[derive(Args)]
 pub(crate) struct Status {
     /// Name of the sweep, or its file; without it, the latest
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -299,6 +301,7 @@ pub(crate) struct Status {
 #[derive(Args)]
 pub(crate) struct Show {
     /// The first digits of the trial's id
+    #[arg(add = complete::trials())]
     pub(crate) trial: String,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -307,14 +310,19 @@ pub(crate) struct Show {
 #[derive(Args)]
 pub(crate) struct Cancel {
     /// Name of a sweep, its file, or the first digits of a trial's id; without it, the only sweep
-    #[arg(value_name = "SWEEP|TRIAL", default_value = "", hide_default_value = true)]
+    #[arg(
+        value_name = "SWEEP|TRIAL",
+        default_value = "",
+        hide_default_value = true,
+        add = complete::sweeps_and_trials()
+    )]
     pub(crate) what: String,
 }
 
 #[derive(Args)]
 pub(crate) struct Retry {
     /// Name of the sweep, or its file; without it, the only one
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Trials in this state: failed or cancelled
     #[arg(long, default_value = "failed", value_parser = retried_state)]
@@ -327,6 +335,7 @@ pub(crate) struct Retry {
 #[derive(Args)]
 pub(crate) struct Rm {
     /// Name of the sweep, or its file
+    #[arg(add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Do not ask first
     #[arg(short, long)]
@@ -336,6 +345,7 @@ pub(crate) struct Rm {
 #[derive(Args)]
 pub(crate) struct Verify {
     /// Only this sweep, by name or file
+    #[arg(add = complete::sweeps())]
     pub(crate) sweep: Option<String>,
     #[command(flatten)]
     pub(crate) json: Json,

@@ -41,6 +41,7 @@ fn survive_large_files() {
 /// The program: reads the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
     survive_large_files();
+    args::answer_shell();
     let Arguments { common, command } = match args::read() {
         Ok(arguments) => arguments,
         Err(exit) => return exit,

@@ -23,13 +23,15 @@ fn init_writes_a_sweep_and_says_what_comes_next() {
     exit code 0
     --- output
     my-sweep.toml: 6 trials of efficientnet_lite0
-      data     shapes, which the program draws itself; --data FOLDER takes your own pictures
-      weights  efficientnet_lite0.imagenet1k: `frostline launch` downloads them (18.8 MB)
+      data     drawn by the program; --data FOLDER takes pictures of your own
+      weights  efficientnet_lite0.imagenet1k (`launch` downloads 18.8 MB)
     Change in it what you like; then
       frostline plan my-sweep.toml      says what would run, and for how long
       frostline launch my-sweep.toml    runs it; Ctrl-C is safe
     ");
     let text = place.read("my-sweep.toml");
+    let said = place.succeed("init second").stdout;
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     assert!(text.starts_with("#:schema ./sweep.schema.json\n"), "{text}");
     assert_eq!(place.read("sweep.schema.json"), place.succeed("schema").stdout);
     let plan = planned(&place, "my-sweep.toml");
@@ -55,7 +57,7 @@ fn init_takes_the_data_and_the_weights_that_are_there() {
     --- output
     pets.toml: 6 trials of efficientnet_lite0
       data     10 pictures of 2 classes in pets: 6 to train on, 4 to test
-      weights  random: no pretrained weights
+      weights  random (not pretrained)
     Change in it what you like; then
       frostline plan pets.toml      says what would run, and for how long
       frostline launch pets.toml    runs it; Ctrl-C is safe
@@ -65,7 +67,7 @@ fn init_takes_the_data_and_the_weights_that_are_there() {
     --- output
     deep.toml: 6 trials of efficientnet_v2_s
       data     6 pictures of 2 classes in pets/train
-      weights  efficientnet_v2_s.imagenet1k: `frostline launch` downloads them
+      weights  efficientnet_v2_s.imagenet1k (`launch` downloads them)
     Change in it what you like; then
       frostline plan deep.toml      says what would run, and for how long
       frostline launch deep.toml    runs it; Ctrl-C is safe
@@ -79,7 +81,7 @@ fn init_takes_the_data_and_the_weights_that_are_there() {
     --- output
     small.toml: 6 trials of efficientnet_v2_s
       data     CIFAR-10 in images/cifar-10-batches-bin
-      weights  efficientnet_v2_s.keras-imagenet1k: here already
+      weights  efficientnet_v2_s.keras-imagenet1k (here already)
     Change in it what you like; then
       frostline plan small.toml      says what would run, and for how long
       frostline launch small.toml    runs it; Ctrl-C is safe
@@ -565,11 +567,37 @@ fn what_was_cancelled_can_be_had_back_and_is_listed() {
     says!(place, "retry demo", @r"
     exit code 0
     --- error
-    `demo` has no failed trial: nothing will be tried again; 1 is cancelled: `frostline retry demo --state cancelled`
+    `demo` has no failed trial: nothing will be tried again; 1 cancelled: `frostline retry demo --state cancelled`
     ");
     says!(place, &format!("cancel {}", waiting.id), @r"
     exit code 0
     --- error
     Nothing to cancel: trial b933d29b of `demo` has ended or was cancelled
     ");
+}
+
+#[test]
+fn what_is_wrong_is_said_once_and_without_noise() {
+    let place = Place::new();
+    let features = "features --backbone efficientnet_lite0 --weights random --size 32";
+    let said = place.run(&format!("{features} --data shapes -o f.csv"));
+    assert_eq!((said.code, said.stderr.matches("its name must end in").count()), (Some(2), 1), "{said}");
+    let said = place.run(&format!("{features} --data nowhere -o f.npy"));
+    assert_eq!((said.code, said.stderr.matches("No such file").count()), (Some(2), 1), "{said}");
+    let said = place.run("best demo --zebra").stderr;
+    assert!(said.contains("--zebra") && !said.contains("to pass"), "{said}");
+    // An example is there to be pasted.
+    let help = place.succeed("features --help").stdout;
+    assert!(help.contains("--weights random \\\n    --data shapes --limit 8"), "{help}");
+}
+
+#[test]
+fn attempts_are_counted_by_trial() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    for trial in place.trials("demo") {
+        let said = place.succeed(&format!("show {}", trial.id)).stdout;
+        assert!(said.contains("\n  attempt 1: complete, 2 epochs, worker "), "{said}");
+        assert!(!said.contains(" -\n"), "what has no meaning is left out: {said}");
+    }
 }

@@ -147,7 +147,7 @@ fn list_show_status_and_doctor_are_for_reading_too() {
     let trial = place.trials("demo")[0].id.clone();
     let show = place.succeed(&format!("show {trial}")).stdout;
     assert!(show.starts_with(&format!("{trial}  complete\n  sweeps           demo\n")), "{show}");
-    for line in ["  data             shapes, 32 x 32 pixels\n", " on worker ", "  test accuracy "] {
+    for line in ["  data             shapes, 32 x 32 pixels\n", ", worker ", "  test accuracy "] {
         assert!(show.contains(line), "{line}: {show}");
     }
     let json = place.json(&format!("show {trial} --json"));
@@ -194,7 +194,7 @@ fn the_schema_knows_every_section() {
     for section in ["sweep", "data", "model", "grid", "train", "workers", "cache", "keep"] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }
-    assert!(Place::new().succeed("completions bash").stdout.contains("export-model"));
+    assert!(Place::new().succeed("completions bash").stdout.contains("frostline"));
 }
 
 /// Proofs find what is damaged, in the sweep that it belongs to.

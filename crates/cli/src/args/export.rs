@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub(crate) struct Export {
     /// Name of the sweep, or its file; without it, the latest
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = super::complete::sweeps())]
     pub(crate) sweep: String,
     /// What to write
     #[arg(long, value_name = "FORMAT", value_parser = format())]

@@ -62,8 +62,8 @@ pub(crate) struct Features {
     /// A weights file, a name of the catalogue, or "random"
     #[arg(long, value_name = "FILE|NAME|random")]
     pub(crate) weights: String,
-    /// Folder of CIFAR-10's binary version, or "shapes" for the images that the program draws
-    #[arg(long, value_name = "DIR|shapes")]
+    /// Folder of CIFAR-10's binary version, "cifar10" for the catalogue's, or "shapes" for images that the program draws
+    #[arg(long, value_name = "DIR|cifar10|shapes")]
     pub(crate) data: PathBuf,
     /// Which images
     #[arg(long, value_enum, default_value_t = Split::Test)]
@@ -98,6 +98,7 @@ pub(crate) struct Layer(pub(crate) Option<u32>);
 #[derive(Args)]
 pub(crate) struct ExportModel {
     /// The first digits of the trial's id
+    #[arg(add = super::complete::trials())]
     pub(crate) trial: String,
     /// The folder to write; created if missing, must be empty
     #[arg(short, long, value_name = "DIR")]
@@ -119,6 +120,7 @@ pub(crate) enum Layout {
 #[derive(Args)]
 pub(crate) struct Predict {
     /// The first digits of the trial's id
+    #[arg(add = super::complete::trials())]
     pub(crate) trial: String,
     /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF); they become squares as those did that the trial was trained on
     #[arg(required = true, value_name = "PICTURE")]

@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
     let question = Extract {
         backbone: architecture.name.to_owned(),
         weights: weights(&arguments.weights, architecture)?,
-        data: (arguments.data != Path::new("shapes")).then(|| arguments.data.clone()),
+        data: data(&arguments.data)?,
         test: arguments.split == args::Split::Test,
         limit: arguments.limit.map(|limit| limit as usize),
         size: arguments.size,
@@ -29,6 +29,18 @@ pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
     let out = arguments.output.display();
     writeln!(anstream::stdout().lock(), "{out}: layer {layer} ({name}), {shape}, float32")?;
     Ok(Exit::Done)
+}
+
+/// The folder that is named, or that of CIFAR-10 where no folder is called so; none for images that are drawn.
+fn data(named: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if named == Path::new("shapes") {
+        return Ok(None);
+    }
+    match named.to_str().filter(|_| !named.exists()).and_then(catalogue::find) {
+        Some(entry) if entry.is_present() => Ok(Some(entry.path())),
+        Some(entry) => download(entry).map(Some),
+        None => Ok(Some(named.to_owned())),
+    }
 }
 
 /// The file of a catalogue name, downloaded where it is not there yet, or the file itself; none for "random". What is

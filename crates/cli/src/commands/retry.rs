@@ -19,8 +19,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retry) -> anyhow::Result<Ex
             let others = others.filter(|state| *state != arguments.state && counts.of(*state) > 0);
             let others: String = others
                 .map(|state| {
-                    let is = if counts.of(state) == 1 { "is" } else { "are" };
-                    format!("; {} {is} {state}: `frostline retry {sweep} --state {state}{results}`", counts.of(state))
+                    format!("; {} {state}: `frostline retry {sweep} --state {state}{results}`", counts.of(state))
                 })
                 .collect();
             format!("`{sweep}` has no {}{kind} trial: nothing will be tried again{others}", arguments.state)

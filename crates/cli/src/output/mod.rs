@@ -18,6 +18,7 @@ pub(crate) use ranking::ranking;
 pub(crate) use table::Table;
 
 use anstyle::{AnsiColor, Style};
+use frostline_protocol::tools::in_words;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,16 +30,7 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut err = anstream::stderr().lock();
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        // An error that shows its source has said all that lies behind it.
-        if text.contains(&cause) {
-            break;
-        }
-        text = format!("{text}: {cause}");
-    }
-    let _ = writeln!(err, "{BAD}error:{BAD:#} {text}");
+    let _ = writeln!(err, "{BAD}error:{BAD:#} {}", in_words(error.chain()));
 }
 
 /// A remark on standard error.

@@ -4,7 +4,7 @@ use super::{BAD, DIM, GOOD, bytes, count, duration, events, seconds};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::metric::Metric;
+use frostline_sweep::metric::{Direction, Metric};
 use frostline_sweep::outcome::{EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::reuse::Reuse;
@@ -25,6 +25,8 @@ pub(crate) struct Screen {
     /// The newest epoch of each trial that runs.
     last: HashMap<TrialId, EpochMetrics>,
     fills: HashMap<frostline_sweep::outcome::AttemptId, FeatureKey>,
+    /// The best objective of those that have completed while this screen shows them.
+    best: Option<f64>,
     finished: u64,
     total: u64,
     live: Option<ProgressBar>,
@@ -61,6 +63,7 @@ impl Screen {
             cuts: reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.after.clone())).collect(),
             last: HashMap::new(),
             fills: HashMap::new(),
+            best: None,
             finished,
             live,
             said_draining: false,
@@ -179,6 +182,13 @@ impl Screen {
                 self.finished += 1;
                 self.last.remove(trial);
                 let value = fact.last.as_ref().map_or(f64::NAN, |last| self.objective.value(last, evaluation));
+                let is_better = |best: f64| match self.objective.direction {
+                    Direction::Maximise => value > best,
+                    Direction::Minimise => value < best,
+                };
+                if !value.is_nan() && self.best.is_none_or(is_better) {
+                    self.best = Some(value);
+                }
                 let name = self.objective.name;
                 let took = seconds(evaluation.seconds);
                 self.line(&format!("{}  {GOOD}{name} {value:.4}{GOOD:#}  {took}", self.title(*trial)));
@@ -230,6 +240,9 @@ impl Screen {
             let _ = write!(text, "{} left", duration(left));
         } else if !status.draining && status.running.is_empty() {
             text += "starting workers";
+        }
+        if let Some(best) = self.best {
+            let _ = write!(text, ", best {} {best:.4}", self.objective.name);
         }
         for running in &status.running {
             let _ = write!(text, "\n  {}", self.running(running));

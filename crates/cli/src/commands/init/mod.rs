@@ -64,7 +64,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Init) -> anyhow::Result<Exi
     let results = common.results_argument();
     writeln!(out, "{}: {} of {}", file.display(), output::count(cells as u64, "trial"), chosen.architecture.name)?;
     writeln!(out, "  data     {of_images}")?;
-    writeln!(out, "  weights  {}: {}", chosen.weights, chosen.remark)?;
+    writeln!(out, "  weights  {} ({})", chosen.weights, chosen.remark)?;
     writeln!(out, "Change in it what you like; then")?;
     writeln!(out, "  frostline plan {shown}{results}      says what would run, and for how long")?;
     writeln!(out, "  frostline launch {shown}{results}    runs it; Ctrl-C is safe")?;
@@ -125,9 +125,9 @@ fn images(named: Option<&Path>) -> anyhow::Result<Images> {
 
 fn in_words(images: &Images) -> String {
     match images {
-        Images::Drawn => "shapes, which the program draws itself; --data FOLDER takes your own pictures".to_owned(),
+        Images::Drawn => "drawn by the program; --data FOLDER takes pictures of your own".to_owned(),
         Images::Cifar10(None) if catalogue::find("cifar10").is_some_and(Entry::is_present) => "CIFAR-10".to_owned(),
-        Images::Cifar10(None) => "CIFAR-10, which `frostline fetch cifar10` gets (170 MB)".to_owned(),
+        Images::Cifar10(None) => "CIFAR-10 (`launch` downloads 170 MB)".to_owned(),
         Images::Cifar10(Some(path)) => format!("CIFAR-10 in {path}"),
         Images::Pictures(path, Counted { classes, train, validation, test }) => {
             let all = output::count((train + validation + test) as u64, "picture");
@@ -182,7 +182,7 @@ impl Chosen {
     }
 }
 
-const NONE: &str = "no pretrained weights";
+const NONE: &str = "not pretrained";
 
 fn backbone_of(entry: &Entry) -> Option<&'static str> {
     match entry.content {
@@ -205,8 +205,8 @@ fn at_hand(network: Option<&Architecture>) -> Option<&'static Entry> {
 fn remark(entry: &Entry) -> String {
     match (entry.is_present(), entry.bytes) {
         (true, _) => "here already".to_owned(),
-        (false, 0) => "`frostline launch` downloads them".to_owned(),
-        (false, bytes) => format!("`frostline launch` downloads them ({})", output::bytes(bytes)),
+        (false, 0) => "`launch` downloads them".to_owned(),
+        (false, bytes) => format!("`launch` downloads {}", output::bytes(bytes)),
     }
 }
 
