@@ -109,9 +109,8 @@ impl<'a> Trainer<'a> {
             observer.epoch(metrics);
         }
         let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
-        let test = self.evaluate(Pool::Test, &all, observer);
-        let by_class = test.by_class();
-        self.tested = test.answers;
+        let mut test = self.evaluate(Pool::Test, &all, observer);
+        self.tested = std::mem::take(&mut test.answers);
         Ok(Ended::Complete(Evaluation {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
@@ -120,7 +119,7 @@ impl<'a> Trainer<'a> {
             trained_parameters: self.flat.elements(),
             seconds: started.elapsed().as_secs_f64(),
             validation_images: Some(self.division.validation.len() as u64),
-            by_class,
+            by_class: test.by_class(),
             right: Some(Right { validation: self.validated.right.clone(), test: self.tested.right.clone() }),
         }))
     }
@@ -189,9 +188,8 @@ impl<'a> Trainer<'a> {
         let images = order.len() as f64;
         let train_loss = loss_sum.double_value(&[]) / images;
         let train_seconds = begun.seconds + started.elapsed().as_secs_f64();
-        let validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
-        let by_class = validation.by_class();
-        self.validated = validation.answers;
+        let mut validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
+        self.validated = std::mem::take(&mut validation.answers);
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
             return Err(TrainingError::Diverged { epoch, loss, learning_rate });
         }
@@ -205,7 +203,7 @@ impl<'a> Trainer<'a> {
             seconds: begun.seconds + started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
             peak_memory: memory::peak(device),
-            by_class,
+            by_class: validation.by_class(),
         }))
     }
 
