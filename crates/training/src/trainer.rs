@@ -111,6 +111,7 @@ impl<'a> Trainer<'a> {
         let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
         let mut test = self.evaluate(Pool::Test, &all, observer);
         self.tested = std::mem::take(&mut test.answers);
+        let by_class = test.by_class();
         Ok(Ended::Complete(Evaluation {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
@@ -119,7 +120,7 @@ impl<'a> Trainer<'a> {
             trained_parameters: self.flat.elements(),
             seconds: started.elapsed().as_secs_f64(),
             validation_images: Some(self.division.validation.len() as u64),
-            by_class: test.by_class(),
+            by_class,
             right: Some(Right { validation: self.validated.right.clone(), test: self.tested.right.clone() }),
         }))
     }

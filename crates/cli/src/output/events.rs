@@ -29,6 +29,13 @@ fn event(fact: &Fact, objective: &'static Metric) -> Value {
         Record::Started { attempt, task: TaskKey::Fill(features), worker, .. } => {
             json!({"event": "fill_started", "features": features, "attempt": attempt, "worker": worker})
         }
+        Record::Planned { attempt, cut, estimate } => json!({
+            "event": "planned",
+            "attempt": attempt,
+            "cut": cut,
+            "estimated_seconds": estimate.map(|estimate| estimate.seconds),
+            "estimated_seconds_without": estimate.map(|estimate| estimate.without),
+        }),
         Record::Epoch { attempt, trial, metrics } => {
             json!({"event": "epoch", "trial": trial, "attempt": attempt, "metrics": metrics})
         }
