@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
@@ -24,6 +24,10 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-results", "frostline-store"]),
     ("frostline-export", &["frostline-sweep", "frostline-store", "frostline-view"]),
     ("frostline-report", &["frostline-sweep", "frostline-view"]),
+    (
+        "frostline-dashboard",
+        &["frostline-report", "frostline-results", "frostline-store", "frostline-sweep", "frostline-view"],
+    ),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
         "frostline-cli",
