@@ -34,8 +34,10 @@ const EDGES: [(&str, &[&str]); 17] = [
         &[
             "frostline-assets",
             "frostline-coordinator",
+            "frostline-dashboard",
             "frostline-export",
             "frostline-protocol",
+            "frostline-report",
             "frostline-results",
             "frostline-store",
             "frostline-sweep",

@@ -26,7 +26,7 @@ use args::{Arguments, Command};
 use clap::Parser;
 use commands::{
     backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, launch,
-    layers, list, plan, predict, retry, schema, show, status, verify, weights,
+    layers, list, plan, predict, report, retry, schema, serve, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -57,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Retry(arguments) => retry::run(&common, &arguments),
         Command::Verify(arguments) => verify::run(&common, &arguments),
         Command::Backup(arguments) => backup::run(&common, &arguments),
+        Command::Report(arguments) => report::run(&common, &arguments),
+        Command::Serve(arguments) => serve::run(&common, &arguments),
         Command::Export(arguments) => export::run(&common, &arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
