@@ -14,9 +14,14 @@ else
 fi
 
 "$frostline" launch "sweeps/$name.toml"
+"$frostline" report "$name" -o "results/$name.html"
 cat <<END
 
 Next:
+  look at what it found, in any browser:
+    results/$name.html
+  watch the next one while it runs:
+    $frostline serve
   one more seed for every trial; what is finished does not run again:
     $frostline launch sweeps/$name.toml --set 'sweep.seeds=[0, 1]'
   what a larger sweep would do (it needs CIFAR-10), without running it:

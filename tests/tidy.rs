@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every package of the workspace, and which others its programs and libraries may use.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("frostline-sweep", &[]),
     ("frostline-ranking", &["frostline-sweep"]),
     ("frostline-protocol", &["frostline-sweep"]),
@@ -23,14 +23,21 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
     ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-results", "frostline-store"]),
     ("frostline-export", &["frostline-sweep", "frostline-store", "frostline-view"]),
+    ("frostline-report", &["frostline-sweep", "frostline-view"]),
+    (
+        "frostline-dashboard",
+        &["frostline-report", "frostline-results", "frostline-store", "frostline-sweep", "frostline-view"],
+    ),
     // Without training and worker, `frostline` builds without libtorch and starts at once.
     (
         "frostline-cli",
         &[
             "frostline-assets",
             "frostline-coordinator",
+            "frostline-dashboard",
             "frostline-export",
             "frostline-protocol",
+            "frostline-report",
             "frostline-results",
             "frostline-store",
             "frostline-sweep",

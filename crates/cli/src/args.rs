@@ -3,12 +3,14 @@
 mod complete;
 mod export;
 mod json;
+mod look;
 mod models;
 mod wrong;
 
 pub(crate) use complete::{answer as answer_shell, script as completion_script};
 pub(crate) use export::Export;
 pub(crate) use json::Json;
+pub(crate) use look::{Report, Serve};
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
 pub(crate) use wrong::{read, unknown_command};
 
@@ -155,6 +157,17 @@ pub(crate) enum Command {
     /// Copy the database to a new file, also while a sweep runs
     #[command(after_help = "Example:\n  frostline backup ~/frostline-monday.db")]
     Backup(Backup),
+    /// Write a sweep as a page to look at: one file, which opens in any browser and loads nothing
+    ///
+    /// The answer first, with how sure it is and what it costs; then the leaderboard, depth against accuracy, effects,
+    /// learning curves, and the best trials in full.
+    #[command(after_help = "Example:\n  frostline report cifar10-lite0 -o report.html")]
+    Report(Report),
+    /// Show the results folder in a browser, while sweeps run and after
+    ///
+    /// Prints a link that works on this machine alone. Nothing can be changed from a browser. Ctrl-C ends it.
+    #[command(after_help = "Example:\n  frostline serve")]
+    Serve(Serve),
     /// Write a sweep's trials and epochs as tables, or for TensorBoard or Optuna
     #[command(after_help = "docs/python.md says what to do with it.\n\nExamples:\n  \
             frostline export cifar10-lite0 --format parquet -o tables\n  \

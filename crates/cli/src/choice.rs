@@ -30,6 +30,7 @@ pub(crate) fn resolve(common: &Common, command: &mut Command) -> anyhow::Result<
         Command::Effects(args::Effects { sweep, .. }) => ("effects", Purpose::Read, sweep),
         Command::Status(args::Status { sweep, .. }) => ("status", Purpose::Read, sweep),
         Command::Watch(args::Watch { sweep, .. }) => ("watch", Purpose::Read, sweep),
+        Command::Report(args::Report { sweep, .. }) => ("report", Purpose::Read, sweep),
         Command::Export(args::Export { sweep, .. }) => ("export", Purpose::Read, sweep),
         Command::Resume(args::Resume { sweep, .. }) => ("resume", Purpose::Change, sweep),
         Command::Retry(args::Retry { sweep, .. }) => ("retry", Purpose::Change, sweep),

@@ -27,7 +27,7 @@ mod watch;
 use args::{Arguments, Command, Common};
 use commands::{
     backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init, launch,
-    layers, list, overview, plan, predict, retry, rm, schema, show, status, verify, weights,
+    layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -77,6 +77,8 @@ fn answer(common: &Common, command: Option<Command>) -> anyhow::Result<Exit> {
         Command::Rm(arguments) => rm::run(common, &arguments),
         Command::Verify(arguments) => verify::run(common, &arguments),
         Command::Backup(arguments) => backup::run(common, &arguments),
+        Command::Report(arguments) => report::run(common, &arguments),
+        Command::Serve(arguments) => serve::run(common, &arguments),
         Command::Export(arguments) => export::run(common, &arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),

@@ -11,6 +11,7 @@ pub mod effects;
 mod error;
 pub mod list;
 pub mod need;
+pub mod page;
 pub mod plan;
 pub mod show;
 pub mod status;

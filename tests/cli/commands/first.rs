@@ -320,7 +320,7 @@ fn words_of_other_programs_lead_to_the_right_one() {
     says!(place, "plot", @r"
     exit code 2
     --- error
-    error: there is no command `plot`: `frostline effects` says which hyperparameter matters, and `frostline export --format tensorboard` makes plots
+    error: there is no command `plot`: `frostline serve` shows the sweeps in a browser, and `frostline report` writes one as a file to look at
     ");
     says!(place, "imagenet", @r"
     exit code 2

@@ -362,3 +362,17 @@ fn a_sweep_is_exported_in_every_format() {
     assert_eq!(count("SELECT count(*) FROM trials WHERE study_id = 1 AND state = 'COMPLETE'"), 8);
     assert_eq!(count("SELECT count(*) FROM trial_intermediate_values"), 16);
 }
+
+#[test]
+fn a_report_is_one_file_of_as_many_trials_as_wanted() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let said = place.succeed("report demo").stdout;
+    assert!(said.starts_with("report.html: `demo`, ") && said.ends_with("open it in a browser\n"), "{said}");
+    place.succeed("report demo --trials 1 -o look.html");
+    let trials = |file: &str| place.read(file).matches("<article class=\"trial\"").count();
+    assert_eq!((trials("report.html"), trials("look.html")), (3, 1));
+    // An earlier one is replaced.
+    place.succeed("report demo --trials 0 -o look.html");
+    assert_eq!(trials("look.html"), 0);
+}

@@ -133,3 +133,17 @@ fn what_is_optional_may_be_missing_and_is_said_in_one_line() {
     assert!(line.contains("HTTP status 404"), "{outcome}");
     assert!(!place.path("cache/data/cifar-10-batches-bin").exists());
 }
+
+#[test]
+fn a_server_prints_its_link_and_ends_when_it_is_told_to() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let running = place.start("serve --host 127.0.0.1 --port 0 --allow-remote");
+    running.wait_until_it_says("Open this link");
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.stdout.starts_with("http://127.0.0.1:") && ended.stdout.contains("/?token="), "{ended}");
+    let refused = place.run("serve --host 0.0.0.0");
+    assert!(refused.code == Some(2) && refused.stderr.contains("--allow-remote"), "{refused}");
+}

@@ -1,0 +1,35 @@
+//! `report`: a sweep in one file to look at.
+
+use crate::args::{self, Common};
+use crate::exit::Exit;
+use crate::output;
+use crate::sources;
+use anyhow::Context;
+use frostline_view::page::{MOST_ROWS, Wanted, page};
+use frostline_view::show::Shown;
+use std::io::Write;
+use std::path::Path;
+
+/// Learning curves in one figure.
+const CURVES: usize = 50;
+
+pub(crate) fn run(common: &Common, arguments: &args::Report) -> anyhow::Result<Exit> {
+    let reader = frostline_store::open(&common.results)?;
+    let wanted = Wanted { rows: MOST_ROWS, curves: CURVES, trials: arguments.trials, effects_of: u64::MAX };
+    let page = page(&reader, &arguments.sweep, wanted)?;
+    let classes: Vec<Vec<String>> = page.trials.iter().map(|trial| classes(&common.results, trial)).collect();
+    let made_by = concat!("Frostline ", env!("CARGO_PKG_VERSION"));
+    let report = frostline_report::page::report(&page, &classes, made_by);
+    let file = &arguments.output;
+    frostline_results::replace(file, report.as_bytes())
+        .with_context(|| format!("{} could not be written", file.display()))?;
+    let size = output::bytes(report.len() as u64);
+    writeln!(anstream::stdout().lock(), "{}: `{}`, {size}; open it in a browser", file.display(), arguments.sweep)?;
+    Ok(Exit::Done)
+}
+
+/// Names of the classes that a trial tells apart.
+pub(crate) fn classes(results: &Path, trial: &Shown) -> Vec<String> {
+    let count = trial.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());
+    sources::classes(results, &trial.spec.data, count)
+}

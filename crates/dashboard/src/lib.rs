@@ -1,0 +1,36 @@
+//! Serving: a results folder's pages for a browser, while sweeps run and after.
+//!
+//! It reads the database and writes nothing: there is no verb but GET, so nothing can be broken from a browser. It owns who
+//! may read (address, host, token), how much at a time, and when pages are told to ask again. What is on a page is
+//! `view`'s, how it looks is `report`'s.
+
+mod answer;
+mod api;
+mod assets;
+mod cache;
+mod guard;
+mod listen;
+mod live;
+mod pages;
+mod question;
+mod token;
+
+pub use listen::{Address, Limits, Options, ServeError, serve};
+
+use frostline_view::show::Shown;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Names of the classes that a trial tells apart, in the order of their numbers.
+pub type Classes = Arc<dyn Fn(&Shown) -> Vec<String> + Send + Sync>;
+
+/// What every page needs to be made.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) results: PathBuf,
+    pub(crate) classes: Classes,
+    /// The program and its version.
+    pub(crate) made_by: String,
+    pub(crate) live: live::Live,
+    pub(crate) cache: Arc<cache::Cache>,
+}

@@ -1,0 +1,157 @@
+//! What pages say.
+
+use crate::made::{Made, ODD};
+use frostline_view::best::{Question, best};
+use frostline_view::effects::effects;
+use frostline_view::list::list;
+use frostline_view::status::status;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn json_of(body: &str) -> Value {
+    serde_json::from_str(body).unwrap()
+}
+
+#[test]
+fn every_place_has_its_page() {
+    let made = Made::new();
+    let server = made.server();
+    let trial = &made.trials[0].id;
+    for (place, said) in [
+        ("/", "made"),
+        ("/s/made", "Leaderboard"),
+        ("/s/made/trials", "1 to 6 of 6"),
+        ("/s/made/depth", "How deep to freeze"),
+        ("/s/made/effects", "matters most"),
+        ("/s/made/cost", "against seconds"),
+        ("/s/made/all", "parallel-data"),
+        (&format!("/t/{trial}"), "Frost line"),
+        (&format!("/compare?of={},{}", made.trials[0].id, made.trials[4].id), "What differs"),
+    ] {
+        let page = server.get(place);
+        assert_eq!(page.status, 200, "{place}: {}", page.head);
+        assert!(page.body.contains(said), "{place}: {said}");
+        assert!(page.body.len() < 60_000, "{place} has {} bytes", page.body.len());
+        assert!(!page.body.contains(" style=\""), "{place}: the policy would drop it");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(page.header(name), Some(value), "{place}");
+        }
+        // Each id once, or labels and links lead to the wrong one.
+        let ids: Vec<&str> = page.body.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{place}: {ids:?}");
+        // What a page names is there, and here.
+        for part in page
+            .body
+            .split("<link rel=\"stylesheet\"")
+            .skip(1)
+            .chain(page.body.split("<script type=\"module\"").skip(1))
+        {
+            let named = part.split(['"']).find(|text| text.starts_with("/assets/")).unwrap();
+            assert_eq!(server.get(named).status, 200, "{named}");
+        }
+    }
+    assert_eq!(server.get("/s/other").status, 404);
+    assert_eq!(server.get("/t/ffffffff").status, 404);
+    assert_eq!(server.get("/s/made/nothing").status, 404);
+    assert_eq!(server.get("/s/made/trials?where=optimiser%3Dadam").status, 400);
+}
+
+#[test]
+fn the_table_is_sorted_and_narrowed_by_its_address() {
+    let made = Made::new();
+    let server = made.server();
+    let rows = |place: &str| -> Vec<String> {
+        let page = server.get(place).body;
+        page.split("data-row=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(rows("/s/made/trials").len(), 6);
+    assert_eq!(rows("/s/made/trials?where=frozen_layers%3D135").len(), 2);
+    let (up, down) = (rows("/s/made/trials?sort=seconds"), rows("/s/made/trials?sort=-seconds"));
+    assert_eq!(up[..2].iter().collect::<BTreeSet<_>>(), down[4..].iter().collect::<BTreeSet<_>>());
+    assert_ne!(up, down);
+    let ranked = rows("/s/made/trials");
+    assert_eq!(rows("/s/made/trials?after=4"), ranked[4..]);
+}
+
+#[test]
+fn programs_get_what_json_prints() {
+    let made = Made::new();
+    let (server, reader) = (made.server(), made.reader());
+    let api = |place: &str| json_of(&server.get(&format!("/api/v1/{place}")).body);
+    assert_eq!(api("sweeps"), json!(list(&reader).unwrap()));
+    assert_eq!(api("sweeps/made/status"), json!(status(&reader, "made", None).unwrap()));
+    assert_eq!(api("sweeps/made/effects"), json!(effects(&reader, "made", &[]).unwrap()));
+    let question = |most| Question { whole: false, ..Question::of("made", most) };
+    assert_eq!(api("sweeps/made/best"), json!(best(&reader, question(10)).unwrap().rows));
+    assert_eq!(api("sweeps/made/best?n=2"), json!(best(&reader, question(2)).unwrap().rows));
+    let trial = api(&format!("trials/{}", made.trials[0].id));
+    assert_eq!((&trial["state"], &trial["classes"]), (&json!("complete"), &json!(["cat", "dog"])));
+    let unknown = server.get("/api/v1/sweeps/other/best");
+    assert_eq!(unknown.status, 404);
+    assert!(json_of(&unknown.body)["error"].as_str().unwrap().contains("other"), "{}", unknown.body);
+}
+
+#[test]
+fn what_is_foreign_stays_text() {
+    let made = Made::new();
+    let server = made.server();
+    let page = server.get(&format!("/t/{}", made.trials[12].id));
+    assert_eq!(page.status, 200);
+    assert!(!page.body.contains("<script>alert"), "a failure's message");
+    assert_eq!(page.body.matches("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;inf&quot;").count(), 2);
+    assert!(ODD.contains("<script>"));
+    let missing = server.get("/s/%3Cscript%3Ealert(1)%3C%2Fscript%3E");
+    assert_eq!(missing.status, 404);
+    assert!(!missing.body.contains("<script>"), "a name that is not there");
+    let wrong = server.get("/s/made/trials?where=%3Cscript%3E%3D1");
+    assert!(wrong.status == 400 && !wrong.body.contains("<script>"));
+}
+
+#[test]
+fn a_browser_is_told_when_nothing_has_changed() {
+    let made = Made::new();
+    let server = made.server();
+    let tag = server.get("/s/made").header("etag").unwrap().to_owned();
+    let again = server.get_with("/s/made", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert!(again.header("content-security-policy").is_some());
+}
+
+#[test]
+fn watchers_hear_of_changes_and_pages_show_them() {
+    let mut made = Made::new();
+    let server = made.server();
+    let mut events = server.events();
+    let first: u64 = events.next().unwrap().parse().unwrap();
+    assert!(server.get("/s/made").body.contains("12 of 14 done"));
+    made.go_on();
+    let second = events.find(|event| event.parse::<u64>().unwrap() > first);
+    assert!(second.is_some());
+    assert!(server.get("/s/made").body.contains("13 of 14 done"));
+}
+
+#[test]
+fn a_sweep_without_a_result_has_its_pages_too() {
+    let made = Made::unstarted();
+    let server = made.server();
+    for place in ["", "/trials", "/depth", "/effects", "/cost", "/all", "/report.html"] {
+        let page = server.get(&format!("/s/made{place}"));
+        assert_eq!(page.status, 200, "{place}: {}", page.body);
+        assert!(page.body.contains("0 of 14 done"), "{place}");
+    }
+    assert!(server.get("/s/made").body.contains("No trial has finished yet."));
+    let trial = server.get(&format!("/t/{}", made.trials[0].id));
+    assert!(trial.status == 200 && trial.body.contains("None yet."), "{}", trial.body);
+    let pair = server.get(&format!("/compare?of={},{}", made.trials[0].id, made.trials[1].id));
+    assert!(pair.body.contains("have not both been trained yet"), "{}", pair.body);
+    // Nothing was launched into a folder: that is said, and the server stays.
+    let empty = tempfile::tempdir().unwrap();
+    let server = crate::browser::Server::of(empty.path());
+    assert_eq!((server.get("/").status, server.get("/s/made").status), (404, 404));
+}

@@ -1,0 +1,24 @@
+//! Pages: what stands on which, in which words, and the one file that has them all.
+
+mod answer;
+mod board;
+mod brush;
+mod compare;
+mod document;
+mod overview;
+mod report;
+mod sheet;
+mod sweeps;
+mod trial;
+mod trials;
+mod words;
+
+pub use compare::{Pair, compare};
+pub use document::{Document, Links};
+pub use overview::{all, cost, depth, effects, overview};
+pub use report::{footer, report};
+pub use sheet::{SCRIPT, STYLE};
+pub use sweeps::sweeps;
+pub use trial::trial_page;
+pub use trials::{Trials, trials};
+pub use words::{state, trial_state};

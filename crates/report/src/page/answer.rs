@@ -1,0 +1,73 @@
+//! The first thing on a page: the answer as a sentence, how sure it is, and what it costs.
+
+use super::words;
+use crate::number::{self, Digits};
+use frostline_sweep::outcome::TrialState;
+use frostline_view::best::remarks;
+use frostline_view::page::{Page, Row};
+use maud::{Markup, html};
+
+/// Measured on images that select nothing.
+const TEST: &str = "test_accuracy";
+
+pub(super) fn answer(page: &Page) -> Markup {
+    let Some(best) = page.rows.first() else {
+        return html! {
+            div.answer {
+                p.says { "No trial has finished yet." }
+                p { (number::sentence(&words::state(&|state| page.counts.of(state)).1)) "." }
+            }
+        };
+    };
+    html! {
+        div.answer #answer {
+            p.says { (headline(page, best)) }
+            p { @for remark in remarks(&page.best) { (remark) " " } }
+            (facts(page, best))
+        }
+    }
+}
+
+/// "Freeze 135 of 151 layers, head 256-128-64: **0.796** (0.770 to 0.820)".
+fn headline(page: &Page, best: &Row) -> Markup {
+    let digits = digits(&page.rows);
+    let what = words::configuration(&page.best.columns, best, page.network.as_ref());
+    let what = if what.is_empty() { "The only configuration".to_owned() } else { number::sentence(&what) };
+    let name = page.best.objective.name;
+    html! {
+        (what) ": " (name) " " b { (digits.show(best.value)) }
+        @if let Some(interval) = best.interval { " " span.range { "(" (digits.interval(interval)) ")" } }
+        "."
+    }
+}
+
+/// One number of decimals for all that is ranked.
+pub(super) fn digits(rows: &[Row]) -> Digits {
+    Digits::of_all(rows.iter().map(|row| row.interval))
+}
+
+fn facts(page: &Page, best: &Row) -> Markup {
+    let spent: f64 =
+        page.rows.iter().map(|row| row.metric("seconds") * f64::from(row.seeds)).filter(|it| it.is_finite()).sum();
+    let is_whole = page.best.total as usize == page.rows.len();
+    let done =
+        format!("{} of {}", number::whole(page.counts.of(TrialState::Complete)), number::whole(page.counts.total()));
+    let seeds = match best.seeds_wanted > best.seeds {
+        true => format!("{} of {}", best.seeds, best.seeds_wanted),
+        false => best.seeds.to_string(),
+    };
+    html! {
+        dl.facts {
+            @if page.best.objective.name != TEST {
+                div { dt { "on test images" } dd { (digits(&page.rows).show(best.metric(TEST))) } }
+            }
+            div { dt { "its training" } dd { (number::seconds(best.metric("seconds"))) @if best.is_group { " a seed" } } }
+            @if best.is_group { div { dt { "seeds" } dd { (seeds) } } }
+            @if is_whole { div { dt { "all training" } dd { (number::seconds(spent)) } } }
+            div { dt { "trials" } dd { (done) } }
+            @if let Some(network) = &page.network {
+                div { dt { "backbone" } dd { (network.backbone) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The sections of a sweep's page.
+
+use super::answer::{answer, digits};
+use super::board::{Board, board, drawn};
+use super::brush::parallel;
+use super::document::Links;
+use super::words;
+use crate::figure::curves::{Curve, Kind};
+use crate::figure::depth::{Depth, Level, Point};
+use crate::figure::effects::{Axis, Change};
+use crate::figure::variance::Share;
+use crate::figure::{Words, curves, depth as deep, effects as changes, pareto, saved, strip, variance};
+use crate::number::{self, change, percent, seconds};
+use frostline_sweep::metric::{self, Direction};
+use frostline_view::page::{Page, Row};
+use frostline_view::shown;
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// Points of one level: more of them are a blot.
+const MOST_POINTS: usize = 60;
+/// Of more rows, the first stand on the overview.
+const FIRST_ROWS: usize = 15;
+
+/// The whole sweep at a glance.
+pub fn overview(page: &Page, links: &Links) -> Markup {
+    let shown = if links.is_served() { page.rows.len().min(FIRST_ROWS) } else { page.rows.len() };
+    html! {
+        (definitions(page))
+        (answer(page))
+        @if !page.rows.is_empty() {
+            (leaderboard(page, links, shown))
+            div.grid {
+                @if let Some(figure) = depth_figure(page) { div { (figure) } }
+                @if let Some(figures) = effect_figures(page) { div { (figures) } }
+                div { (cost_figure(page)) }
+                @if let Some(figure) = curve_figure(page) { div { (figure) } }
+                @if let Some(figure) = saved_figure(page) { div { (figure) } }
+            }
+        }
+    }
+}
+
+/// Depth alone, larger.
+pub fn depth(page: &Page) -> Markup {
+    html! {
+        (definitions(page))
+        section {
+            h2 { "How deep to freeze" }
+            div.card { @if let Some(figure) = depth_figure(page) { (figure) } @else { p { "All finished trials freeze as deep." } } }
+        }
+    }
+}
+
+pub fn effects(page: &Page) -> Markup {
+    html! {
+        section {
+            h2 { "Which hyperparameter matters" }
+            div.card { @if let Some(figures) = effect_figures(page) { (figures) } @else { p { "The finished trials differ in no hyperparameter." } } }
+        }
+    }
+}
+
+pub fn cost(page: &Page) -> Markup {
+    html! {
+        section {
+            h2 { "What it costs" }
+            div.grid {
+                div { (cost_figure(page)) }
+                @if let Some(figure) = saved_figure(page) { div { (figure) } }
+            }
+        }
+    }
+}
+
+/// Parallel coordinates over the leaderboard that they narrow.
+pub fn all(page: &Page, links: &Links) -> Markup {
+    html! {
+        (definitions(page))
+        (all_section(page))
+        (leaderboard(page, links, page.rows.len()))
+    }
+}
+
+pub(super) fn all_section(page: &Page) -> Markup {
+    html! {
+        section #all {
+            h2 { "All configurations" }
+            p.lead { "A line each. Drag along an axis, or fill in its fields, to pick some; the leaderboard shows those alone." }
+            div.card { (parallel(&page.best.columns, &page.rows, page.best.objective.name)) }
+        }
+    }
+}
+
+pub(super) fn definitions(page: &Page) -> Markup {
+    html! { @if let Some(network) = &page.network { (strip::definitions(&drawn(network))) } }
+}
+
+fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
+    let rows = &page.rows[..shown];
+    let noun = if rows.iter().any(|row| row.is_group) { "configuration" } else { "trial" };
+    let hidden = page.best.total.saturating_sub(shown as u64);
+    let name = &page.sweep.name;
+    let tied = page.best.verdict.as_ref().is_some_and(|verdict| verdict.contenders > 1);
+    html! {
+        section #board {
+            h2 { "Leaderboard" }
+            p.lead {
+                (page.best.objective.name) " after the last epoch, with its 95 % interval."
+                @if tied { " Shaded rows cannot be told from the best." }
+            }
+            div.card {
+                div.tools hidden {
+                    label for="filter" { "Only rows with" }
+                    input #filter type="search" autocomplete="off" spellcheck="false" placeholder="words, such as adam 256-128";
+                    span.muted #matching aria-live="polite" {}
+                }
+                (board(&Board { best: &page.best, rows, network: page.network.as_ref(), links, is_sortable: true, order: None }))
+                p.below {
+                    @if hidden > 0 {
+                        @if links.is_served() { a href={ "/s/" (name) "/trials" } { "all " (number::count(page.best.total, noun)) } }
+                        @else { span { "… and " (number::count(hidden, &format!("more {noun}"))) } }
+                    }
+                    span { "the same in a terminal: " code { "frostline best " (name) } }
+                    @if links.is_served() { a href={ "/api/v1/sweeps/" (name) "/best?n=1000" } { "as JSON" } }
+                }
+            }
+        }
+    }
+}
+
+fn label(page: &Page, row: &Row) -> String {
+    let digits = digits(&page.rows);
+    let interval = row.interval.map_or(String::new(), |interval| format!(" ({})", digits.interval(interval)));
+    let what = words::configuration(&page.best.columns, row, page.network.as_ref());
+    let time = seconds(row.metric("seconds"));
+    format!("{} {what}\n{} {}{interval}, {time}", row.trial.short(), page.best.objective.name, digits.show(row.value))
+}
+
+/// Rows that are drawn in colour: the best one and what cannot be told from it.
+fn is_chosen(row: &Row) -> bool {
+    row.rank == 1 || row.tied_with_best == Some(true)
+}
+
+fn larger_is_better(page: &Page) -> bool {
+    page.best.objective.direction == Direction::Maximise
+}
+
+fn depth_figure(page: &Page) -> Option<Markup> {
+    let network = page.network.as_ref()?;
+    let mut by_depth: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
+    for row in page.rows.iter().filter(|row| row.value.is_finite()) {
+        by_depth.entry(row.frozen_layers()).or_default().push(row);
+    }
+    if by_depth.len() < 2 {
+        return None;
+    }
+    let mean = |rows: &[&Row], value: &dyn Fn(&Row) -> f64| {
+        rows.iter().map(|row| value(row)).sum::<f64>() / rows.len() as f64
+    };
+    let level = |(frozen_layers, rows): (u32, Vec<&Row>)| Level {
+        frozen_layers,
+        share: network.share(frozen_layers),
+        mean: mean(&rows, &|row| row.value),
+        seconds: mean(&rows, &|row| row.metric("seconds")),
+        points: rows.iter().take(MOST_POINTS).map(|row| point(page, row)).collect(),
+    };
+    let levels: Vec<Level> = by_depth.into_iter().map(level).collect();
+    let depth = Depth { network: drawn(network), metric: page.best.objective.name.to_owned(), levels };
+    let words = Words {
+        id: "depth".to_owned(),
+        title: "Depth".to_owned(),
+        finding: depth_finding(page, &depth),
+        note: Some(format!("{}{}", depth_note(&depth), drawn_from(page))),
+    };
+    Some(deep::figure(&words, &depth))
+}
+
+fn depth_note(depth: &Depth) -> String {
+    let (part, before) = depth.begin();
+    let from = match before {
+        0.0 => String::new(),
+        before => {
+            format!(", from {part} on ({} of the computing lies before it, and all freeze that)", percent(before))
+        }
+    };
+    format!(
+        "From left to right: the network{from}, each part as wide as its computing, and each configuration where its frozen \
+         part ends. The dotted line joins means; bars are the seconds of a trial."
+    )
+}
+
+/// Where not all rows are drawn, the worst are missing, and means look better than they are.
+fn drawn_from(page: &Page) -> String {
+    let (drawn, all) = (page.rows.len() as u64, page.best.total);
+    match drawn < all {
+        true => format!(" Drawn from the best {} of {}.", number::whole(drawn), number::whole(all)),
+        false => String::new(),
+    }
+}
+
+fn point(page: &Page, row: &Row) -> Point {
+    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: is_chosen(row) }
+}
+
+/// "Freezing 135 layers instead of 151 changes val_accuracy by +2.9 points on average, and a trial takes 20 s instead of 1 s."
+fn depth_finding(page: &Page, depth: &Depth) -> String {
+    let score = |level: &&Level| if larger_is_better(page) { level.mean } else { -level.mean };
+    let best = depth.levels.iter().max_by(|one, other| score(one).total_cmp(&score(other)));
+    let fastest = depth.levels.iter().min_by(|one, other| one.seconds.total_cmp(&other.seconds));
+    let (Some(best), Some(fastest)) = (best, fastest) else { return String::new() };
+    let name = page.best.objective.name;
+    if best.frozen_layers == fastest.frozen_layers {
+        return format!(
+            "Freezing {} layers is both the best on average and the fastest: {} a trial.",
+            best.frozen_layers,
+            seconds(best.seconds)
+        );
+    }
+    format!(
+        "Freezing {} layers instead of {} changes {name} by {} on average; a trial takes {} instead of {}.",
+        best.frozen_layers,
+        fastest.frozen_layers,
+        amount(best.mean - fastest.mean, name),
+        seconds(best.seconds),
+        seconds(fastest.seconds)
+    )
+}
+
+/// "+2.9 points".
+fn amount(difference: f64, metric: &str) -> String {
+    let unit = if words::is_accuracy(metric) { " points" } else { "" };
+    format!("{}{unit}", change(difference, words::is_accuracy(metric)))
+}
+
+fn effect_figures(page: &Page) -> Option<Markup> {
+    let effects = page.effects.as_ref()?;
+    let objective = effects.objective.name;
+    let axis = |it: &frostline_view::effects::Axis| {
+        let first = it.differences.first().map(|difference| &difference.from);
+        let of_first = it.differences.iter().filter(|difference| Some(&difference.from) == first);
+        let change = |it: &frostline_view::effects::Difference| Change {
+            what: format!("{} instead of {}", shown(&it.to), shown(&it.from)),
+            difference: it.difference,
+            interval: it.interval,
+        };
+        Axis { name: it.name.replace('_', " "), changes: of_first.map(change).collect() }
+    };
+    let axes: Vec<Axis> = effects.axes.iter().map(axis).filter(|axis| !axis.changes.is_empty()).collect();
+    let is_accuracy = words::is_accuracy(objective);
+    let mut shares: Vec<Share> = Vec::new();
+    let mut share = |name: String, it: frostline_view::effects::Explained, is_chance| {
+        shares.push(Share { name, share: it.share, p: it.p, is_chance });
+    };
+    for it in &effects.axes {
+        share(it.name.replace('_', " "), it.explained, false);
+    }
+    for it in &effects.interactions {
+        share(format!("{} × {}", it.axes.0, it.axes.1).replace('_', " "), it.explained, false);
+    }
+    if let Some(higher) = effects.higher {
+        share("three and more together".to_owned(), higher, false);
+    }
+    if let Some(seeds) = effects.seeds {
+        share("seeds".to_owned(), seeds, true);
+    }
+    let unit = if is_accuracy { "A point is one image in a hundred. " } else { "" };
+    let note = format!("{unit}Each change is the mean over pairs of configurations that differ in nothing else.");
+    let words = Words {
+        id: "effects".to_owned(),
+        title: format!("Effects on {objective}"),
+        finding: effects_finding(effects, objective),
+        note: Some(note),
+    };
+    let of_shares = Words {
+        id: "variance".to_owned(),
+        title: "Where the differences come from".to_owned(),
+        finding: shares_finding(&shares),
+        note: (!effects.balanced)
+            .then(|| "Combinations or seeds are missing, so the shares need not add up to 100 %.".to_owned()),
+    };
+    let changes = changes::Effects { axes, is_accuracy };
+    Some(html! { (changes::figure(&words, &changes)) (variance::figure(&of_shares, &shares)) })
+}
+
+/// The axis that explains most, and its largest change.
+fn effects_finding(effects: &frostline_view::effects::Effects, objective: &str) -> String {
+    let Some(axis) = effects.axes.first() else { return String::new() };
+    let largest =
+        axis.differences.iter().max_by(|one, other| one.difference.abs().total_cmp(&other.difference.abs()));
+    let Some(largest) = largest else { return String::new() };
+    let interval = largest.interval.map_or(String::new(), |(low, high)| {
+        let bound = |value| change(value, words::is_accuracy(objective));
+        format!(" ({} to {})", bound(low), bound(high))
+    });
+    format!(
+        "{} matters most: {} instead of {} changes it by {}{interval}.",
+        number::sentence(&axis.name.replace('_', " ")),
+        shown(&largest.to),
+        shown(&largest.from),
+        amount(largest.difference, objective)
+    )
+}
+
+fn shares_finding(shares: &[Share]) -> String {
+    let most = shares.iter().filter(|it| !it.is_chance).max_by(|one, other| one.share.total_cmp(&other.share));
+    let Some(most) = most else { return String::new() };
+    let seeds = shares.iter().find(|it| it.is_chance);
+    let beside = seeds.map_or(String::new(), |seeds| format!(", chance between seeds {}", percent(seeds.share)));
+    format!("{} explains {}{beside}.", number::sentence(&most.name), percent(most.share))
+}
+
+fn cost_figure(page: &Page) -> Markup {
+    let point = |row: &Row| pareto::Point {
+        label: label(page, row),
+        seconds: row.metric("seconds"),
+        value: row.value,
+        interval: row.interval,
+    };
+    let points: Vec<pareto::Point> = page.rows.iter().map(point).collect();
+    let words = Words {
+        id: "cost".to_owned(),
+        title: format!("{} against seconds", page.best.objective.name),
+        finding: cost_finding(page),
+        note: Some(format!(
+            "Filled in colour: nothing is both faster and better; with its 95 % interval. Rings: something is, but not by \
+             more than their interval. Grey: something is.{}",
+            drawn_from(page)
+        )),
+    };
+    pareto::figure(&words, &points, page.best.objective.name, larger_is_better(page))
+}
+
+/// The fastest of those that cannot be told from the best.
+fn cost_finding(page: &Page) -> String {
+    let Some(best) = page.rows.first() else { return String::new() };
+    let tied = page.rows.iter().filter(|row| is_chosen(row));
+    let fastest = tied.min_by(|one, other| one.metric("seconds").total_cmp(&other.metric("seconds")));
+    let Some(fastest) = fastest else { return String::new() };
+    let time = seconds(best.metric("seconds"));
+    if fastest.trial == best.trial {
+        return format!("The best takes {time} a trial; nothing that is as good is faster.");
+    }
+    format!(
+        "The best takes {time} a trial; the fastest that cannot be told from it takes {} ({}).",
+        seconds(fastest.metric("seconds")),
+        fastest.trial.short()
+    )
+}
+
+fn curve_figure(page: &Page) -> Option<Markup> {
+    // What is measured once, at the end, has no curve.
+    let of_objective = page.curves.first().and_then(|curve| page.best.objective.of_epoch(curve.epochs.first()?));
+    let metric = if of_objective.is_some() { page.best.objective } else { metric::find("val_accuracy")? };
+    let digits = digits(&page.rows);
+    let mut drawn: Vec<Curve> = Vec::new();
+    for (place, curve) in page.curves.iter().enumerate() {
+        let row = page.rows.iter().find(|row| row.trial == curve.trial);
+        let values: Vec<f64> = curve.epochs.iter().filter_map(|epoch| metric.of_epoch(epoch)).collect();
+        let label = row.map_or_else(|| curve.trial.short(), |row| label(page, row));
+        drawn.push(Curve { label, values, kind: if place == 0 { Kind::Best } else { Kind::Other } });
+    }
+    let best = drawn.first().filter(|best| !best.values.is_empty())?;
+    let last = best.values.last().copied().unwrap_or(f64::NAN);
+    let step = match best.values[..] {
+        [.., before, last] => format!("; its last epoch changed it by {}", amount(last - before, metric.name)),
+        _ => String::new(),
+    };
+    let finding = format!(
+        "The best ends at {} after {}{step}.",
+        digits.show(last),
+        number::count(best.values.len() as u64, "epoch")
+    );
+    let title = format!("Learning curves, {}", metric.name);
+    let others = drawn.len() - 1;
+    let note =
+        (others > 0).then(|| format!("In colour the best; in grey {}.", number::count(others as u64, "other")));
+    let words = Words { id: "curves".to_owned(), title, finding, note };
+    Some(curves::figure(&words, &drawn, metric.name))
+}
+
+fn saved_figure(page: &Page) -> Option<Markup> {
+    let found = page.saved?;
+    let saved = saved::Saved { without: found.without, fills: found.fills, trials: found.trials };
+    let words = Words {
+        id: "saved".to_owned(),
+        title: "Time saved by features".to_owned(),
+        finding: saved::finding(&saved),
+        note: Some(
+            "What trials would have taken without is reckoned: each one's time, times the ratio of its two estimates."
+                .to_owned(),
+        ),
+    };
+    Some(saved::figure(&words, &saved))
+}
