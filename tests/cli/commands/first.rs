@@ -108,9 +108,9 @@ fn init_refuses_what_would_not_run() {
     says!(place, "init .hidden", @r#"
     exit code 2
     --- error
-    error: .hidden.toml:7:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`, not ".hidden"
+    error: .hidden.toml:8:8: `name` must be up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`, not ".hidden"
       |
-    7 | name = ".hidden"
+    8 | name = ".hidden"
       |        ^^^^^^^^^
     "#);
     says!(place, "init nowhere/mine", @r"
@@ -483,11 +483,13 @@ fn a_plan_knows_what_is_finished() {
 
     Frozen layers are computed once for all the trials that share them:
 
-      through  trials  share of network  size (max)   time  saves
-      top           1             100 %      410 kB  [TIME]  [TIME]  computed once
+      through  trials  share  size (max)   time  saves
+      top           1  100 %      410 kB  [TIME]  [TIME]  computed once
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache (estimated)
-    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache
+      (estimated)
+    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB,
+      database 8.4 MB)
     ");
     let rest = place.json("plan demo.toml --json");
     assert_eq!(
