@@ -90,7 +90,7 @@ impl Choice<'_> {
         match self.reader.sweep(&name) {
             Ok(sweep) => Ok(sweep.name),
             Err(StoreError::UnknownSweep { .. }) => Err(wrong_input(format!(
-                "sweep `{name}` of {named} was not launched into `{}` yet: frostline launch {named}{}",
+                "sweep `{name}` of {named} was not launched into `{}` yet:  frostline launch {named}{}",
                 self.common.results.display(),
                 self.common.results_argument()
             ))),

@@ -91,7 +91,7 @@ fn explained(error: &clap::Error) -> Option<String> {
         }
         ErrorKind::UnknownArgument => {
             let flag = text(error, ContextKind::InvalidArg)?.split(['=', ' ']).next()?;
-            unknown_option(flag)
+            unknown_option(flag).filter(|_| flag.starts_with('-'))
         }
         _ => None,
     }

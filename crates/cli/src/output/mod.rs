@@ -34,12 +34,26 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut err = anstream::stderr().lock();
-    let _ = writeln!(err, "{BAD}error:{BAD:#} {}", in_words(error.chain()));
+    let said = fitted(&format!("error: {}", in_words(error.chain())));
+    let _ = writeln!(err, "{BAD}error:{BAD:#}{}", said.trim_start_matches("error:"));
+}
+
+/// Broken between words where standard error is a terminal, which would break anywhere. What fits stays as it is.
+fn fitted(text: &str) -> String {
+    let width = match terminal_size::terminal_size_of(std::io::stderr()) {
+        Some((terminal_size::Width(width), _)) if std::io::stderr().is_terminal() => usize::from(width.max(40)),
+        _ => return text.to_owned(),
+    };
+    let line = |line: &str| match line.chars().count() > width {
+        true => wrapped(line, width, 2),
+        false => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
 }
 
 pub(crate) fn seconds_since_1970() -> f64 {
