@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
     }
     loop {
         let model = viewer.read()?;
-        let width = output::width().unwrap_or(WIDTH);
+        let width = output::width(&std::io::stdout()).unwrap_or(WIDTH);
         let shown = lines(&model, (width, LINES + model.workers.len()), Look { colour: false, ..look }, None);
         // Without the keys, which nobody can press.
         let shown = &shown[..shown.len().saturating_sub(1)];

@@ -24,6 +24,7 @@ pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 use anstyle::{AnsiColor, Style};
 use frostline_protocol::tools::in_words;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -40,10 +41,7 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Broken between words where standard error is a terminal, which would break anywhere. What fits stays as it is.
 fn fitted(text: &str) -> String {
-    let width = match terminal_size::terminal_size_of(std::io::stderr()) {
-        Some((terminal_size::Width(width), _)) if std::io::stderr().is_terminal() => usize::from(width.max(40)),
-        _ => return text.to_owned(),
-    };
+    let Some(width) = width(&std::io::stderr()).map(|width| width.max(40)) else { return text.to_owned() };
     let line = |line: &str| match line.chars().count() > width {
         true => wrapped(line, width, 2),
         false => line.to_owned(),
@@ -65,10 +63,9 @@ pub(crate) fn ago(moment: f64) -> String {
     format!("{} ago", seconds((seconds_since_1970() - moment).max(0.0)))
 }
 
-/// How many characters a line of standard output has; none where it is no terminal.
-pub(crate) fn width() -> Option<usize> {
-    let out = std::io::stdout();
-    let columns = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?.ws_col;
+/// How many characters a line of it has; none where it is no terminal.
+pub(crate) fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let columns = stream.is_terminal().then(|| rustix::termios::tcgetwinsize(stream).ok()).flatten()?.ws_col;
     (columns > 0).then_some(usize::from(columns))
 }
 

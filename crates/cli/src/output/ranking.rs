@@ -32,7 +32,7 @@ const SHORT: [(&str, &str); 12] = [
 pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
     let rows = rows(best);
     let mut out = anstream::stdout().lock();
-    write!(out, "{}", fitting(table(best, &rows, columns), width()))?;
+    write!(out, "{}", fitting(table(best, &rows, columns), width(&std::io::stdout())))?;
     let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
