@@ -1,6 +1,6 @@
 //! A ranking as a table, as CSV, and how far it can be trusted.
 
-use super::{DIM, Table, seconds, width};
+use super::{DIM, Table, seconds, width, wrapped};
 use frostline_sweep::metric;
 use frostline_view::best::{Best, Group, Ranked, Rows, answer, decimals, remarks};
 use frostline_view::shown;
@@ -37,8 +37,9 @@ pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
     }
+    let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
     for sentence in answer(best).into_iter().chain(remarks(best)) {
-        writeln!(out, "{DIM}  {sentence}{DIM:#}")?;
+        writeln!(out, "{DIM}  {}{DIM:#}", wrapped(&sentence, width, 2))?;
     }
     Ok(())
 }
