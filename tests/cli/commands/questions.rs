@@ -109,9 +109,9 @@ fn rankings_have_intervals_that_count_the_images() {
             assert_eq!(row["metrics"]["val_accuracy"], row["metrics"]["test_accuracy"], "{row}");
         }
         let text = place.succeed(&format!("best {sweep}")).stdout;
-        assert!(text.lines().next().unwrap().contains("val_accuracy   95 % interval  test_accuracy"), "{text}");
+        assert!(text.lines().next().unwrap().contains("val_accuracy  95 % interval  test_accuracy"), "{text}");
         let [low, high] = wilson(best[0]["objective"].as_f64().unwrap(), images);
-        assert!(text.contains(&format!("{low:.3} to {high:.3}")), "{text}");
+        assert!(text.contains(&format!("{low:.2} to {high:.2}")), "{text}");
     }
     let text = place.succeed("best demo").stdout;
     assert!(text.contains("image by image on 10 images; how far another seed would move"), "{text}");
@@ -203,7 +203,7 @@ fn rankings_are_cut_where_asked() {
     assert!(trials.contains("\n  … and 5 more\n") && !trials.contains('±'), "{trials}");
     assert_eq!(trials.lines().filter(|line| line.contains("[") || line.contains(" s")).count(), 4, "{trials}");
     let one = place.succeed("best demo --trials --where seed=1").stdout;
-    assert_eq!(one.lines().count(), 5, "a header and four trials: {one}");
+    assert_eq!(one.lines().filter(|line| line.contains(" s")).count(), 4, "four trials: {one}");
     assert_eq!(place.json("best demo --trials --where seed=1 --json").as_array().unwrap().len(), 4);
 }
 

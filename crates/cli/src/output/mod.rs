@@ -9,6 +9,7 @@ mod pictures;
 mod progress;
 mod ranking;
 mod table;
+mod trial;
 
 pub(crate) use comparison::comparison;
 pub(crate) use download::Download;
@@ -18,6 +19,7 @@ pub(crate) use pictures::Pictures;
 pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::{column_names, ranking, ranking_csv};
 pub(crate) use table::Table;
+pub(crate) use trial::trial;
 
 pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 
