@@ -34,17 +34,28 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(err, "{BAD}error:{BAD:#}{}", said.trim_start_matches("error:"));
 }
 
+/// How many characters a line of standard error has; none where it is no terminal.
+fn width() -> Option<usize> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(std::io::stderr())?;
+    std::io::stderr().is_terminal().then(|| usize::from(width.max(40)))
+}
+
 /// Broken between words where standard error is a terminal, which would break anywhere. What fits stays as it is.
 fn fitted(text: &str) -> String {
-    let width = match terminal_size::terminal_size_of(std::io::stderr()) {
-        Some((terminal_size::Width(width), _)) if std::io::stderr().is_terminal() => usize::from(width.max(40)),
-        _ => return text.to_owned(),
-    };
+    let Some(width) = width() else { return text.to_owned() };
     let line = |line: &str| match line.chars().count() > width {
         true => wrapped(line, width, 2),
         false => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// At most so many characters of a line, the last of them a mark where some are missing.
+fn cut(line: &str, width: usize) -> String {
+    match line.chars().count() > width {
+        true => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => line.to_owned(),
+    }
 }
 
 /// A remark on standard error.
@@ -118,6 +129,11 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cut_with_a_mark() {
+        assert_eq!((cut("épochs", 6), cut("épochs", 4), cut("", 4)), ("épochs".into(), "épo…".into(), String::new()));
+    }
 
     #[test]
     fn text_is_broken_between_words() {
