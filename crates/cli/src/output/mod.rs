@@ -51,6 +51,14 @@ fn fitted(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// At most so many characters of a line, the last of them a mark where some are missing.
+fn cut(line: &str, width: usize) -> String {
+    match line.chars().count() > width {
+        true => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => line.to_owned(),
+    }
+}
+
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
@@ -93,6 +101,11 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cut_with_a_mark() {
+        assert_eq!((cut("épochs", 6), cut("épochs", 4), cut("", 4)), ("épochs".into(), "épo…".into(), String::new()));
+    }
 
     #[test]
     fn text_is_broken_between_words() {
