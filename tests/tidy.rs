@@ -53,7 +53,7 @@ const LINKED_TO_LIBTORCH: [&str; 2] = ["frostline-training", "frostline-worker"]
 const MOST_LINES: usize = 500;
 
 /// What git ignores at the root, and its own folder.
-const NOT_OURS: [&str; 6] = [".git", ".libtorch", ".tools", "data", "results", "target"];
+const NOT_OURS: [&str; 7] = [".git", ".libtorch", ".tools", "data", "dist", "results", "target"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

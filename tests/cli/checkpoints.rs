@@ -108,7 +108,8 @@ fn of_two_networks_the_meant_one_is_named() {
     place.succeed(&format!("launch demo.toml {ema}"));
     // The other one makes other trials.
     let trials = |key: &str| {
-        let plan = place.json(&format!("plan demo.toml --json --set model.weights=net.pth#{key}"));
+        let plan =
+            place.json(&format!("plan demo.toml --json --set sweep.name=new --set model.weights=net.pth#{key}"));
         plan["trials"].as_array().unwrap().iter().map(|trial| trial["trial"].clone()).collect::<Vec<_>>()
     };
     let launched: Vec<_> = place.trials("demo").into_iter().map(|trial| serde_json::Value::from(trial.id)).collect();

@@ -59,7 +59,7 @@ fn an_interrupted_sweep_is_resumed_where_it_stood() {
     running.signal(Signal::INT);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue:  frostline resume demo\n"), "{outcome}");
     let left = place.trials("demo");
     assert_eq!((ids(&left, "complete"), ids(&left, "waiting").len()), (done.clone(), 2));
     assert!(place.worker_processes().into_iter().all(|process| !is_alive(process)));
@@ -78,7 +78,7 @@ fn a_closed_terminal_ends_a_sweep_as_ctrl_c_does() {
     running.signal(Signal::HUP);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue:  frostline resume demo\n"), "{outcome}");
     place.release();
     place.succeed("resume demo");
     assert_all_complete_once(&place);
@@ -116,7 +116,7 @@ fn a_second_interrupt_does_not_wait_for_workers() {
     let worker = *place.worker_processes().last().unwrap();
     kill_process(worker, Signal::STOP).unwrap();
     running.signal(Signal::INT);
-    running.wait_until_it_says("Press Ctrl-C again to leave at once");
+    running.wait_until_it_says("Press Ctrl-C again to stop now");
     running.signal(Signal::INT);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
@@ -205,7 +205,7 @@ fn a_trial_that_loses_worker_after_worker_fails_and_can_be_retried() {
     says!(place, "retry demo --state cancelled", @r"
     exit code 0
     --- error
-    `demo` has no cancelled trial: nothing will be tried again
+    `demo` has no cancelled trial: nothing will be tried again; 1 failed: `frostline retry demo --state failed`
     ");
     says!(place, "retry demo", @r"
     exit code 0
@@ -235,7 +235,7 @@ fn a_running_sweep_can_be_cancelled() {
     says!(place, "cancel demo", @r"
     exit code 0
     --- error
-    `demo` has nothing to cancel: what was asked for has ended already
+    Nothing to cancel: no trial of `demo` is left to run (4 trials: 2 complete, 2 cancelled)
     ");
     says!(place, "retry demo --state cancelled", @r"
     exit code 0

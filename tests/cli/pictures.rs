@@ -120,9 +120,11 @@ fn a_plan_says_what_will_be_decoded_and_writes_nothing() {
     assert!(!place.succeed("plan demo.toml").stdout.contains("decodes"));
     // Another picture is another data set.
     picture(&place, "pictures/cat/new.png", 40, 40, 99);
-    assert_ne!(trial(&place.json("plan demo.toml --json")), trial(&after));
-    let refused = place.run("launch demo.toml");
-    assert!(refused.code == Some(2) && refused.stderr.contains("  the content of the data files"), "{refused}");
+    assert_ne!(trial(&place.json("plan demo.toml --json --set sweep.name=new")), trial(&after));
+    for command in ["plan", "launch"] {
+        let refused = place.run(&format!("{command} demo.toml"));
+        assert!(refused.code == Some(2) && refused.stderr.contains("  the content of the data files"), "{refused}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn features_that_cannot_be_kept_are_computed_again_and_give_the_same_metrics() {
     // 200 kB: checkpoints of a small head fit, features do not.
     let arguments = "launch demo.toml --set grid.frozen_layers=[\"all\"] --set keep.models=none";
     let outcome = full.succeed(arguments);
-    let said = "features after top could not be kept, so trials compute them: cannot write";
+    let said = "the output of top could not be cached, so trials compute it: cannot write";
     assert!(outcome.stderr.contains(said), "{outcome}");
     assert_eq!(kept_features(&full), 0, "neither a folder nor a lock");
     roomy.succeed(arguments);
@@ -168,11 +168,14 @@ fn a_plan_learns_from_the_sweeps_before_it() {
     let said = format!("the last sweep here took {:.2} times as long as estimated", of("taken") / of("estimated"));
     assert!(text.contains(&said), "{text}");
     // Another batch size is the same setting, another size of images is not.
-    assert_eq!(learned(&place.json("plan demo.toml --set train.batch_size=30 --json")), (epochs, fills));
-    assert_eq!(learned(&place.json("plan demo.toml --set data.image_size=40 --json")), (0, 0));
+    assert_eq!(
+        learned(&place.json("plan demo.toml --set sweep.name=other --set train.batch_size=30 --json")),
+        (epochs, fills)
+    );
+    assert_eq!(learned(&place.json("plan demo.toml --set sweep.name=other --set data.image_size=40 --json")), (0, 0));
     // Where nothing can be measured, what is known is forgotten all the same.
     let worker = crate::place::worker();
     let script = "if [ \"$1\" = measure ]; then echo broken >&2; exit 1; fi";
     place.worker_script(&format!("{script}\nexec {} \"$@\"", worker.display()));
-    assert_eq!(learned(&place.json("plan demo.toml --remeasure --json")), (0, 0));
+    assert_eq!(learned(&place.json("plan demo.toml --results other --remeasure --json")), (0, 0));
 }

@@ -20,37 +20,49 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
     says!(place, "plan demo.toml", @r"
     exit code 0
     --- output
-    `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
+    `demo`: 4 trials x 2 epochs (8 in all), ranked by val_accuracy
     efficientnet_lite0, 151 layers, 3.41 M parameters, weights random
-    the same for all: head_units 8, head_dropout 0.0, optimizer adam, weight_decay 0.0, schedule constant, warmup_epochs 0, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+    the same for all: head_units 8, epochs 2, batch_size 20
 
       trial     frozen_layers  learning_rate  starts from
       b933d29b              0          0.001  images
       d5a6349e              0           0.01  images
-      b2fc4d73            151          0.001  features after top
-      dfa706ea            151           0.01  features after top
+      b2fc4d73      151 (all)          0.001  output of top
+      dfa706ea      151 (all)           0.01  output of top
 
     Frozen layers are computed once for all the trials that share them:
 
-      features after  trials  compute  at most  to fill  saves  decision
-      top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
+      through  trials  share of network  size (max)   time  saves
+      top           2             100 %      410 kB  [TIME]  [TIME]  computed once
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (estimated from operation counts)
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache (estimated)
     disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
     ");
     let plan = place.json("plan demo.toml --json");
     let times = ["expected_seconds", "expected_seconds_without_cache"];
-    let first = ["columns", "cuts", "disk", "epochs", "excluded"];
+    let first = ["columns", "cuts", "disk", "done", "epochs", "epochs_to_run", "excluded"];
     let learned = ["last_run", "learned_epochs", "learned_fills"];
-    let others =
-        ["measured", "measured_at", "missing", "objective", "sweep", "threads", "trial_count", "trials", "workers"];
+    let others = [
+        "measured",
+        "measured_at",
+        "missing",
+        "objective",
+        "refused",
+        "remarks",
+        "sweep",
+        "threads",
+        "to_run",
+        "trial_count",
+        "trials",
+        "workers",
+    ];
     assert_eq!(keys(&plan), [&first[..], &times, &learned, &others].concat());
     let time = |name: &str| plan[name].as_f64().unwrap();
     assert!(0.0 < time(times[0]) && time(times[0]) < time(times[1]), "{plan}");
     let trials = plan["trials"].as_array().unwrap();
     assert_eq!(trials.len(), 4);
     for trial in trials {
-        assert_eq!(keys(trial), ["features", "group", "parameters", "trial"]);
+        assert_eq!(keys(trial), ["features", "group", "parameters", "state", "trial"]);
         assert!(is_trial_id(trial["trial"].as_str().unwrap()));
     }
     assert!(!place.path("results").exists());
@@ -62,24 +74,26 @@ fn a_plan_without_the_weights_says_what_is_missing() {
     says!(place, "plan demo.toml", @r"
     exit code 0
     --- output
-    `demo`: 4 trials of 8 epochs in all, ranked by val_accuracy
-    efficientnet_lite0, 151 layers, 3.41 M parameters, weights efficientnet_lite0.imagenet1k
-    the same for all: head_units 8, head_dropout 0.0, optimizer adam, weight_decay 0.0, schedule constant, warmup_epochs 0, label_smoothing 0.0, clip_norm 0.0, epochs 2, batch_size 20, precision float32, seed 0
+    `demo`: 4 trials x 2 epochs (8 in all), ranked by val_accuracy
+    efficientnet_lite0, 151 layers, 3.41 M parameters, weights
+      efficientnet_lite0.imagenet1k
+    the same for all: head_units 8, epochs 2, batch_size 20
 
       trial  frozen_layers  learning_rate  starts from
-          ?              0          0.001  images
-          ?              0           0.01  images
-          ?            151          0.001  features after top
-          ?            151           0.01  features after top
+          -              0          0.001  images
+          -              0           0.01  images
+          -      151 (all)          0.001  output of top
+          -      151 (all)           0.01  output of top
 
     Frozen layers are computed once for all the trials that share them:
 
-      features after  trials  compute  at most  to fill  saves  decision
-      top                  2    100 %   410 kB    [TIME]  [TIME]  computed once, from the images
+      through  trials  share of network  size (max)   time  saves
+      top           2             100 %      410 kB  [TIME]  [TIME]  computed once
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] if nothing were kept (estimated from operation counts)
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache (estimated)
     disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
-    `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads it, or `frostline fetch efficientnet_lite0.imagenet1k`
+    `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads
+      it, or `frostline fetch efficientnet_lite0.imagenet1k`
     ");
     let plan = place.json("plan demo.toml --json");
     assert_eq!(plan["missing"], json!(["efficientnet_lite0.imagenet1k"]));
@@ -140,7 +154,10 @@ fn a_second_launch_runs_nothing() {
     place.succeed("launch demo.toml");
     let (trials, best) = (place.trials("demo"), place.json("best demo --json"));
     let again = place.succeed("launch demo.toml");
-    assert!(again.stderr.starts_with("`demo`: 0 trials new, 4 known\n4 trials: 4 complete"), "{again}");
+    assert!(
+        again.stderr.starts_with("`demo`: nothing new, all 4 trials are finished\n4 trials: 4 complete"),
+        "{again}"
+    );
     assert_eq!((place.trials("demo"), place.json("best demo --json")), (trials, best));
 }
 
@@ -151,7 +168,10 @@ fn a_value_added_to_an_axis_runs_its_cells_only() {
     let before = place.trials("demo");
     place.edit("[1e-3, 1e-2]", "[1e-3, 1e-2, 1e-1]");
     let launch = place.succeed("launch demo.toml");
-    assert!(launch.stderr.starts_with("`demo`: 2 trials new, 4 known\n`demo`: 2 trials to run, 4 done"), "{launch}");
+    assert!(
+        launch.stderr.starts_with("`demo`: 4 trials finished, 2 added\n`demo`: 2 trials to run, 4 done"),
+        "{launch}"
+    );
     let after = place.trials("demo");
     assert_eq!(summaries(&after), ["complete after 1"; 6]);
     let after = attempts(&after);
@@ -165,7 +185,10 @@ fn trials_of_a_value_that_was_removed_stay_where_they_are_finished() {
     let (before, best) = (attempts(&place.trials("demo")), place.json("best demo --json"));
     place.edit("[1e-3, 1e-2]", "[1e-2]");
     let launch = place.succeed("launch demo.toml");
-    assert!(launch.stderr.starts_with("`demo`: 0 trials new, 4 known\n4 trials: 4 complete"), "{launch}");
+    assert!(
+        launch.stderr.starts_with("`demo`: nothing new, all 4 trials are finished\n4 trials: 4 complete"),
+        "{launch}"
+    );
     assert_eq!((attempts(&place.trials("demo")), place.json("best demo --json")), (before, best));
 }
 
@@ -203,14 +226,27 @@ fn overrides_are_part_of_the_sweep() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    let place = Place::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let completions = place.succeed(&format!("completions {shell}")).stdout;
-        for word in ["launch", "resume", "force-new"] {
-            assert!(completions.contains(word), "{shell}: {word}");
-        }
+fn completions_know_commands_options_sweeps_and_trials() {
+    let mut place = Place::new();
+    place.succeed("launch demo.toml");
+    let trials = place.trials("demo");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.succeed(&format!("completions {shell}")).stdout.contains("FROSTLINE_COMPLETE"), "{shell}");
     }
+    // As the script of bash asks.
+    place.set("FROSTLINE_COMPLETE", "bash");
+    let mut offered = |line: &str| {
+        place.set("_CLAP_COMPLETE_INDEX", line.matches(' ').count().to_string());
+        let outcome = place.shell(&format!("$FROSTLINE -- {line}"));
+        outcome.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered("frostline laun"), ["launch"]);
+    assert!(offered("frostline launch --force").contains(&"--force-new".to_owned()));
+    assert_eq!(offered("frostline best de"), ["demo"]);
+    let short = |trial: &Trial| trial.id[..8].to_owned();
+    let prefix = &short(&trials[0])[..6];
+    assert_eq!(offered(&format!("frostline show {prefix}")), [short(&trials[0])]);
+    assert!(offered("frostline best --results nowhere de").is_empty());
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_value_of_the_wrong_type() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:21:14: `head_units` must be a list of whole numbers such as [256, 128], not 8
+    error: demo.toml:21:14: `head_units` must be a list of whole numbers such as [256, 128], not 8: write [8]
        |
     21 | head_units = 8
        |              ^
@@ -254,7 +254,7 @@ fn several_things_at_once_are_all_named() {
        |
     15 | frozen_layers = [0, 0, "some"]
        |                     ^
-    demo.toml:15:24: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "some"
+    demo.toml:15:24: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all", not "some"
        |
     15 | frozen_layers = [0, 0, "some"]
        |                        ^^^^^^
@@ -297,7 +297,7 @@ fn a_file_that_is_no_definition() {
     demo.toml: [data] needs `dataset`: "cifar10", "folder" or "shapes"
     demo.toml: [model] needs `backbone`: "efficientnet_v2_s" or "efficientnet_lite0"
     demo.toml: [model] needs `weights`: a catalogue name, a file, or "random"
-    demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5) or "all"
+    demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"
     "#);
     place.write("demo.toml", b"name = \"\xfc\"\n");
     says!(place, "plan demo.toml", @r"
@@ -308,7 +308,7 @@ fn a_file_that_is_no_definition() {
     says!(place, "plan demo.tml", @r"
     exit code 2
     --- error
-    error: the sweep definition demo.tml cannot be read: No such file or directory (os error 2)
+    error: the sweep definition demo.tml cannot be read: no such file; `frostline init` writes one
     ");
     place.write("folder/file", "");
     says!(place, "launch folder", @r"

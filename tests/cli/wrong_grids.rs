@@ -66,7 +66,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not 1.5
+    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all", not 1.5
        |
     15 | frozen_layers = [1.5]
        |                  ^^^
@@ -75,7 +75,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5) or "all", not "half"
+    error: demo.toml:15:18: `frozen_layers` must be a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all", not "half"
        |
     15 | frozen_layers = ["half"]
        |                  ^^^^^^
@@ -93,7 +93,7 @@ fn frozen_layers_that_the_network_has_not() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5) or "all"
+    error: demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"
     "#);
 }
 
@@ -161,7 +161,7 @@ fn seeds_that_are_none() {
     says!(place, "plan demo.toml", @r"
     exit code 2
     --- error
-    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], not 3
+    error: demo.toml:3:9: `seeds` must be a list of whole numbers such as [0, 1, 2], not 3: write [3]
       |
     3 | seeds = 3
       |         ^

@@ -1,15 +1,20 @@
 //! What can be asked.
 
+mod complete;
 mod export;
 mod json;
 mod look;
 mod models;
+mod wrong;
 
+pub(crate) use complete::{answer as answer_shell, script as completion_script};
 pub(crate) use export::Export;
 pub(crate) use json::Json;
 pub(crate) use look::{Report, Serve};
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
+pub(crate) use wrong::{read, unknown_command};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use frostline_sweep::outcome::{FailureKind, TrialState};
@@ -24,28 +29,37 @@ use std::path::{Path, PathBuf};
     name = "frostline",
     version,
     after_help = "Examples:\n  \
-        frostline plan sweeps/cifar10-lite0.toml          What would run; nothing is started\n  \
-        frostline launch sweeps/cifar10-lite0.toml        Run it; Ctrl-C is safe\n  \
-        frostline best cifar10-lite0 -n 5                 The five best trials\n  \
-        frostline resume cifar10-lite0                    Continue with what is missing\n\n\
+        frostline init pets --data pictures    A first sweep, to be changed as you like\n  \
+        frostline plan pets.toml               What would run; nothing is started\n  \
+        frostline launch pets.toml             Run it; Ctrl-C is safe\n  \
+        frostline best pets -n 5               The five best trials\n  \
+        frostline resume pets                  Continue with what is missing\n\n\
+        Where a sweep is asked for, its name does, and its file; without either, the latest or the only one is meant.\n\n\
         Exit codes: 0 done, 1 an error, 2 wrong input, 3 done but some trials failed, 130 interrupted",
     disable_help_subcommand = true
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) common: Common,
+    /// None: what to do on a day.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(Args)]
 pub(crate) struct Common {
-    /// Folder of the database, logs, checkpoints and feature cache
-    #[arg(long, global = true, env = "FROSTLINE_RESULTS", default_value = "results", value_name = "DIR")]
+    /// Folder of the database, logs, checkpoints and feature cache [default: FROSTLINE_RESULTS, else results]
+    #[arg(long, global = true, default_value_os_t = results(), hide_default_value = true, value_name = "DIR")]
     pub(crate) results: PathBuf,
     /// Show the log on the terminal too (-vv for more of it)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// Not clap's own `env`: with that, every line of usage has the option.
+fn results() -> PathBuf {
+    let named = std::env::var_os("FROSTLINE_RESULTS").filter(|named| !named.is_empty());
+    named.map_or_else(|| PathBuf::from("results"), PathBuf::from)
 }
 
 impl Common {
@@ -62,8 +76,15 @@ impl Common {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Write a first sweep, with comments, for the data and weights at hand
+    #[command(after_help = "Examples:\n  \
+            frostline init\n  \
+            frostline init pets --data pictures\n  \
+            frostline init deep --backbone efficientnet_v2_s --data cifar10")]
+    Init(Init),
     /// Show what a sweep would run, and start nothing
-    #[command(after_help = "Example:\n  frostline plan sweeps/cifar10-lite0.toml --set train.epochs=2")]
+    #[command(after_help = "Exit code 2 where `launch` would refuse it.\n\nExample:\n  \
+            frostline plan sweeps/cifar10-lite0.toml --set train.epochs=2")]
     Plan(Plan),
     /// Run a sweep: all trials of its definition that the database lacks
     #[command(after_help = "Examples:\n  \
@@ -123,7 +144,12 @@ pub(crate) enum Command {
     /// Queue failed or cancelled trials for another try; `resume` runs them
     #[command(after_help = "Example:\n  frostline retry cifar10-lite0 --state failed --kind worker_lost")]
     Retry(Retry),
-    /// Prove that the database is sound: every trial counted once, no epoch missing, no file damaged
+    /// Remove a sweep, and those of its trials that no other sweep has
+    #[command(after_help = "Example:\n  frostline rm cifar10-lite0")]
+    Rm(Rm),
+    /// Check the database and the files for loss or damage
+    ///
+    /// Every trial counted once, no epoch missing, every checkpoint, feature cache and kept model as it was written.
     #[command(
         after_help = "Exit code 1 where something is found.\n\nExample:\n  frostline verify --json | jq .sound"
     )]
@@ -157,39 +183,66 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Weights(Weights),
     /// List the layers of a network: what a number of frozen layers means
-    #[command(after_help = "Example:\n  frostline layers efficientnet_v2_s --size 128")]
+    #[command(after_help = "Example:\n  frostline layers efficientnet_v2_s --blocks")]
     Layers(Layers),
     /// Write the output of any layer for the images of a split, to go on in another program
     #[command(after_help = "Example:\n  \
-            frostline features --backbone efficientnet_v2_s --weights random --data shapes --limit 8 --size 96 \\\n    \
-            --layer 384 --pool -o out.npy")]
+            frostline features --backbone efficientnet_v2_s --weights random \\\n    \
+            --data shapes --limit 8 --size 96 --layer 384 --pool -o out.npy")]
     Features(Features),
     /// Write a trial's trained model for torchvision or timm, with a loader in Python
     #[command(
         after_help = "Example:\n  frostline export-model 3fa9c1e2 -o my-model && python my-model/load.py cat.jpg"
     )]
     ExportModel(ExportModel),
-    /// Say what a trial's model sees on pictures
+    /// Classify pictures with a trial's model
     #[command(after_help = "Example:\n  frostline predict 3fa9c1e2 cat.jpg plane.png")]
     Predict(Predict),
-    /// Say what this machine has: libtorch, devices, space, database
+    /// Check this machine: libtorch, devices, space, database
     Doctor(Json),
     /// Write the JSON Schema of sweep definitions, by which editors complete and check them
     #[command(after_help = "A definition names it in its first line: #:schema ./sweep.schema.json\n\nExample:\n  \
             frostline schema > sweep.schema.json")]
     Schema,
-    /// Write completions for a shell
+    /// Explain a command, or a key of a sweep's file
     #[command(
-        after_help = "Example:\n  frostline completions bash > ~/.local/share/bash-completion/completions/frostline"
+        after_help = "Examples:\n  frostline help launch\n  frostline help frozen_layers\n  frostline help keys"
     )]
+    Help(Help),
+    /// Write what lets a shell complete commands, options, sweeps and trials
+    #[command(after_help = "Examples:\n  \
+            echo 'source <(frostline completions bash)' >> ~/.bashrc\n  \
+            frostline completions fish > ~/.config/fish/completions/frostline.fish")]
     Completions { shell: Shell },
 }
 
 #[derive(Args)]
+pub(crate) struct Init {
+    /// What the sweep is called; its file is NAME.toml
+    pub(crate) name: Option<String>,
+    /// Folder of pictures, or of CIFAR-10; or `cifar10`, or `shapes`, which needs no file
+    #[arg(long, value_name = "FOLDER|NAME")]
+    pub(crate) data: Option<PathBuf>,
+    /// Name of the network, such as efficientnet_v2_s
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backbone: Option<String>,
+    /// A weights file, a name of the catalogue, or "random"
+    #[arg(long, value_name = "FILE|NAME|random")]
+    pub(crate) weights: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Help {
+    /// A command, a key, or `keys` for all of them
+    #[arg(value_name = "COMMAND|KEY")]
+    pub(crate) about: Vec<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct DefinitionFile {
-    /// The sweep's definition
+    /// The sweep's definition, or its name; without it, the only one in this folder
     #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    pub(crate) file: Option<PathBuf>,
     /// Override a key of the file, such as train.epochs=2; can be given again
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
@@ -221,19 +274,27 @@ pub(crate) struct Launch {
     /// Replace the sweep of this name although its finished trials were run with other values
     #[arg(long)]
     pub(crate) force_new: bool,
+    /// Print what happens as lines of JSON, for programs, and no ranking
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Resume {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the only one
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     #[command(flatten)]
     pub(crate) measuring: Measuring,
+    /// Print what happens as lines of JSON, for programs, and no ranking
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Best {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// How many rows to show
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
@@ -259,7 +320,8 @@ pub(crate) struct Best {
 
 #[derive(Args)]
 pub(crate) struct Effects {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Only trials that meet this condition, such as frozen_layers=256; can be given again
     #[arg(long = "where", value_name = "CONDITION")]
@@ -271,10 +333,10 @@ pub(crate) struct Effects {
 #[derive(Args)]
 pub(crate) struct Compare {
     /// A trial, by its id or the first digits of it
-    #[arg(value_name = "TRIAL")]
+    #[arg(value_name = "TRIAL", add = complete::trials())]
     pub(crate) first: String,
     /// Another one
-    #[arg(value_name = "OTHER")]
+    #[arg(value_name = "OTHER", add = complete::trials())]
     pub(crate) second: String,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -282,7 +344,8 @@ pub(crate) struct Compare {
 
 #[derive(Args)]
 pub(crate) struct Watch {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Print one look as often, in seconds, for as long as the sweep runs
     #[arg(long, value_name = "SECONDS", value_parser = pause)]
@@ -302,7 +365,8 @@ fn pause(text: &str) -> Result<f64, String> {
 
 #[derive(Args)]
 pub(crate) struct Status {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -311,6 +375,7 @@ pub(crate) struct Status {
 #[derive(Args)]
 pub(crate) struct Show {
     /// The first digits of the trial's id
+    #[arg(add = complete::trials())]
     pub(crate) trial: String,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -318,26 +383,43 @@ pub(crate) struct Show {
 
 #[derive(Args)]
 pub(crate) struct Cancel {
-    /// Name of a sweep, or the first digits of a trial's id
-    #[arg(value_name = "SWEEP|TRIAL")]
+    /// Name of a sweep, its file, or the first digits of a trial's id; without it, the only sweep
+    #[arg(
+        value_name = "SWEEP|TRIAL",
+        default_value = "",
+        hide_default_value = true,
+        add = complete::sweeps_and_trials()
+    )]
     pub(crate) what: String,
 }
 
 #[derive(Args)]
 pub(crate) struct Retry {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the only one
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// Trials in this state: failed or cancelled
     #[arg(long, default_value = "failed", value_parser = retried_state)]
     pub(crate) state: TrialState,
-    /// Only trials that failed like this
-    #[arg(long, value_parser = failure_kind)]
+    /// Only this kind of failure
+    #[arg(long, value_parser = failure_kind())]
     pub(crate) kind: Option<FailureKind>,
 }
 
 #[derive(Args)]
+pub(crate) struct Rm {
+    /// Name of the sweep, or its file
+    #[arg(add = complete::sweeps())]
+    pub(crate) sweep: String,
+    /// Do not ask first
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Verify {
-    /// Only this sweep
+    /// Only this sweep, by name or file
+    #[arg(add = complete::sweeps())]
     pub(crate) sweep: Option<String>,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -363,9 +445,8 @@ fn retried_state(text: &str) -> Result<TrialState, String> {
     }
 }
 
-fn failure_kind(text: &str) -> Result<FailureKind, String> {
-    FailureKind::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = FailureKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        format!("use one of {}", names.join(", "))
-    })
+fn failure_kind() -> impl TypedValueParser<Value = FailureKind> {
+    let names = FailureKind::ALL.iter().map(|kind| kind.as_str());
+    PossibleValuesParser::new(names)
+        .try_map(|name| FailureKind::parse(&name).ok_or_else(|| format!("there is no failure `{name}`")))
 }

@@ -16,7 +16,7 @@ use frostline_sweep::features::FeatureKey;
 use frostline_sweep::layers::{self, Row};
 use frostline_sweep::learned::{Figures, Learned};
 use frostline_sweep::reuse::{Premises, Reuse, Workload};
-use frostline_sweep::trial::Precision;
+use frostline_sweep::trial::{Precision, TrialId};
 use frostline_view::plan::Basis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,13 +51,14 @@ impl Arrangement {
     }
 }
 
-/// Arranges a sweep. `recorded` is what its finished trials were run with; with `remeasure` nothing counts
+/// Arranges what a sweep still has to run, all but the trials that are `done`. `recorded` is what its finished trials were run with; with `remeasure` nothing counts
 /// that earlier sweeps have measured or learned, and a short sweep is measured, too.
 ///
 /// # Errors
 /// A device is asked for that is not there, or a precision that the device lacks.
 pub(crate) fn arrange(
     prepared: &Prepared,
+    done: &BTreeSet<TrialId>,
     results: &Path,
     info: &WorkerInfo,
     recorded: Recorded,
@@ -65,7 +66,7 @@ pub(crate) fn arrange(
 ) -> anyhow::Result<Arrangement> {
     let workers = &prepared.definition.workers;
     let first = team(workers, info, recorded)?;
-    let sweep = Surroundings::of(prepared, results, info);
+    let sweep = Surroundings::of(prepared, done, results, info);
     if !first.is_cuda() && sweep.precisions().any(|precision| precision == Precision::Tf32) {
         return Err(wrong_input(
             "precision = \"tf32\" is the arithmetic of a GPU, and this sweep runs on the CPU: use \"float32\", or a machine \
@@ -121,7 +122,12 @@ struct Surroundings<'a> {
 }
 
 impl<'a> Surroundings<'a> {
-    fn of(prepared: &'a Prepared, results: &Path, info: &'a WorkerInfo) -> Surroundings<'a> {
+    fn of(
+        prepared: &'a Prepared,
+        done: &BTreeSet<TrialId>,
+        results: &Path,
+        info: &'a WorkerInfo,
+    ) -> Surroundings<'a> {
         let results = std::path::absolute(results).unwrap_or_else(|_| results.to_owned());
         let disk = results.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned();
         let kept = frostline_results::features::kept(&prepared.places(&results).features);
@@ -131,7 +137,14 @@ impl<'a> Surroundings<'a> {
         Surroundings {
             prepared,
             info,
-            workload: Workload::of(prepared.trials.specs(), prepared.images),
+            workload: match done.is_empty() {
+                // Who they are takes longer than all else of a large sweep.
+                true => Workload::of(prepared.trials.specs(), prepared.images),
+                false => {
+                    let left = prepared.trials.iter().filter(|trial| !done.contains(&trial.id));
+                    Workload::of(left.map(|trial| trial.spec), prepared.images)
+                }
+            },
             rows: layers::table(prepared.definition.model.architecture, prepared.definition.data.image_size),
             processor: processor(),
             disk,

@@ -4,6 +4,7 @@
 //! the workers alone link, so that it starts in milliseconds, nor any SQL; what it prints comes from the crates below.
 
 mod args;
+mod choice;
 mod commands;
 mod costs;
 mod exit;
@@ -15,6 +16,7 @@ mod measure;
 mod memory;
 mod output;
 mod prepare;
+mod refusal;
 mod setting;
 mod sources;
 mod space;
@@ -22,11 +24,10 @@ mod team;
 mod trained;
 mod watch;
 
-use args::{Arguments, Command};
-use clap::Parser;
+use args::{Arguments, Command, Common};
 use commands::{
-    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, launch,
-    layers, list, plan, predict, report, retry, schema, serve, show, status, verify, weights,
+    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init, launch,
+    layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -41,36 +42,12 @@ fn survive_large_files() {
 /// The program: reads the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
     survive_large_files();
-    let Arguments { common, command } = Arguments::parse();
-    let result = match command {
-        Command::Plan(arguments) => plan::run(&common, &arguments),
-        Command::Launch(arguments) => launch::launch(&common, &arguments),
-        Command::Resume(arguments) => launch::resume(&common, &arguments),
-        Command::Best(arguments) => best::run(&common, &arguments),
-        Command::Compare(arguments) => compare::run(&common, &arguments),
-        Command::Effects(arguments) => effects::run(&common, &arguments),
-        Command::List(json) => list::run(&common, json),
-        Command::Status(arguments) => status::run(&common, &arguments),
-        Command::Watch(arguments) => commands::watch::run(&common, &arguments),
-        Command::Show(arguments) => show::run(&common, &arguments),
-        Command::Cancel(arguments) => cancel::run(&common, &arguments),
-        Command::Retry(arguments) => retry::run(&common, &arguments),
-        Command::Verify(arguments) => verify::run(&common, &arguments),
-        Command::Backup(arguments) => backup::run(&common, &arguments),
-        Command::Report(arguments) => report::run(&common, &arguments),
-        Command::Serve(arguments) => serve::run(&common, &arguments),
-        Command::Export(arguments) => export::run(&common, &arguments),
-        Command::Fetch(arguments) => fetch::run(&arguments),
-        Command::Weights(arguments) => weights::run(&arguments),
-        Command::Layers(arguments) => layers::run(&arguments),
-        Command::Features(arguments) => features::run(&arguments),
-        Command::ExportModel(arguments) => export_model::run(&common, &arguments),
-        Command::Predict(arguments) => predict::run(&common, &arguments),
-        Command::Doctor(json) => doctor::run(&common, json),
-        Command::Schema => schema::run(),
-        Command::Completions { shell } => completions::run(shell),
+    args::answer_shell();
+    let Arguments { common, command } = match args::read() {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
     };
-    let exit = result.unwrap_or_else(|error| {
+    let exit = answer(&common, command).unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
             return Exit::Done;
         }
@@ -78,4 +55,40 @@ pub fn main() -> ExitCode {
         Exit::of(&error)
     });
     ExitCode::from(exit as u8)
+}
+
+fn answer(common: &Common, command: Option<Command>) -> anyhow::Result<Exit> {
+    let Some(mut command) = command else { return overview::run(common) };
+    choice::resolve(common, &mut command)?;
+    match command {
+        Command::Init(arguments) => init::run(common, &arguments),
+        Command::Plan(arguments) => plan::run(common, &arguments),
+        Command::Launch(arguments) => launch::launch(common, &arguments),
+        Command::Resume(arguments) => launch::resume(common, &arguments),
+        Command::Best(arguments) => best::run(common, &arguments),
+        Command::Compare(arguments) => compare::run(common, &arguments),
+        Command::Effects(arguments) => effects::run(common, &arguments),
+        Command::List(json) => list::run(common, json),
+        Command::Status(arguments) => status::run(common, &arguments),
+        Command::Watch(arguments) => commands::watch::run(common, &arguments),
+        Command::Show(arguments) => show::run(common, &arguments),
+        Command::Cancel(arguments) => cancel::run(common, &arguments),
+        Command::Retry(arguments) => retry::run(common, &arguments),
+        Command::Rm(arguments) => rm::run(common, &arguments),
+        Command::Verify(arguments) => verify::run(common, &arguments),
+        Command::Backup(arguments) => backup::run(common, &arguments),
+        Command::Report(arguments) => report::run(common, &arguments),
+        Command::Serve(arguments) => serve::run(common, &arguments),
+        Command::Export(arguments) => export::run(common, &arguments),
+        Command::Fetch(arguments) => fetch::run(&arguments),
+        Command::Weights(arguments) => weights::run(&arguments),
+        Command::Layers(arguments) => layers::run(&arguments),
+        Command::Features(arguments) => features::run(&arguments),
+        Command::ExportModel(arguments) => export_model::run(common, &arguments),
+        Command::Predict(arguments) => predict::run(common, &arguments),
+        Command::Doctor(json) => doctor::run(common, json),
+        Command::Schema => schema::run(),
+        Command::Help(arguments) => help::run(&arguments),
+        Command::Completions { shell } => completions::run(shell),
+    }
 }

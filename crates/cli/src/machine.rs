@@ -4,7 +4,7 @@ use crate::exit::wrong_input;
 use crate::gpus::{self, Gpu, NoList};
 use anyhow::{Context, anyhow, bail};
 use frostline_assets::cache;
-use frostline_coordinator::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
+use frostline_coordinator::{CUDA_LIBRARY, Gpus, Torch, torch_of, worker_command, worker_program};
 use frostline_sweep::device::Device;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
@@ -31,6 +31,9 @@ pub(crate) struct WorkerInfo {
     /// The CUDA devices, as the driver lists them; empty where nobody lists them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) gpus: Vec<Gpu>,
+    /// The package that the worker program runs on; none where it was built with a libtorch of its own.
+    #[serde(skip)]
+    pub(crate) torch: Option<Torch>,
     /// Where libtorch's libraries for CUDA are that workers are started with.
     #[serde(skip)]
     pub(crate) libraries: Option<PathBuf>,
@@ -57,6 +60,7 @@ impl WorkerInfo {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             tried: Vec::new(),
             gpus: Vec::new(),
+            torch: None,
             libraries: None,
             remarks: Vec::new(),
         }
@@ -84,17 +88,27 @@ pub(crate) enum Look {
 /// What the worker program finds here. Trouble with GPUs leaves the CPU, and remarks.
 ///
 /// # Errors
-/// There is no worker program that works.
+/// There is no worker program that works, or no `torch` for it.
 pub(crate) fn worker_info(look: Look) -> anyhow::Result<WorkerInfo> {
-    let asked = worker_program().map_err(anyhow::Error::from);
-    let found = asked.and_then(|program| Ok((info(&program, &Gpus::default(), Device::Cpu, Look::Quick)?, program)));
-    let (plain, program) = found.map_err(|error| {
-        anyhow!(
-            "frostline-worker does not work: {error:#}; `./just setup` and `cargo build --release --workspace` make one \
-             that does"
-        )
-    })?;
-    Ok(with_gpus(plain, &program, look))
+    let program = worker_program().map_err(|error| useless(error.into(), None))?;
+    let torch = torch_of(&program).map_err(wrong_input)?;
+    let plain = info(&program, &Gpus::default(), Device::Cpu, Look::Quick);
+    let plain = plain.map_err(|error| useless(error, torch.as_ref()))?;
+    Ok(with_gpus(WorkerInfo { torch, ..plain }, &program, look))
+}
+
+/// Says that there is no worker program that works, and how to get one: as this one was got.
+fn useless(error: anyhow::Error, torch: Option<&Torch>) -> anyhow::Error {
+    let remedy = match torch {
+        None => "`./just setup` and `cargo build --release --workspace` make one that does".to_owned(),
+        Some(torch) => format!(
+            "it was started with the libraries of `torch` {} in {}; installing `torch` and `frostline` anew (pip install \
+             --force-reinstall) may mend it",
+            torch.version,
+            torch.libraries.display()
+        ),
+    };
+    anyhow!("frostline-worker does not work: {error:#}; {remedy}")
 }
 
 fn info(program: &Path, gpus: &Gpus, device: Device, look: Look) -> anyhow::Result<WorkerInfo> {
@@ -125,12 +139,13 @@ fn with_gpus(plain: WorkerInfo, program: &Path, look: Look) -> WorkerInfo {
     if usable.is_empty() {
         return WorkerInfo { remarks, ..plain };
     }
-    let libraries = if plain.cuda_built { None } else { cuda_libraries(&plain.libtorch) };
+    let libraries = if plain.cuda_built { None } else { cuda_libraries(&plain) };
     if libraries.is_none() && !plain.cuda_built {
-        remarks.push(format!(
-            "{} is not used: libtorch's libraries for CUDA are not here; `./just setup cuda` fetches them",
-            usable[0].name
-        ));
+        let remedy = match &plain.torch {
+            None => "libtorch's libraries for CUDA are not here; `./just setup cuda` fetches them".to_owned(),
+            Some(torch) => format!("`torch` {} is a form without CUDA; PyPI's `torch` has it", torch.version),
+        };
+        remarks.push(format!("{} is not used: {remedy}", usable[0].name));
         return WorkerInfo { remarks, ..plain };
     }
     let seen = Gpus { libraries: libraries.clone(), listed: Vec::new(), deterministic: false };
@@ -205,12 +220,14 @@ fn advice(trouble: &str) -> String {
     explained.map_or_else(|| trouble.to_owned(), |(_, meaning)| format!("{meaning} ({trouble})"))
 }
 
-/// The folder with libtorch's libraries for CUDA: FROSTLINE_CUDA_LIBRARIES, else what `./just setup cuda` fetched for this
-/// version.
-fn cuda_libraries(libtorch: &str) -> Option<PathBuf> {
+/// The folder with libtorch's libraries for CUDA: FROSTLINE_CUDA_LIBRARIES, else those of the installed `torch`, or what
+/// `./just setup cuda` fetched for this version.
+fn cuda_libraries(worker: &WorkerInfo) -> Option<PathBuf> {
     let own = std::env::var_os("FROSTLINE_CUDA_LIBRARIES").map(PathBuf::from);
-    let version = libtorch.split(' ').next().unwrap_or_default();
-    let folder = own.unwrap_or_else(|| cache::folder().join(format!("libtorch/{version}-cuda/torch/lib")));
+    let installed = || worker.torch.as_ref().map(|torch| torch.libraries.clone());
+    let version = worker.libtorch.split(' ').next().unwrap_or_default();
+    let fetched = || cache::folder().join(format!("libtorch/{version}-cuda/torch/lib"));
+    let folder = own.or_else(installed).unwrap_or_else(fetched);
     folder.join(CUDA_LIBRARY).exists().then_some(folder)
 }
 
@@ -222,7 +239,9 @@ pub(crate) fn worker_arguments() -> Vec<std::ffi::OsString> {
 
 /// Puts a question of `frostline_protocol::tools` to the worker program.
 pub(crate) fn question<A: DeserializeOwned>(tool: &str, question: &impl Serialize) -> anyhow::Result<A> {
-    question_within(worker_command(&worker_program()?, &Gpus::default(), Device::Cpu), tool, question, None)
+    let program = worker_program()?;
+    torch_of(&program).map_err(wrong_input)?;
+    question_within(worker_command(&program, &Gpus::default(), Device::Cpu), tool, question, None)
 }
 
 /// The same, by this command.

@@ -1,6 +1,5 @@
 //! From a definition to trials that can be run: files found, checked and known by content.
 
-use crate::args::DefinitionFile;
 use crate::exit::wrong_input;
 use crate::machine::free_space;
 use crate::output;
@@ -96,13 +95,12 @@ impl Prepared {
 }
 
 /// Reads and checks a definition. Paths in it become absolute, so that it can be resumed from anywhere.
-pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
-    let file = &arguments.file;
+pub(crate) fn read(file: &Path, set: &[(String, String)]) -> anyhow::Result<Definition> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| wrong_input(format!("the sweep definition {} cannot be read: {error}", file.display())))?;
     let name = file.display().to_string();
-    let definition = Definition::parse(&name, &text, &arguments.set).map_err(wrong_input)?;
-    let mut overrides = arguments.set.clone();
+    let definition = Definition::parse(&name, &text, set).map_err(wrong_input)?;
+    let mut overrides = set.to_vec();
     if let Some(path) = definition.data.path.as_ref().filter(|path| path.is_relative()) {
         overrides.push(("data.path".to_owned(), quoted(&std::path::absolute(path)?)?));
     }
@@ -111,10 +109,10 @@ pub(crate) fn read(arguments: &DefinitionFile) -> anyhow::Result<Definition> {
     if is_file && Path::new(weights).is_relative() {
         overrides.push(("model.weights".to_owned(), quoted(&std::path::absolute(weights)?)?));
     }
-    if overrides.len() == arguments.set.len() {
+    if overrides.len() == set.len() {
         return Ok(definition);
     }
-    definition.with(&name, &overrides[arguments.set.len()..]).map_err(wrong_input)
+    definition.with(&name, &overrides[set.len()..]).map_err(wrong_input)
 }
 
 /// As a TOML string.

@@ -9,7 +9,7 @@ use frostline_assets::layout::WeightsError;
 use frostline_assets::weights::{self, Named, WeightsFileError};
 use frostline_assets::{fetch, layout, subset};
 use frostline_results::{Folder, classes};
-use frostline_sweep::backbone::Architecture;
+use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::costs::Images;
 use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::Data;
@@ -28,6 +28,16 @@ pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("`{}` could not be fetched", entry.name))?;
     said.finished();
     Ok(path)
+}
+
+/// # Errors
+/// No network is called so.
+pub(crate) fn network(name: &str) -> anyhow::Result<&'static Architecture> {
+    backbone::find(name).ok_or_else(|| {
+        let names = backbone::names().collect::<Vec<_>>().join(" or ");
+        let near = suggest::near(name, backbone::names());
+        wrong_input(format!("there is no network `{name}`{near}; use {names}"))
+    })
 }
 
 /// Where the pretrained weights of a definition lie.
@@ -49,9 +59,12 @@ pub(crate) fn weights(name: &str, architecture: &Architecture) -> anyhow::Result
     }
     match catalogue::find(name) {
         Some(entry) => check_entry(entry, architecture.name).map(|()| Place::Catalogue(entry)),
-        None => weights_file(name).map(Place::File),
+        None => weights_file(name, architecture).map(Place::File),
     }
 }
+
+/// What Keras, torchvision and timm call the weights that they take without being told more.
+const ANY: [&str; 6] = ["imagenet", "imagenet1k", "imagenet1k_v1", "default", "pretrained", "true"];
 
 fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
     match entry.content {
@@ -67,15 +80,21 @@ fn check_entry(entry: &Entry, backbone: &str) -> anyhow::Result<()> {
     }
 }
 
-fn weights_file(name: &str) -> anyhow::Result<PathBuf> {
+fn weights_file(name: &str, architecture: &Architecture) -> anyhow::Result<PathBuf> {
     let path = PathBuf::from(name);
     if Named::new(&path).is_there() {
         return Ok(path);
     }
-    let names =
-        catalogue::entries().filter(|entry| matches!(entry.content, Content::Weights { .. })).map(|entry| entry.name);
+    // Those of another network would be refused next.
+    let fits =
+        |entry: &&Entry| matches!(entry.content, Content::Weights { backbone, .. } if backbone == architecture.name);
+    let mut names = catalogue::entries().filter(fits).map(|entry| entry.name);
     let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let near = suggest::nearest(&stem, names).map_or(String::new(), |near| format!(", did you mean `{near}`"));
+    let near = match ANY.contains(&stem.to_lowercase().as_str()) {
+        true => names.next(),
+        false => suggest::nearest(&stem, names),
+    };
+    let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`"));
     Err(wrong_input(format!(
         "model.weights: {} is not there, and the catalogue has no `{stem}`{near}; `frostline fetch` lists what it has, and \
          \"random\" is allowed too",

@@ -36,6 +36,7 @@ pub use error::CoordinatorError;
 pub use hub::{Hub, News, Watcher};
 pub use job::Job;
 pub use launch::{
-    Access, CUDA_LIBRARY, Engine, Exit, Exits, Gpus, Launcher, LocalWorkers, worker_command, worker_program,
+    Access, CUDA_LIBRARY, Engine, Exit, Exits, Gpus, Launcher, LocalWorkers, TORCH, Torch, TorchError, torch_of,
+    worker_command, worker_program,
 };
 pub use run::run;

@@ -3,7 +3,22 @@
 use frostline_sweep::device::Device;
 use frostline_sweep::trial::{Precision, TrialSpec};
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::path::PathBuf;
+
+/// An error with its causes, each said once: one that shows its source has said all that lies behind it.
+pub fn in_words<'e>(causes: impl IntoIterator<Item = &'e (dyn Error + 'static)>) -> String {
+    let mut text = String::new();
+    for cause in causes {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => text = cause,
+            said if said.contains(&cause) => break,
+            _ => text = format!("{text}: {cause}"),
+        }
+    }
+    text
+}
 
 /// A trained model and where its parts lie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,4 +121,20 @@ pub struct Measure {
     pub threads: u32,
     /// A folder on the disk that features are kept on.
     pub folder: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let said = |texts: &[&str]| {
+            let causes: Vec<Box<dyn Error>> = texts.iter().map(|text| (*text).into()).collect();
+            in_words(causes.iter().map(|cause| cause.as_ref()))
+        };
+        assert_eq!(said(&["cannot write x: no space", "no space"]), "cannot write x: no space");
+        assert_eq!(said(&["cannot write x", "no space", "space"]), "cannot write x: no space");
+        assert_eq!(said(&[]), "");
+    }
 }

@@ -43,7 +43,7 @@ pub enum StoreError {
     Held { path: PathBuf },
     #[error("there is no sweep `{name}`{}", unknown(.near))]
     UnknownSweep { name: String, near: Vec<String> },
-    #[error("no trial begins with `{prefix}`: give at least {MIN_PREFIX} of the hexadecimal digits of its id")]
+    #[error("{}", unknown_trial(.prefix))]
     UnknownTrial { prefix: String },
     #[error("`{prefix}` is the beginning of several trials ({}): give more digits", .matches.join(", "))]
     AmbiguousTrial { prefix: String, matches: Vec<String> },
@@ -160,6 +160,19 @@ impl From<StoreError> for Fault {
 
 fn process(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+fn unknown_trial(prefix: &str) -> String {
+    match prefix.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        false => format!(
+            "`{prefix}` is no trial: a trial is named by the first digits of its id (0 to 9, a to f), which `frostline status` \
+             lists"
+        ),
+        true if prefix.len() < MIN_PREFIX => {
+            format!("`{prefix}` is too short to name a trial: give at least {MIN_PREFIX} digits of its id")
+        }
+        true => format!("no trial begins with `{prefix}`: `frostline status` lists the trials of a sweep"),
+    }
 }
 
 fn unknown(near: &[String]) -> String {

@@ -22,12 +22,14 @@
 //! It owns what was written. It must not decide anything, and knows nothing of workers or of what people are shown.
 
 mod error;
+mod known;
 mod lock;
 mod lookup;
 mod place;
 mod ranked;
 mod reader;
 mod records;
+mod remove;
 mod rows;
 mod schema;
 mod verify;

@@ -224,14 +224,18 @@ impl Writer {
     /// # Errors
     /// Failures of the database.
     pub fn next_attempt(&self) -> Result<AttemptId, StoreError> {
-        // Attempts are never deleted, so this is never a number that was used.
-        let sql = "SELECT coalesce(max(id), 0) + 1 FROM attempt";
+        // SQLite remembers the largest number that there ever was, which may have gone with its sweep.
+        let sql = "SELECT max(coalesce((SELECT max(id) FROM attempt), 0),
+            coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'attempt'), 0)) + 1";
         let next = self.reader.connection.query_row(sql, [], |row| row.get(0));
         next.map(AttemptId).map_err(|source| StoreError::sqlite(&self.reader.path, source))
     }
 
     /// Runs `change` as one transaction, which is undone where it fails.
-    fn write<T>(&mut self, change: impl FnOnce(&Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         let Reader { connection, path } = &mut self.reader;
         let run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -23,7 +23,7 @@ pub fn canonical(key: &Key, value: &Value, architecture: Option<&Architecture>) 
     }
 }
 
-/// The count that a count, a share of all layers, or "all" is; a share is rounded down.
+/// The count that a count, a share of all layers, a block with all before it, or "all" is; a share is rounded down.
 fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
     let all = architecture.layer_count();
     match value {
@@ -35,6 +35,14 @@ fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
         Value::Number(_) => {
             Err(format!("0 to {all} or \"all\", since {} has {all} layers, not {value}", architecture.name))
         }
+        Value::String(word) if word != "all" => match architecture.frozen_through(word) {
+            Some(count) => Ok(json!(count)),
+            None => Err(format!(
+                "\"all\" or one of {}'s blocks, {}, not {value}",
+                architecture.name,
+                architecture.stages_in_words()
+            )),
+        },
         _ => Ok(json!(all)),
     }
 }
@@ -149,5 +157,29 @@ impl TrialSpec {
     /// [`named`], as programs read it.
     pub fn named_object(&self) -> Map<String, Value> {
         named(self).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{backbone, keys};
+
+    #[test]
+    fn a_depth_is_a_count_however_it_is_written() {
+        let lite0 = backbone::find("efficientnet_lite0");
+        let key = keys::hyperparameter("frozen_layers").unwrap();
+        let read = |value: Value| canonical(key, &value, lite0);
+        assert_eq!(read(json!("block6c")), Ok(json!(130)));
+        assert_eq!((read(json!("top")), read(json!("all"))), (Ok(json!(151)), Ok(json!(151))));
+        assert_eq!((read(json!(0.9)), read(json!(1))), (Ok(json!(135)), Ok(json!(1))));
+        assert_eq!(
+            read(json!("block6e")).unwrap_err(),
+            "\"all\" or one of efficientnet_lite0's blocks, block1a, block2a to b, block3a to b, block4a to c, block5a to \
+             c, block6a to d, block7a, not \"block6e\""
+        );
+        for wrong in ["block", "block6", "blocka", "block6cd", "Block6c", "block-1a", "half"] {
+            assert!(read(json!(wrong)).unwrap_err().starts_with("a count (256), a share"), "{wrong}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use crate::learned::Figures;
 use crate::trial::{Precision, TrialSpec};
 use lineage::Lineage;
 use schedule::Schedule;
+
+pub use schedule::end;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 

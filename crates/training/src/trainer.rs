@@ -109,9 +109,9 @@ impl<'a> Trainer<'a> {
             observer.epoch(metrics);
         }
         let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
-        let test = self.evaluate(Pool::Test, &all, observer);
+        let mut test = self.evaluate(Pool::Test, &all, observer);
+        self.tested = std::mem::take(&mut test.answers);
         let by_class = test.by_class();
-        self.tested = test.answers;
         Ok(Ended::Complete(Evaluation {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
@@ -189,9 +189,8 @@ impl<'a> Trainer<'a> {
         let images = order.len() as f64;
         let train_loss = loss_sum.double_value(&[]) / images;
         let train_seconds = begun.seconds + started.elapsed().as_secs_f64();
-        let validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
-        let by_class = validation.by_class();
-        self.validated = validation.answers;
+        let mut validation = self.evaluate(self.division.validation_pool, &self.division.validation, observer);
+        self.validated = std::mem::take(&mut validation.answers);
         if let Some(&loss) = [train_loss, validation.loss].iter().find(|loss| !loss.is_finite()) {
             return Err(TrainingError::Diverged { epoch, loss, learning_rate });
         }
@@ -205,7 +204,7 @@ impl<'a> Trainer<'a> {
             seconds: begun.seconds + started.elapsed().as_secs_f64(),
             images_per_second: images / train_seconds,
             peak_memory: memory::peak(device),
-            by_class,
+            by_class: validation.by_class(),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! Which hyperparameters to show: those in which the trials differ.
 
+use frostline_sweep::depth::Depths;
 use frostline_sweep::parameters::{self, Named};
 use frostline_sweep::trial::TrialSpec;
 use serde::Serialize;
@@ -10,7 +11,12 @@ use std::collections::BTreeMap;
 /// Names of hyperparameters, in the order in which they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Columns(Vec<&'static str>);
+pub struct Columns {
+    names: Vec<&'static str>,
+    /// What numbers of frozen layers stand for, where that is to be shown.
+    #[serde(skip)]
+    depths: Depths,
+}
 
 impl Columns {
     /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
@@ -25,34 +31,48 @@ impl Columns {
 
     /// For rows that stand for all seeds of a configuration.
     pub fn without_seed(mut self) -> Columns {
-        self.0.retain(|name| *name != "seed");
+        self.names.retain(|name| *name != "seed");
         self
     }
 
+    /// Shows numbers of frozen layers with what they stand for.
+    pub fn with_depths(self, depths: Depths) -> Columns {
+        Columns { depths, ..self }
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().copied()
+        self.names.iter().copied()
     }
 
     /// The values of one trial.
     pub fn of(&self, spec: &TrialSpec) -> Map<String, Value> {
         let named = parameters::named(spec).into_iter();
-        named.filter(|(name, _)| self.0.contains(name)).map(|(name, value)| (name.to_owned(), value)).collect()
+        named.filter(|(name, _)| self.names.contains(name)).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The values among these parameters in words, in the order of the names.
     pub fn cells(&self, parameters: &Map<String, Value>) -> Vec<String> {
-        self.0.iter().map(|name| parameters.get(*name).map_or_else(String::new, shown)).collect()
+        self.names
+            .iter()
+            .map(|name| parameters.get(*name).map_or_else(String::new, |it| self.cell(name, it)))
+            .collect()
+    }
+
+    fn cell(&self, name: &str, value: &Value) -> String {
+        let depth = if name == "frozen_layers" { self.depths.words(value) } else { None };
+        depth.map_or_else(|| shown(value), str::to_owned)
     }
 
     /// The same of [`parameters::named`].
     pub fn cells_of(&self, named: &Named) -> Vec<String> {
         let value = |name: &str| named.0.iter().find(|(known, _)| *known == name);
-        self.0.iter().map(|name| value(name).map_or_else(String::new, |(_, value)| shown(value))).collect()
+        let cell = |name: &&str| value(name).map_or_else(String::new, |(name, value)| self.cell(name, value));
+        self.names.iter().map(cell).collect()
     }
 
     /// One trial in a few words: "frozen_layers 154, optimizer adam".
     pub fn words(&self, parameters: &Map<String, Value>) -> String {
-        let words = self.0.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{name} {cell}"));
+        let words = self.names.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{name} {cell}"));
         words.collect::<Vec<_>>().join(", ")
     }
 }
@@ -92,7 +112,7 @@ impl Varying {
             "head_dropout" => self.dropout_varies,
             _ => true,
         };
-        Columns(names.filter(shown).collect())
+        Columns { names: names.filter(shown).collect(), depths: Depths::default() }
     }
 }
 

@@ -6,10 +6,12 @@ use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::learned::Last;
+use frostline_sweep::outcome::TrialState;
 use frostline_sweep::parameters::{Named, named};
 use frostline_sweep::reuse::{self, Reuse};
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 
 /// What was found out before: the trials, and how they would be run here.
 pub struct Premises<'a> {
@@ -23,6 +25,10 @@ pub struct Premises<'a> {
     pub need: Need,
     /// What of the catalogue is still to be downloaded; ids of trials are not known then.
     pub missing: Vec<&'static str>,
+    /// How those trials stand that the results folder knows.
+    pub known: &'a BTreeMap<TrialId, TrialState>,
+    /// Why `launch` would not run it.
+    pub refused: Option<String>,
 }
 
 /// What times follow from.
@@ -45,6 +51,11 @@ pub struct Plan<'a> {
     pub trial_count: usize,
     pub epochs: u64,
     pub excluded: usize,
+    /// What is left to run; times and bytes are for that.
+    pub to_run: usize,
+    pub epochs_to_run: u64,
+    /// How many of the others are in which state.
+    pub done: BTreeMap<TrialState, usize>,
     /// The hyperparameters in which the trials differ.
     pub columns: Columns,
     /// All of them.
@@ -66,6 +77,10 @@ pub struct Plan<'a> {
     /// Bytes that it may write, at most.
     pub disk: Need,
     pub missing: Vec<&'static str>,
+    /// What is possible and probably not meant, a sentence each.
+    pub remarks: Vec<String>,
+    /// Why `launch` would not run it.
+    pub refused: Option<String>,
 }
 
 /// The trials, made one at a time: a large sweep has a million of them.
@@ -73,6 +88,7 @@ pub struct Listing<'a> {
     trials: &'a Trials,
     reuse: &'a Reuse,
     is_known: bool,
+    known: &'a BTreeMap<TrialId, TrialState>,
 }
 
 impl Listing<'_> {
@@ -82,6 +98,7 @@ impl Listing<'_> {
             let features = self.reuse.start(&spec).cloned();
             let known = self.is_known;
             Planned {
+                state: self.known.get(&id).copied(),
                 trial: known.then_some(id),
                 group: known.then_some(group),
                 parameters: Named(named(&spec)),
@@ -102,6 +119,8 @@ pub struct Planned {
     /// None where something that the identity follows from is not here yet.
     pub trial: Option<TrialId>,
     pub group: Option<GroupId>,
+    /// None where nothing is known of it yet.
+    pub state: Option<TrialState>,
     pub parameters: Named,
     /// Where it starts from; none from the images.
     pub features: Option<FeatureKey>,
@@ -137,15 +156,30 @@ pub enum Decision {
 }
 
 pub fn plan(premises: Premises) -> Plan {
-    let Premises { definition, trials, reuse, workers, threads, basis, need, missing } = premises;
+    let Premises { definition, trials, reuse, workers, threads, basis, need, missing, known, refused } = premises;
+    let mut done = BTreeMap::new();
+    known.values().filter(|state| state.is_final()).for_each(|state| *done.entry(*state).or_default() += 1);
+    let epochs_to_run = match done.is_empty() {
+        true => trials.epochs(),
+        // Only then it matters who they are, and a large sweep's identities take seconds.
+        false => {
+            let left = trials.iter().filter(|trial| !known.get(&trial.id).is_some_and(|state| state.is_final()));
+            left.map(|trial| u64::from(trial.spec.parameters.epochs)).sum()
+        }
+    };
     Plan {
+        to_run: trials.len() - done.values().sum::<usize>(),
+        epochs_to_run,
+        done,
+        remarks: definition.remarks(),
+        refused,
         sweep: definition.name.clone(),
         objective: definition.objective.name,
         trial_count: trials.len(),
         epochs: trials.epochs(),
         excluded: definition.excluded(),
-        columns: Columns::varying(trials.specs()),
-        trials: Listing { trials, reuse, is_known: missing.is_empty() },
+        columns: Columns::varying(trials.specs()).with_depths(definition.depths()),
+        trials: Listing { trials, reuse, is_known: missing.is_empty(), known },
         cuts: reuse.cuts.iter().map(|one| cut(one, reuse)).collect(),
         workers,
         threads,

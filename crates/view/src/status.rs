@@ -1,6 +1,6 @@
 //! `status`: how far a sweep has come, trial by trial.
 
-use crate::{Columns, States, ViewError};
+use crate::{Columns, States, ViewError, stored};
 use frostline_results::RunStatus;
 use frostline_store::{Reader, TrialRow};
 use frostline_sweep::outcome::{FailureKind, TrialState};
@@ -55,7 +55,9 @@ pub struct Failed {
 pub fn status(reader: &Reader, name: &str, run: Option<RunStatus>) -> Result<Status, ViewError> {
     let sweep = reader.sweep(name)?;
     let rows = reader.trials(name)?;
-    let columns = Columns::varying(rows.iter().map(|row| &row.spec));
+    // A definition of an older version that is no longer valid says nothing of its depths.
+    let depths = stored::definition(&sweep).map(|definition| definition.depths()).unwrap_or_default();
+    let columns = Columns::varying(rows.iter().map(|row| &row.spec)).with_depths(depths);
     let trials = rows.into_iter().map(|row| progress(row, &columns)).collect();
     Ok(Status {
         sweep: sweep.name,

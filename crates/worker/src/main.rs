@@ -8,6 +8,7 @@ mod tools;
 mod trainer;
 
 use clap::{Parser, Subcommand};
+use frostline_protocol::tools::in_words;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not the log: it may not be set up yet, and standard error goes to the same file.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {}", in_words(error.chain()));
             ExitCode::FAILURE
         }
     }

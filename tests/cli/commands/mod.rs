@@ -1,6 +1,7 @@
 //! Every command with every flag, invoked to success, and what it then says. [`every_flag_is_tried`] holds this module to
 //! what the program's own help lists.
 
+mod first;
 mod models;
 mod questions;
 mod runs;
@@ -8,7 +9,8 @@ mod runs;
 use crate::place::Place;
 use std::collections::BTreeSet;
 
-const SOURCES: [&str; 3] = [include_str!("models.rs"), include_str!("questions.rs"), include_str!("runs.rs")];
+const SOURCES: [&str; 4] =
+    [include_str!("first.rs"), include_str!("models.rs"), include_str!("questions.rs"), include_str!("runs.rs")];
 
 /// The first words of the lines of one section of a help text, such as `launch` or `--json`.
 fn entries(help: &str, section: &str) -> Vec<String> {

@@ -68,7 +68,7 @@ fn a_request_to_end_ends_a_sweep_in_good_order() {
     running.signal(Signal::TERM);
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
-    assert!(outcome.stderr.contains("Continue with:  frostline resume demo\n"), "{outcome}");
+    assert!(outcome.stderr.contains("Continue:  frostline resume demo\n"), "{outcome}");
     place.release();
     place.succeed("resume demo");
     let trials = place.trials("demo");
@@ -84,6 +84,9 @@ fn failed_and_cancelled_trials_wait_again() {
     place.edit("epochs = 2", "epochs = 3\noptimizer = \"sgd\"");
     let launch = place.run("launch demo.toml");
     assert_eq!(launch.code, Some(3), "{launch}");
+    // Another try would end alike.
+    assert!(launch.stderr.contains("What diverged will do so again"), "{launch}");
+    assert!(!launch.stderr.contains("`frostline retry"), "{launch}");
     let status = place.succeed("status demo").stdout;
     let failed = place.trials("demo").into_iter().find(|trial| trial.state == "failed").unwrap();
     assert!(status.contains(&format!("failed {} (diverged): ", &failed.id[..8])), "{status}");

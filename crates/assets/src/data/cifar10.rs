@@ -39,6 +39,11 @@ impl Source for Cifar10 {
     }
 }
 
+/// Whether all its files are in a folder, by their names.
+pub(super) fn is_in(folder: &Path) -> bool {
+    RECORDS.train.iter().chain([&RECORDS.test]).all(|file| folder.join(file).is_file())
+}
+
 /// Reads all images of a folder.
 ///
 /// # Errors

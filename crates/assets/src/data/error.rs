@@ -22,6 +22,11 @@ pub enum DataError {
     Label { path: PathBuf, record: usize, label: u8, last: usize },
     #[error("{} is empty", path.display())]
     Empty { path: PathBuf },
+    #[error(
+        "{} has CIFAR-10's version for Python, and the binary version is what is read: `frostline fetch cifar10` gets it",
+        path.display()
+    )]
+    PythonVersion { path: PathBuf },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error("no place was named for the files of the data set")]

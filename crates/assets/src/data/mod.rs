@@ -7,12 +7,15 @@ pub mod cifar100;
 mod error;
 pub mod folder;
 mod folder_error;
+mod glance;
 mod images;
 mod records;
 pub mod shapes;
 
 pub use error::DataError;
+pub use folder::Counted;
 pub use folder_error::{FolderError, List};
+pub use glance::{Glance, glance};
 pub use images::{Images, Pixels, Splits};
 
 use crate::picture;

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct Export {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = super::complete::sweeps())]
     pub(crate) sweep: String,
     /// What to write
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub(crate) format: &'static Format,
-    /// The folder to write; it is made, is empty, or is an earlier export, which is replaced
+    /// The folder to write; created if missing, must be empty or an earlier export, which is replaced
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
 }

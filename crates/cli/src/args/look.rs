@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct Report {
-    /// Name of the sweep
+    /// Name of the sweep, or its file; without it, the latest
+    #[arg(default_value = "", hide_default_value = true, add = super::complete::sweeps())]
     pub(crate) sweep: String,
     /// The file to write; an earlier one is replaced
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]

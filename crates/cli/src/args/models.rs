@@ -47,6 +47,9 @@ pub(crate) struct Layers {
     /// Height and width of the images in pixels
     #[arg(long, default_value_t = 128, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) size: u32,
+    /// Only where blocks end, which is where freezing is cheapest
+    #[arg(long)]
+    pub(crate) blocks: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -59,8 +62,8 @@ pub(crate) struct Features {
     /// A weights file, a name of the catalogue, or "random"
     #[arg(long, value_name = "FILE|NAME|random")]
     pub(crate) weights: String,
-    /// Folder of CIFAR-10's binary version, or "shapes" for the images that the program draws
-    #[arg(long, value_name = "DIR|shapes")]
+    /// Folder of CIFAR-10's binary version, "cifar10" for the catalogue's, or "shapes" for images that the program draws
+    #[arg(long, value_name = "DIR|cifar10|shapes")]
     pub(crate) data: PathBuf,
     /// Which images
     #[arg(long, value_enum, default_value_t = Split::Test)]
@@ -95,8 +98,9 @@ pub(crate) struct Layer(pub(crate) Option<u32>);
 #[derive(Args)]
 pub(crate) struct ExportModel {
     /// The first digits of the trial's id
+    #[arg(add = super::complete::trials())]
     pub(crate) trial: String,
-    /// The folder to write; it is made, or is empty
+    /// The folder to write; created if missing, must be empty
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
     /// Whose tensor names; without it, those of the library that runs the network as the weights want it
@@ -116,6 +120,7 @@ pub(crate) enum Layout {
 #[derive(Args)]
 pub(crate) struct Predict {
     /// The first digits of the trial's id
+    #[arg(add = super::complete::trials())]
     pub(crate) trial: String,
     /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF); they become squares as those did that the trial was trained on
     #[arg(required = true, value_name = "PICTURE")]

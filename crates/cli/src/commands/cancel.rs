@@ -1,6 +1,7 @@
 //! `cancel`: what should not run.
 
 use crate::args::{self, Common};
+use crate::choice;
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, count};
 use anyhow::bail;
@@ -12,14 +13,28 @@ use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
 pub(crate) fn run(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
-    let wanted = find(&frostline_store::open(&common.results)?, &arguments.what)?;
+    let wanted = find(common, &frostline_store::open(&common.results)?, &arguments.what)?;
     for (sweep, cancelled) in cancel(common, &wanted)? {
         output::note(&match cancelled {
-            0 => format!("`{sweep}` has nothing to cancel: what was asked for has ended already"),
+            0 => nothing(common, &sweep, &wanted)?,
             _ => format!("{} of `{sweep}` cancelled", count(cancelled, "trial")),
         });
     }
     Ok(Exit::Done)
+}
+
+/// Why nothing was cancelled.
+fn nothing(common: &Common, sweep: &str, wanted: &Wanted) -> anyhow::Result<String> {
+    if let [trial] = wanted.trials[..] {
+        return Ok(format!("Nothing to cancel: trial {} of `{sweep}` has ended or was cancelled", trial.short()));
+    }
+    let counts = frostline_store::open(&common.results)?.counts(sweep)?;
+    Ok(match (counts.complete, counts.total()) {
+        (complete, total) if complete == total => {
+            format!("Nothing to cancel: all {} of `{sweep}` have finished", count(total, "trial"))
+        }
+        _ => format!("Nothing to cancel: no trial of `{sweep}` is left to run ({})", output::summary(&counts)),
+    })
 }
 
 /// What is to be cancelled.
@@ -30,14 +45,14 @@ struct Wanted {
     trials: Vec<TrialId>,
 }
 
-fn find(reader: &Reader, what: &str) -> anyhow::Result<Wanted> {
-    let unknown_sweep = match reader.sweep(what) {
+fn find(common: &Common, reader: &Reader, what: &str) -> anyhow::Result<Wanted> {
+    match reader.sweep(what) {
         Ok(sweep) => return Ok(Wanted { sweeps: vec![sweep.name], trials: Vec::new() }),
-        Err(error @ StoreError::UnknownSweep { .. }) => error,
+        Err(StoreError::UnknownSweep { .. }) => {}
         Err(error) => return Err(error.into()),
-    };
+    }
     if what.len() < 4 || !what.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(unknown_sweep.into());
+        return Err(choice::unknown(common, reader, "cancel", what));
     }
     let detail = reader.find_trial(what)?;
     let trial = detail.row.trial;

@@ -1,15 +1,11 @@
 //! `completions`.
 
-use crate::args::Arguments;
+use crate::args::completion_script;
 use crate::exit::Exit;
-use clap::CommandFactory;
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
 use std::io::Write;
 
 pub(crate) fn run(shell: Shell) -> anyhow::Result<Exit> {
-    // Put together first: `generate` panics where it cannot write.
-    let mut script = Vec::new();
-    generate(shell, &mut Arguments::command(), "frostline", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
+    std::io::stdout().lock().write_all(&completion_script(shell)?)?;
     Ok(Exit::Done)
 }

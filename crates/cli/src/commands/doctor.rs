@@ -28,6 +28,8 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
             "version": env!("CARGO_PKG_VERSION"),
             "worker": worker.as_ref().ok(),
             "gpu_remarks": worker.as_ref().map(|info| &info.remarks).ok(),
+            "torch": worker.as_ref().ok().and_then(|info| info.torch.as_ref())
+                .map(|torch| json!({"version": torch.version, "libraries": torch.libraries})),
             "worker_error": worker.as_ref().err().map(|error| format!("{error:#}")),
             "cores": cores,
             "memory_bytes": memory.map(|memory| memory.total),
@@ -46,6 +48,8 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let mut out = anstream::stdout().lock();
     let mut line = |good: bool, name: &str, text: &str| {
         let (style, mark) = if good { (GOOD, "ok") } else { (BAD, "!!") };
+        // Below a line with a name, or of what is merely so.
+        let mark = if name.is_empty() && good { "  " } else { mark };
         writeln!(out, "{style}{mark}{style:#}  {name:<10} {text}")
     };
     line(true, "frostline", env!("CARGO_PKG_VERSION"))?;
@@ -55,6 +59,9 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
             let hint = if same { "" } else { " (another version than frostline: build both again)" };
             line(same, "worker", &format!("frostline-worker {}{hint}", info.version))?;
             line(true, "libtorch", &info.libtorch)?;
+            if let Some(torch) = &info.torch {
+                line(true, "torch", &format!("{} in {}", torch.version, torch.libraries.display()))?;
+            }
             let nothing =
                 if info.cuda_built && info.devices.len() == 1 { " (libtorch has CUDA, no device)" } else { "" };
             line(true, "devices", &format!("{}{nothing}", info.devices.join(", ")))?;
@@ -77,9 +84,14 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         Err(error) => line(false, "database", &error.to_string())?,
     }
     line(true, "cache", &cache::folder().display().to_string())?;
-    for entry in catalogue::entries() {
-        let here = if entry.is_present() { "here" } else { "not here: `frostline fetch` gets it" };
-        line(true, "", &format!("{}: {here}", entry.name))?;
+    let (here, absent): (Vec<_>, Vec<_>) = catalogue::entries().partition(|entry| entry.is_present());
+    for entry in here {
+        line(true, "", &format!("{} is here", entry.name))?;
+    }
+    if let Some(first) = absent.first() {
+        let count = absent.len();
+        line(true, "", &format!("{count} of the catalogue are not here: `frostline fetch` lists them,"))?;
+        line(true, "", &format!("`frostline fetch {}` gets one", first.name))?;
     }
     line(true, "backbones", &backbone::names().collect::<Vec<_>>().join(", "))?;
     Ok(exit)

@@ -3,25 +3,20 @@
 use crate::args;
 use crate::exit::{Exit, wrong_input};
 use crate::machine;
-use crate::sources::download;
+use crate::sources::{download, network};
 use frostline_assets::catalogue::{self, Content};
 use frostline_assets::{layout, weights};
 use frostline_protocol::tools::{Extract, Features};
-use frostline_sweep::backbone::{self, Architecture};
-use frostline_sweep::suggest;
+use frostline_sweep::backbone::Architecture;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
-    let architecture = backbone::find(&arguments.backbone).ok_or_else(|| {
-        let names = backbone::names().collect::<Vec<_>>().join(", ");
-        let hint = suggest::hint(&arguments.backbone, backbone::names());
-        wrong_input(format!("--backbone {} is not one of {names}{hint}", arguments.backbone))
-    })?;
+    let architecture = network(&arguments.backbone)?;
     let question = Extract {
         backbone: architecture.name.to_owned(),
         weights: weights(&arguments.weights, architecture)?,
-        data: (arguments.data != Path::new("shapes")).then(|| arguments.data.clone()),
+        data: data(&arguments.data)?,
         test: arguments.split == args::Split::Test,
         limit: arguments.limit.map(|limit| limit as usize),
         size: arguments.size,
@@ -34,6 +29,18 @@ pub(crate) fn run(arguments: &args::Features) -> anyhow::Result<Exit> {
     let out = arguments.output.display();
     writeln!(anstream::stdout().lock(), "{out}: layer {layer} ({name}), {shape}, float32")?;
     Ok(Exit::Done)
+}
+
+/// The folder that is named, or that of CIFAR-10 where no folder is called so; none for images that are drawn.
+fn data(named: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if named == Path::new("shapes") {
+        return Ok(None);
+    }
+    match named.to_str().filter(|_| !named.exists()).and_then(catalogue::find) {
+        Some(entry) if entry.is_present() => Ok(Some(entry.path())),
+        Some(entry) => download(entry).map(Some),
+        None => Ok(Some(named.to_owned())),
+    }
 }
 
 /// The file of a catalogue name, downloaded where it is not there yet, or the file itself; none for "random". What is

@@ -1,26 +1,28 @@
 //! `launch` and `resume`: the same path, from a file or from the database.
 
 use crate::args::{self, Common};
+use crate::choice;
 use crate::costs::{Arrangement, arrange};
 use crate::exit::{Exit, wrong_input};
 use crate::learning::Lesson;
 use crate::log::log_to;
 use crate::machine::{Look, WorkerInfo, worker_arguments, worker_info};
-use crate::output::{self, Screen, Shown, count, ranking};
+use crate::output::{self, Screen, Shown, count, events, ranking};
 use crate::prepare::{self, Missing, Prepared};
+use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
 use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_results::Folder;
 use frostline_results::features::kept;
-use frostline_store::{Provenance, StoreError, Sweep, Writer};
-use frostline_sweep::definition::DefinitionErrors;
+use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
 use frostline_sweep::device::Device;
-use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::Trial;
-use frostline_sweep::trial::{TrialId, TrialSpec};
+use frostline_sweep::outcome::{FailureKind, TrialState};
+use frostline_sweep::trial::TrialId;
 use frostline_view::best::{Question, best};
-use frostline_view::stored;
+use frostline_view::{States, stored};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -31,8 +33,9 @@ const SHOWN: usize = 10;
 const WORTH_SAYING: f64 = 1.1;
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
-    let definition = prepare::read(&arguments.definition)?;
-    let file = arguments.definition.file.display().to_string();
+    let file = choice::definition(common, arguments.definition.file.as_deref(), "launch")?;
+    let definition = prepare::read(&file, &arguments.definition.set)?;
+    let file = file.display().to_string();
     let info = worker_info(Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
@@ -43,25 +46,26 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let mut arranged = None;
     if !Folder::new(results).database().exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
-        let first = arranged.insert(arrange(&prepared, results, &info, Recorded::default(), arguments.measuring)?);
+        let nothing = BTreeSet::new();
+        let recorded = Recorded::default();
+        let first = arranged.insert(arrange(&prepared, &nothing, results, &info, recorded, arguments.measuring)?);
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     prepared.pack(results)?;
     let mut writer = Writer::open(&common.results)?;
-    let known = match writer.reader().sweep(&prepared.definition.name) {
-        Ok(known) => Some(known),
-        Err(StoreError::UnknownSweep { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let known = earlier(writer.reader(), &prepared.definition.name)?;
     let finished = match &known {
-        Some(known) => compare(&writer, known, &prepared, arguments.force_new)?,
-        None => false,
+        Some(known) if !arguments.force_new => compare(writer.reader(), known, &prepared)?,
+        _ => false,
     };
     // Devices and threads were chosen with the first trials, and stay as long as any of them count.
-    let recorded = known.filter(|_| finished).map_or(Recorded::default(), |known| Recorded::of(&known));
+    let recorded = known.as_ref().filter(|_| finished).map_or(Recorded::default(), Recorded::of);
     let arrangement = match arranged {
         Some(arrangement) => arrangement,
-        None => arrange(&prepared, results, &info, recorded, arguments.measuring)?,
+        None => {
+            let done = done(writer.reader(), &prepared)?;
+            arrange(&prepared, &done, results, &info, recorded, arguments.measuring)?
+        }
     };
     check_room(common, &writer, &prepared, &arrangement)?;
     let team = &arrangement.team;
@@ -73,14 +77,21 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         provenance: provenance(&info, team),
         threads: Some(team.threads),
     };
+    let before = match known {
+        Some(_) => writer.reader().complete(&sweep.name)?,
+        None => Vec::new(),
+    };
     let trials: Vec<Trial> = prepared.trials.iter().collect();
     let put = writer.put_sweep(&sweep, &trials, arguments.force_new)?;
     drop(trials);
-    if put.kept > 0 || put.dropped > 0 {
-        let dropped = if put.dropped > 0 { format!(", {} no longer in it", put.dropped) } else { String::new() };
-        output::note(&format!("`{}`: {} new, {} known{dropped}", sweep.name, count(put.added, "trial"), put.kept));
+    let counts = writer.reader().counts(&sweep.name)?;
+    let before: BTreeSet<TrialId> = before.into_iter().collect();
+    let complete = writer.reader().complete(&sweep.name)?;
+    let from_others = complete.iter().filter(|trial| !before.contains(trial)).count() as u64;
+    if let Some(said) = taken_over(&sweep.name, &put, &counts, from_others) {
+        output::note(&said);
     }
-    carry_out(common, writer, prepared, arrangement, &info)
+    carry_out(common, writer, prepared, arrangement, &info, arguments.json)
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
@@ -98,57 +109,19 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     prepared.check_places(&common.results)?;
     prepared.pack(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
-    let arrangement = arrange(&prepared, &common.results, &info, recorded, arguments.measuring)?;
+    let done = done(writer.reader(), &prepared)?;
+    let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
-    carry_out(common, writer, prepared, arrangement, &info)
+    carry_out(common, writer, prepared, arrangement, &info, arguments.json)
 }
 
-/// Says that a newer program does not read what an older one stored.
-fn outdated(errors: DefinitionErrors) -> anyhow::Error {
-    wrong_input(format!("the definition that the database holds is not valid any more:\n{errors}"))
-}
-
-/// Whether finished trials of the sweep stay in it.
+/// The trials that will not run, because they are done with.
 ///
 /// # Errors
-/// A value that they all share has changed, so that they could not be ranked together with the new ones.
-fn compare(writer: &Writer, known: &Sweep, prepared: &Prepared, force_new: bool) -> anyhow::Result<bool> {
-    let finished = writer.reader().finished(&known.name)?;
-    if finished == 0 || force_new {
-        return Ok(false);
-    }
-    let old = stored::definition(known).map_err(outdated)?;
-    let mut lines: Vec<String> = changes(&old, &prepared.definition)
-        .into_iter()
-        .map(|Change { key, old, new }| format!("  {key}: {old} is now {new}"))
-        .collect();
-    if lines.is_empty()
-        && let Some(row) = writer.reader().best(&known.name, 1)?.first()
-    {
-        lines = changed_files(&row.spec, prepared);
-    }
-    if lines.is_empty() {
-        return Ok(true);
-    }
-    Err(wrong_input(format!(
-        "`{}` has {} that {} run with other values:\n{}\nGive the sweep another name (`--set sweep.name=…`), or replace \
-         it with --force-new: its trials stay in the database, and leave the ranking.",
-        known.name,
-        count(finished, "finished trial"),
-        if finished == 1 { "was" } else { "were" },
-        lines.join("\n")
-    )))
-}
-
-fn changed_files(old: &TrialSpec, prepared: &Prepared) -> Vec<String> {
-    let mut lines = Vec::new();
-    if old.data.digest != prepared.sources.data_digest {
-        lines.push("  the content of the data files".to_owned());
-    }
-    if old.model.weights != prepared.sources.weights {
-        lines.push("  the content of the weights file".to_owned());
-    }
-    lines
+/// Failures of the database.
+pub(crate) fn done(reader: &Reader, prepared: &Prepared) -> Result<BTreeSet<TrialId>, StoreError> {
+    let known = reader.known(&prepared.definition.name, prepared.trials.iter().map(|trial| trial.id))?;
+    Ok(known.into_iter().filter(|(_, state)| state.is_final()).map(|(trial, _)| trial).collect())
 }
 
 /// A resumed sweep goes on with the files that it was launched with.
@@ -174,6 +147,31 @@ fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
     }
 }
 
+/// What a launch has found in the database, where it was anything. `from_others` is how many trials are complete that were
+/// not so in this sweep before.
+fn taken_over(name: &str, put: &Put, counts: &Counts, from_others: u64) -> Option<String> {
+    let &Put { added, kept, dropped } = put;
+    if kept == 0 && dropped == 0 && from_others == 0 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    let total = count(counts.total(), "trial");
+    if added == 0 && counts.complete == counts.total() {
+        parts.push(format!("nothing new, all {total} are finished"));
+    } else if added == 0 {
+        parts.push(format!("nothing new, {} of {total} finished", counts.complete));
+    } else {
+        parts.push(format!("{} finished, {added} added", count(counts.complete, "trial")));
+    }
+    if from_others > 0 {
+        parts.push(format!("{from_others} of them finished already in another sweep"));
+    }
+    if dropped > 0 {
+        parts.push(format!("{dropped} no longer in it"));
+    }
+    Some(format!("`{name}`: {}", parts.join(", ")))
+}
+
 /// Whether there is room for what the sweep still lacks.
 fn check_room(
     common: &Common,
@@ -196,6 +194,7 @@ fn carry_out(
     prepared: Prepared,
     arrangement: Arrangement,
     info: &WorkerInfo,
+    as_json: bool,
 ) -> anyhow::Result<Exit> {
     let Arrangement { team, reuse, figures, .. } = arrangement;
     let places = prepared.places(&std::path::absolute(&common.results)?);
@@ -208,6 +207,14 @@ fn carry_out(
     // The database has them now. A large sweep's take as much memory as the coordinator.
     drop(trials);
     let name = &definition.name;
+    if as_json {
+        let (workers, threads) = (team.devices.len(), team.threads);
+        let (objective, trials) = (definition.objective.name, States(counts));
+        events::print(&json!({
+            "event": "sweep", "sweep": name, "objective": objective, "trials": trials, "workers": workers,
+            "threads": threads,
+        }));
+    }
     let mut saved = None;
     if missing > 0 {
         // Of the whole sweep, so it says nothing of a part.
@@ -242,16 +249,20 @@ fn carry_out(
             reconnect_grace: definition.workers.reconnect_grace,
         };
         let hub = Hub::new();
-        let shown = Shown::start(screen, hub.watch())?;
+        let shown = Shown::start(screen, hub.watch(), as_json)?;
         let outcome = run(writer, job, hub);
         screen = shown.end();
         learn(common, lesson, &cache);
         match outcome? {
             Outcome::Finished => saved = saving(screen.elapsed(), factor).filter(|_| whole),
             Outcome::Interrupted => {
+                let counts = frostline_store::open(&common.results)?.counts(name)?;
+                let left = counts.waiting + counts.running;
                 output::note(&format!(
-                    "Interrupted after {}. Continue with:  frostline resume {name}{}",
+                    "Interrupted after {}, {} of {} done. Continue:  frostline resume {name}{}",
                     output::duration(screen.elapsed()),
+                    counts.total() - left,
+                    counts.total(),
                     common.results_argument()
                 ));
                 return Ok(Exit::Interrupted);
@@ -266,7 +277,7 @@ fn carry_out(
             }
         }
     }
-    finish(common, name, &screen, saved)
+    finish(common, name, &screen, saved, as_json)
 }
 
 /// What keeping features saved of a run that took `elapsed`; without them it is estimated to take `factor` times as long.
@@ -291,23 +302,77 @@ fn learn(common: &Common, lesson: Lesson, cache: &Path) {
     }
 }
 
-fn finish(common: &Common, name: &str, screen: &Screen, saved: Option<String>) -> anyhow::Result<Exit> {
+fn finish(
+    common: &Common,
+    name: &str,
+    screen: &Screen,
+    saved: Option<String>,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
     let reader = frostline_store::open(&common.results)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
-    if counts.complete > 0 {
+    if as_json {
+        let seconds = screen.elapsed().as_secs_f64();
+        events::print(&json!({"event": "finished", "sweep": name, "trials": States(counts), "seconds": seconds}));
+    } else if counts.complete > 0 {
         ranking(&best(&reader, Question::of(name, SHOWN))?, None)?;
     }
     if let Some(saved) = saved {
         output::note(&saved);
     }
-    if counts.failed > 0 {
-        let results = common.results_argument();
+    let results = common.results_argument();
+    if counts.cancelled > 0 {
         output::note(&format!(
-            "{} failed: `frostline status {name}{results}` says why, `frostline retry {name}{results}` queues them again",
-            count(counts.failed, "trial")
+            "{} cancelled and stay{} so: `frostline retry {name} --state cancelled{results}` wants them again",
+            match counts.cancelled {
+                1 => "1 trial is".to_owned(),
+                more => format!("{more} trials are"),
+            },
+            if counts.cancelled == 1 { "s" } else { "" }
         ));
+    }
+    if counts.failed > 0 {
+        let failed = count(counts.failed, "trial");
+        output::note(&format!("{failed} failed: `frostline status {name}{results}` says why"));
+        let kinds = failures(&reader, name)?;
+        if kinds.contains(&FailureKind::Diverged) {
+            output::note(
+                "What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`",
+            );
+        }
+        if kinds.iter().any(|kind| *kind != FailureKind::Diverged) {
+            let only = if kinds.contains(&FailureKind::Diverged) { "the others" } else { "them" };
+            output::note(&format!("`frostline retry {name}{results}` queues {only} again"));
+        }
         return Ok(Exit::SomeFailed);
     }
     Ok(Exit::Done)
+}
+
+/// In which ways trials of a sweep have failed.
+fn failures(reader: &Reader, name: &str) -> Result<BTreeSet<FailureKind>, StoreError> {
+    let failed = reader.trials(name)?.into_iter().filter(|row| row.state == TrialState::Failed);
+    Ok(failed.filter_map(|row| row.failure.map(|(kind, _)| kind)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launch_says_what_it_has_found() {
+        let counts = |complete, waiting| Counts { complete, waiting, ..Counts::default() };
+        let said = |(added, kept, dropped), counts, from_others| {
+            taken_over("x", &Put { added, kept, dropped }, &counts, from_others)
+        };
+        assert_eq!(said((4, 0, 0), counts(0, 4), 0), None);
+        assert_eq!(said((0, 8, 0), counts(8, 0), 0).unwrap(), "`x`: nothing new, all 8 trials are finished");
+        assert_eq!(said((0, 8, 0), counts(5, 3), 0).unwrap(), "`x`: nothing new, 5 of 8 trials finished");
+        assert_eq!(said((16, 12, 0), counts(12, 16), 0).unwrap(), "`x`: 12 trials finished, 16 added");
+        assert_eq!(
+            said((8, 0, 4), counts(8, 0), 8).unwrap(),
+            "`x`: 8 trials finished, 8 added, 8 of them finished already in another sweep, 4 no longer in it"
+        );
+    }
 }

@@ -1,10 +1,10 @@
 //! `layers`: what can be frozen.
 
 use crate::args::Layers;
-use crate::exit::{Exit, wrong_input};
+use crate::exit::Exit;
 use crate::output::{self, Table, print_json};
+use crate::sources::network;
 use frostline_sweep::layers::{self, Row};
-use frostline_sweep::{backbone, suggest};
 use serde_json::json;
 use std::io::Write;
 
@@ -12,52 +12,74 @@ use std::io::Write;
 const FLOAT: u64 = 4;
 
 pub(crate) fn run(arguments: &Layers) -> anyhow::Result<Exit> {
-    let architecture = backbone::find(&arguments.backbone).ok_or_else(|| {
-        let names = backbone::names().collect::<Vec<_>>().join(", ");
-        let near = suggest::nearest(&arguments.backbone, backbone::names());
-        let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`"));
-        wrong_input(format!("there is no network `{}`{near}; use one of {names}", arguments.backbone))
-    })?;
-    let rows = layers::table(architecture, arguments.size);
+    let architecture = network(&arguments.backbone)?;
+    let mut rows = layers::table(architecture, arguments.size);
+    let (count, parameters) = (rows.len(), architecture.parameter_count());
+    if arguments.blocks {
+        rows.retain(|row| row.boundary.is_some());
+    }
     if arguments.json.json {
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
+    let mut out = anstream::stdout().lock();
+    write!(out, "{}", if arguments.blocks { blocks(&rows) } else { all(&rows) })?;
+    let meaning = format!(
+        "{count} layers, {parameters} parameters. `frozen_layers` is what a sweep says to freeze up to there: the number, \
+         or the name of the block. Output: height x width x channels for images of {size} x {size} pixels; compute: share \
+         of the multiplications so far; cached: what an image's features take in float32 (the last are pooled).",
+        size = arguments.size
+    );
+    writeln!(out, "{}", output::wrapped(&meaning, 80, 0))?;
+    Ok(Exit::Done)
+}
+
+fn all(rows: &[Row]) -> Table {
     let mut table =
-        Table::new(&["index", "layer", "class", "parameters", "output", "compute", "block ends", "cached"]);
-    for row in &rows {
+        Table::new(&["index", "layer", "class", "parameters", "output", "compute", "frozen_layers", "", "cached"]);
+    for row in rows {
         let parameters = row.layer.kind.parameters();
-        let (ends, cached) = match &row.boundary {
-            Some(boundary) => (boundary.segment.clone(), output::bytes(boundary.elements * FLOAT)),
-            None => (String::new(), String::new()),
-        };
+        let (ends, cached) = ends(row);
         table.row([
             row.layer.index.to_string(),
             row.layer.name.clone(),
             row.layer.kind.keras_class().to_owned(),
             if parameters == 0 { String::new() } else { parameters.to_string() },
-            row.shape.iter().map(u32::to_string).collect::<Vec<_>>().join(" x "),
+            shape(row),
             format!("{:.1} %", 100.0 * row.compute_share),
+            (row.layer.index + 1).to_string(),
             ends,
             cached,
         ]);
     }
-    let mut out = anstream::stdout().lock();
-    write!(out, "{table}")?;
-    writeln!(
-        out,
-        "{} layers, {} parameters. Freezing n layers freezes those with an index below n. Output: height x width x \
-         channels for images of {size} x {size} pixels; compute: share of the multiplications up to the layer; cached: \
-         features of an image in float32 (the last are pooled).",
-        rows.len(),
-        architecture.parameter_count(),
-        size = arguments.size,
-    )?;
-    Ok(Exit::Done)
+    table
+}
+
+fn blocks(rows: &[Row]) -> Table {
+    let mut table = Table::new(&["block", "frozen_layers", "output", "compute", "cached"]);
+    for row in rows {
+        let (block, cached) = ends(row);
+        let compute = format!("{:.1} %", 100.0 * row.compute_share);
+        table.row([block, (row.layer.index + 1).to_string(), shape(row), compute, cached]);
+    }
+    table
+}
+
+/// The block that ends with a layer, and what its output takes.
+fn ends(row: &Row) -> (String, String) {
+    match &row.boundary {
+        Some(boundary) => (boundary.segment.clone(), output::bytes(boundary.elements * FLOAT)),
+        None => (String::new(), String::new()),
+    }
+}
+
+fn shape(row: &Row) -> String {
+    row.shape.iter().map(u32::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 fn object(row: &Row) -> serde_json::Value {
     json!({
         "index": row.layer.index,
+        "frozen_layers": row.layer.index + 1,
         "name": row.layer.name,
         "class": row.layer.kind.keras_class(),
         "parameters": row.layer.kind.parameters(),

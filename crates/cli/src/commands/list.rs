@@ -12,21 +12,21 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     if json.json {
         return print_json(&sweeps);
     }
-    let mut table =
-        Table::new(&["sweep", "objective", "trials", "complete", "waiting", "running", "failed", "changed"]);
+    // A state that no trial is in needs no column.
+    let states = [TrialState::Waiting, TrialState::Running, TrialState::Failed, TrialState::Cancelled];
+    let states: Vec<TrialState> =
+        states.into_iter().filter(|state| sweeps.iter().any(|sweep| sweep.trials.0.of(*state) > 0)).collect();
+    let mut header = vec!["sweep", "objective", "trials", "complete"];
+    header.extend(states.iter().map(|state| state.as_str()));
+    header.push("changed");
+    let mut table = Table::new(&header);
     for sweep in sweeps {
         let counts = sweep.trials.0;
-        let of = |state| counts.of(state).to_string();
-        table.row([
-            sweep.name,
-            sweep.objective,
-            counts.total().to_string(),
-            of(TrialState::Complete),
-            of(TrialState::Waiting),
-            of(TrialState::Running),
-            of(TrialState::Failed),
-            output::ago(sweep.updated_at),
-        ]);
+        let of = |state: &TrialState| counts.of(*state).to_string();
+        let mut row = vec![sweep.name, sweep.objective, counts.total().to_string(), of(&TrialState::Complete)];
+        row.extend(states.iter().map(of));
+        row.push(output::ago(sweep.updated_at));
+        table.row(row);
     }
     write!(anstream::stdout().lock(), "{table}")?;
     Ok(Exit::Done)

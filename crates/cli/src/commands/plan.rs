@@ -1,105 +1,153 @@
 //! `plan`: what a sweep would run.
 
 use crate::args::{self, Common};
+use crate::choice;
 use crate::costs::{Arrangement, arrange};
 use crate::exit::Exit;
 use crate::machine::{Look, WorkerInfo, worker_info};
 use crate::output::{self, DIM, Table, count, print_json};
 use crate::prepare::{self, Missing, Prepared};
+use crate::refusal;
 use crate::space;
-use crate::team::{Recorded, Team};
-use frostline_sweep::definition::DeviceChoice;
+use crate::team::{Recorded, Team, team};
+use frostline_store::StoreError;
+use frostline_sweep::definition::{Definition, DeviceChoice};
+use frostline_sweep::keys::{self, HYPERPARAMETERS};
 use frostline_sweep::learned::Last;
-use frostline_sweep::parameters::named;
+use frostline_sweep::outcome::TrialState;
+use frostline_sweep::trial::TrialId;
+use frostline_view::need::Need;
 use frostline_view::plan::{Basis, Cut, Decision, Plan, Premises, plan};
 use frostline_view::shown;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// Trials that are listed one by one.
 const LISTED: usize = 40;
+/// Columns that a line of words has at most.
+const WIDTH: usize = 80;
 
 pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exit> {
-    let prepared = prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
-    let (info, doubt) = match worker_info(Look::Quick) {
+    let file = choice::definition(common, arguments.definition.file.as_deref(), "plan")?;
+    let read = || prepare::read(&file, &arguments.definition.set);
+    let prepared = prepare::prepare(read()?, Missing::Note, &common.results)?;
+    let (info, no_worker) = match worker_info(Look::Quick) {
         Ok(info) => (info, None),
-        Err(error) => (WorkerInfo::without_worker(), Some(format!("{error:#}"))),
+        Err(error) => (WorkerInfo::without_worker(), Some(error)),
     };
-    let arranged = arrange(&prepared, &common.results, &info, Recorded::default(), arguments.measuring);
+    let Before { known, recorded, refused } = before(common, &prepared);
+    let done: BTreeSet<TrialId> =
+        known.iter().filter(|(_, state)| state.is_final()).map(|(trial, _)| *trial).collect();
+    // As `launch` does, which looks for what is asked for first.
+    let arranged = team(&prepared.definition.workers, &info, Recorded::default())
+        .and_then(|_| arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring));
     // Whoever plans here may run it elsewhere.
-    let (arrangement, doubt) = match (arranged, doubt) {
-        (Ok(arrangement), doubt) => (arrangement, doubt),
-        (Err(error), doubt) => {
+    let (arrangement, elsewhere) = match arranged {
+        Ok(arrangement) => (arrangement, None),
+        Err(error) => {
             let cpu = WorkerInfo::without_worker();
-            let mut elsewhere =
-                prepare::prepare(prepare::read(&arguments.definition)?, Missing::Note, &common.results)?;
+            let mut elsewhere = prepare::prepare(read()?, Missing::Note, &common.results)?;
             elsewhere.definition.workers.device = DeviceChoice::Cpu;
-            (
-                arrange(&elsewhere, &common.results, &cpu, Recorded::default(), arguments.measuring)?,
-                doubt.or(Some(format!("{error:#}"))),
-            )
+            let recorded = Recorded::default();
+            let arranged = arrange(&elsewhere, &done, &common.results, &cpu, recorded, arguments.measuring)?;
+            (arranged, Some(error))
         }
     };
     let Arrangement { team, reuse, basis, .. } = &arrangement;
+    let complete: BTreeSet<TrialId> =
+        known.iter().filter(|(_, state)| **state == TrialState::Complete).map(|(trial, _)| *trial).collect();
+    let need = space::need(&prepared, &arrangement, &complete, &common.results);
+    let room = space::check(&need, &common.results).err();
+    let on_cpu = match (&no_worker, &elsewhere) {
+        (Some(error), _) => Some(format!("These times are for the CPU: {error:#}")),
+        (None, Some(_)) => Some("These times are for the CPU.".to_owned()),
+        (None, None) => None,
+    };
+    let refused = refused.or(elsewhere).or(room);
     // Which of them are left out is not known before they are decoded.
     let undecoded = (!prepared.is_final).then_some("decoded pictures");
-    let premises = Premises {
+    let plan = plan(Premises {
         definition: &prepared.definition,
         trials: &prepared.trials,
         reuse,
         workers: team.devices.len(),
         threads: team.threads,
         basis: *basis,
-        need: space::need(&prepared, &arrangement, &complete(common, &prepared), &common.results),
+        need,
         missing: prepared.missing.iter().map(|entry| entry.name).chain(undecoded).collect(),
-    };
+        known: &known,
+        refused: refused.as_ref().map(|error| format!("{error:#}")),
+    });
     if arguments.json.json {
-        return print_json(&plan(premises));
+        print_json(&plan)?;
+    } else {
+        print(&mut anstream::stdout().lock(), &plan, &prepared, team, basis)?;
+        info.remarks.iter().for_each(|remark| output::note(remark));
+        on_cpu.iter().for_each(|said| output::note(said));
     }
-    print(&mut anstream::stdout().lock(), &plan(premises), &prepared, team, basis)?;
-    info.remarks.iter().for_each(|remark| output::note(remark));
-    if let Some(doubt) = doubt {
-        output::note(&format!("times are for the CPU: {doubt}"));
+    match refused {
+        Some(error) => {
+            let exit = Exit::of(&error);
+            output::error(&error.context("`launch` would refuse this"));
+            Ok(exit)
+        }
+        None => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
 }
 
-/// What the results folder has of the sweep, where there is one.
-fn complete(common: &Common, prepared: &Prepared) -> BTreeSet<frostline_sweep::trial::TrialId> {
-    let reader = frostline_store::open(&common.results);
-    let complete = reader.and_then(|reader| reader.complete(&prepared.definition.name));
-    complete.unwrap_or_default().into_iter().collect()
+/// What the results folder has of a sweep.
+struct Before {
+    known: BTreeMap<TrialId, TrialState>,
+    recorded: Recorded,
+    /// Why `launch` would not run it.
+    refused: Option<anyhow::Error>,
+}
+
+fn before(common: &Common, prepared: &Prepared) -> Before {
+    let asked = || -> anyhow::Result<Before> {
+        let reader = match frostline_store::open(&common.results) {
+            Err(StoreError::Missing { .. }) => {
+                return Ok(Before { known: BTreeMap::new(), recorded: Recorded::default(), refused: None });
+            }
+            opened => opened?,
+        };
+        let name = &prepared.definition.name;
+        let known = match prepared.missing.is_empty() {
+            true => reader.known(name, prepared.trials.iter().map(|trial| trial.id))?,
+            false => BTreeMap::new(),
+        };
+        let sweep = refusal::earlier(&reader, name)?;
+        let (finished, refused) = match sweep.as_ref().map(|sweep| refusal::compare(&reader, sweep, prepared)) {
+            None => (false, None),
+            Some(Ok(finished)) => (finished, None),
+            Some(Err(error)) => (false, Some(error)),
+        };
+        let recorded = sweep.filter(|_| finished).map_or(Recorded::default(), |sweep| Recorded::of(&sweep));
+        Ok(Before { known, recorded, refused })
+    };
+    let broken = |error| Before { known: BTreeMap::new(), recorded: Recorded::default(), refused: Some(error) };
+    asked().unwrap_or_else(broken)
 }
 
 fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, basis: &Basis) -> std::io::Result<()> {
-    let excluded = plan.excluded as u64;
-    let excluded = if excluded > 0 { format!(", {} excluded", count(excluded, "cell")) } else { String::new() };
-    writeln!(
-        out,
-        "`{}`: {} of {} in all{excluded}, ranked by {}",
-        plan.sweep,
-        count(plan.trial_count as u64, "trial"),
-        count(plan.epochs, "epoch"),
-        plan.objective
-    )?;
-    let Some(first) = prepared.trials.specs().next() else { return Ok(()) };
+    writeln!(out, "{}", heading(plan, prepared))?;
+    if !plan.done.is_empty() {
+        writeln!(out, "{}", standing(plan))?;
+    }
     let architecture = prepared.definition.model.architecture;
-    writeln!(
-        out,
+    let network = format!(
         "{}, {} layers, {:.2} M parameters, weights {}",
         architecture.name,
         architecture.layer_count(),
         architecture.parameter_count() as f64 / 1e6,
         prepared.definition.model.weights
-    )?;
-    let varying: Vec<&str> = plan.columns.names().collect();
-    let fixed = named(&first).into_iter().filter(|(name, _)| !varying.contains(name) && *name != "head_depth");
-    let fixed: Vec<String> = fixed
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| format!("{name} {}", shown(&value)))
-        .collect();
-    writeln!(out, "the same for all: {}\n", fixed.join(", "))?;
-    write!(out, "{}", trials(plan))?;
+    );
+    writeln!(out, "{}", output::wrapped(&network, WIDTH, 2))?;
+    let same = same_for_all(&prepared.definition);
+    if !same.is_empty() {
+        writeln!(out, "{}", output::wrapped(&format!("the same for all: {}", same.join(", ")), WIDTH, 2))?;
+    }
+    write!(out, "\n{}", trials(plan))?;
     if plan.trial_count > LISTED {
         writeln!(out, "{DIM}  … and {} more{DIM:#}", plan.trial_count - LISTED)?;
     }
@@ -107,36 +155,92 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
         writeln!(out, "\nFrozen layers are computed once for all the trials that share them:\n")?;
         write!(out, "{}", cuts(&plan.cuts))?;
     }
-    let without = match plan.cuts.iter().any(|cut| cut.fill) {
-        true => format!("; {} if nothing were kept", output::seconds(plan.expected_seconds_without_cache)),
-        false => String::new(),
-    };
-    let time = output::seconds(plan.expected_seconds);
-    writeln!(out, "\ntime: about {time} with {}{without} ({})", team.describe(), source(basis))?;
-    if let Some(last) = last_run(basis) {
-        writeln!(out, "{last}")?;
+    writeln!(out)?;
+    if plan.to_run > 0 {
+        let without = match plan.cuts.iter().any(|cut| cut.fill) {
+            true => format!("; {} without the cache", output::seconds(plan.expected_seconds_without_cache)),
+            false => String::new(),
+        };
+        let time = output::seconds(plan.expected_seconds);
+        writeln!(out, "time: about {time} with {}{without} ({})", team.describe(), source(basis))?;
+        if let Some(last) = last_run(basis) {
+            writeln!(out, "{last}")?;
+        }
+        writeln!(out, "{}", disk(&plan.disk))?;
     }
-    let parts = [
-        (plan.disk.features, "features"),
-        (plan.disk.checkpoints, "checkpoints"),
-        (plan.disk.models, "models"),
-        (plan.disk.database, "database"),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(bytes, _)| *bytes > 0)
-        .map(|(bytes, what)| format!("{what} {}", output::bytes(*bytes)))
-        .collect();
-    writeln!(out, "disk: at most {} ({})", output::bytes(plan.disk.total()), parts.join(", "))?;
     if prepared.to_pack > 0 {
         let size = output::bytes(prepared.to_pack);
         writeln!(out, "pictures: `launch` decodes them once and keeps {size} of them beside that")?;
     }
     for entry in &prepared.missing {
         let size = if entry.bytes > 0 { format!(" ({})", output::bytes(entry.bytes)) } else { String::new() };
-        writeln!(out, "`{}`{size} is not here yet: `launch` downloads it, or `frostline fetch {0}`", entry.name)?;
+        let name = entry.name;
+        let missing = format!("`{name}`{size} is not here yet: `launch` downloads it, or `frostline fetch {name}`");
+        writeln!(out, "{}", output::wrapped(&missing, WIDTH, 2))?;
+    }
+    for remark in &plan.remarks {
+        writeln!(out, "{}", output::wrapped(&format!("note: {remark}"), WIDTH, 2))?;
     }
     Ok(())
+}
+
+/// "`mine`: 8 trials x 2 epochs (16 in all), ranked by val_accuracy".
+fn heading(plan: &Plan, prepared: &Prepared) -> String {
+    let trials = count(plan.trial_count as u64, "trial");
+    let each = prepared.trials.specs().next().map_or(0, |spec| u64::from(spec.parameters.epochs));
+    let is_even = prepared.trials.specs().all(|spec| u64::from(spec.parameters.epochs) == each);
+    let amount = match is_even {
+        true => format!("{trials} x {} ({} in all)", count(each, "epoch"), plan.epochs),
+        false => format!("{trials} of {} in all", count(plan.epochs, "epoch")),
+    };
+    let excluded = match plan.excluded as u64 {
+        0 => String::new(),
+        excluded => format!(", {} excluded", count(excluded, "cell")),
+    };
+    format!("`{}`: {amount}{excluded}, ranked by {}", plan.sweep, plan.objective)
+}
+
+/// "9 to run, 7 done".
+fn standing(plan: &Plan) -> String {
+    let words = |(state, count): (&TrialState, &usize)| match state {
+        TrialState::Complete => format!("{count} done"),
+        state => format!("{count} {state}"),
+    };
+    let others = plan.done.iter().map(words).collect::<Vec<_>>().join(", ");
+    let rest = match (plan.to_run, plan.epochs_to_run) {
+        (0, _) => "nothing to run".to_owned(),
+        (trials, epochs) => format!("{trials} to run ({})", count(epochs, "epoch")),
+    };
+    let again = plan.done.keys().any(|state| *state != TrialState::Complete);
+    let hint =
+        if again { format!("; `frostline retry {}` queues failed ones again", plan.sweep) } else { String::new() };
+    format!("{rest}, {others}{hint}")
+}
+
+/// What the definition sets for every trial, other than it would be by itself.
+fn same_for_all(definition: &Definition) -> Vec<String> {
+    let depths = definition.depths();
+    let set = keys::of(HYPERPARAMETERS).filter_map(|key| {
+        let value = definition.fixed.get(key.name).filter(|value| !value.is_null())?;
+        let default = key.default_value().and_then(|default| key.kind.check(&default).ok());
+        // That follows from how many units there are.
+        let is_said = key.name != "head_depth" && Some(value) != default.as_ref();
+        let words = if key.name == "frozen_layers" { depths.words(value).map(str::to_owned) } else { None };
+        is_said.then(|| format!("{} {}", key.name, words.unwrap_or_else(|| shown(value))))
+    });
+    set.collect()
+}
+
+fn disk(need: &Need) -> String {
+    let parts = [
+        (need.features, "features"),
+        (need.checkpoints, "checkpoints"),
+        (need.models, "models"),
+        (need.database, "database"),
+    ];
+    let parts = parts.iter().filter(|(bytes, _)| *bytes > 0);
+    let parts: Vec<String> = parts.map(|(bytes, what)| format!("{what} {}", output::bytes(*bytes))).collect();
+    format!("disk: at most {} ({})", output::bytes(need.total()), parts.join(", "))
 }
 
 /// Where times come from.
@@ -148,7 +252,7 @@ fn source(basis: &Basis) -> String {
     match (basis.measured_at.map(output::ago), parts.is_empty()) {
         (Some(ago), true) => format!("measured on this machine {ago}"),
         (Some(ago), false) => format!("measured on this machine {ago}, corrected by {seen}"),
-        (None, true) => "estimated from operation counts".to_owned(),
+        (None, true) => "estimated".to_owned(),
         (None, false) => format!("from {seen}"),
     }
 }
@@ -160,29 +264,43 @@ fn last_run(basis: &Basis) -> Option<String> {
 }
 
 fn trials(plan: &Plan) -> Table {
+    let is_begun = !plan.done.is_empty();
     let mut header = vec!["trial"];
     header.extend(plan.columns.names());
     header.push("starts from");
+    if is_begun {
+        header.push("state");
+    }
     let mut table = Table::new(&header);
     for trial in plan.trials.iter().take(LISTED) {
-        let id = trial.trial.map_or("?".to_owned(), |trial| trial.short());
+        // Known once its data and weights are here.
+        let id = trial.trial.map_or("-".to_owned(), |trial| trial.short());
         let cut = trial.features.as_ref().and_then(|key| plan.cuts.iter().find(|cut| cut.key == *key));
-        let start = cut.map_or("images".to_owned(), |cut| format!("features after {}", cut.after));
-        table.row([vec![id], plan.columns.cells_of(&trial.parameters), vec![start]].concat());
+        let is_done = trial.state.is_some_and(TrialState::is_final);
+        let start = match cut {
+            _ if is_done => "-".to_owned(),
+            Some(cut) => format!("output of {}", cut.after),
+            None => "images".to_owned(),
+        };
+        let mut cells = [vec![id], plan.columns.cells_of(&trial.parameters), vec![start]].concat();
+        if is_begun {
+            cells.push(trial.state.map_or("new".to_owned(), |state| state.to_string()));
+        }
+        table.row(cells);
     }
     table
 }
 
 fn cuts(cuts: &[Cut]) -> Table {
-    let header = ["features after", "trials", "compute", "at most", "to fill", "saves", "decision"];
+    let header = ["through", "trials", "share of network", "size (max)", "time", "saves", ""];
     let mut table = Table::new(&header);
     for cut in cuts {
         let decision = match (cut.decision, &cut.from) {
-            (Decision::Fill, _) if cut.present => "kept: it is there already".to_owned(),
-            (Decision::Fill, None) => "computed once, from the images".to_owned(),
-            (Decision::Fill, Some(from)) => format!("computed once, from {from}"),
-            (Decision::Costly, _) => "not kept: would cost more than it saves".to_owned(),
-            (Decision::TooLarge, _) => "not kept: no room in cache.max_bytes or on the disk".to_owned(),
+            (Decision::Fill, _) if cut.present => "cached already".to_owned(),
+            (Decision::Fill, None) => "computed once".to_owned(),
+            (Decision::Fill, Some(from)) => format!("once, from {from}"),
+            (Decision::Costly, _) => "not cached: costs more than it saves".to_owned(),
+            (Decision::TooLarge, _) => "not cached: no room in cache.max_bytes or on the disk".to_owned(),
         };
         let share = format!("{:.0} %", 100.0 * cut.compute_share);
         let saves = if cut.saved_seconds > 0.0 { output::seconds(cut.saved_seconds) } else { "-".to_owned() };
@@ -201,7 +319,7 @@ mod tests {
         let now = output::seconds_since_1970();
         let basis = |measured_at, epochs, fills| Basis { measured_at, epochs, fills, last: None };
         let days = Some(now - 3.0 * 86_400.0 - 7_250.0);
-        assert_eq!(source(&basis(None, 0, 0)), "estimated from operation counts");
+        assert_eq!(source(&basis(None, 0, 0)), "estimated");
         assert_eq!(source(&basis(None, 36, 0)), "from 36 epochs of this setting");
         assert_eq!(source(&basis(None, 1, 2)), "from 1 epoch and 2 fills of this setting");
         assert_eq!(source(&basis(days, 0, 0)), "measured on this machine 3 d 02 h ago");

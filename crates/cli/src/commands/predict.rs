@@ -65,7 +65,7 @@ fn verdict(ranked: &[(&str, f32)]) -> String {
         0.95.. => format!("sure: {first}"),
         0.7.. => format!("fairly sure: {first}"),
         0.5.. => format!("not very sure: {first}, perhaps {second}"),
-        _ => format!("a guess: {first}, perhaps {second}"),
+        _ => format!("{first} or {second}? ({:.0} %, {:.0} %)", 100.0 * high, 100.0 * low),
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(of(0.97, 0.02), "sure: cat");
         assert_eq!(of(0.8, 0.1), "fairly sure: cat");
         assert_eq!(of(0.55, 0.3), "not very sure: cat, perhaps dog");
-        assert_eq!(of(0.3, 0.15), "a guess: cat, perhaps dog");
+        assert_eq!(of(0.3, 0.15), "cat or dog? (30 %, 15 %)");
         assert_eq!(of(0.5, 0.49), "undecided between cat and dog");
     }
 }

@@ -4,6 +4,8 @@ use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, BOLD, DIM, Table, print_json};
 use crate::sources;
+use frostline_sweep::backbone;
+use frostline_sweep::depth::Depths;
 use frostline_sweep::outcome::{ClassMetrics, Evaluation};
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::WeightsIdentity;
@@ -62,8 +64,13 @@ pub(crate) fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> 
     writeln!(out, "  model            {}, weights {weights}", spec.model.backbone)?;
     let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
     writeln!(out, "  data             {dataset}, {0} x {0} pixels", spec.data.image_size)?;
-    for (name, value) in named(spec) {
-        writeln!(out, "  {name:<16} {}", shown(&value))?;
+    let depths = backbone::find(&spec.model.backbone)
+        .map(|network| Depths::of(network, [(spec.parameters.frozen_layers, None)]))
+        .unwrap_or_default();
+    // What has no meaning for this optimizer or schedule has no value.
+    for (name, value) in named(spec).iter().filter(|(_, value)| !value.is_null()) {
+        let depth = if *name == "frozen_layers" { depths.words(value) } else { None };
+        writeln!(out, "  {name:<16} {}", depth.map_or_else(|| shown(value), str::to_owned))?;
     }
     if !trial.epochs.is_empty() {
         writeln!(out)?;
@@ -100,23 +107,23 @@ pub(crate) fn print(out: &mut impl Write, trial: &Shown, classes: &[String]) -> 
                 "  balanced accuracy {balanced_accuracy:.4}, macro F1 {macro_f1:.4}, top-5 accuracy {top5_accuracy:.4}"
             )?;
         }
-        let trained = evaluation.trained_parameters;
-        writeln!(out, "  {trained} parameters trained in {}", output::seconds(evaluation.seconds))?;
+        let trained = evaluation.trained_parameters as f64 / 1e6;
+        writeln!(out, "  {trained:.2} M trained parameters, {}", output::seconds(evaluation.seconds))?;
         by_class(out, evaluation, classes)?;
     }
-    for attempt in &trial.attempts {
+    // The trial's own; the database counts those of all trials together.
+    for (number, attempt) in (1..).zip(&trial.attempts) {
         let build = &attempt.build;
         writeln!(
             out,
-            "\n  attempt {} on worker {} ({}, {}, libtorch {}, {}): {}, {}",
-            attempt.attempt,
+            "\n  attempt {number}: {}, {}, worker {} on {} ({}, {}, libtorch {})",
+            attempt.outcome,
+            output::count(u64::from(attempt.epochs), "epoch"),
             attempt.worker,
+            build.host,
             build.device,
             output::count(u64::from(build.threads), "thread"),
             build.libtorch,
-            build.host,
-            attempt.outcome,
-            output::count(u64::from(attempt.epochs), "epoch")
         )?;
         if let Some(images) = attempt.micro_batch {
             let images = output::count(u64::from(images), "image");

@@ -3,6 +3,7 @@
 mod comparison;
 mod download;
 mod effects;
+pub(crate) mod events;
 mod json;
 mod pictures;
 mod progress;
@@ -21,6 +22,7 @@ pub(crate) use table::Table;
 pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 
 use anstyle::{AnsiColor, Style};
+use frostline_protocol::tools::in_words;
 use std::io::{IsTerminal, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,16 +34,7 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut err = anstream::stderr().lock();
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        // An error that shows its source has said all that lies behind it.
-        if text.contains(&cause) {
-            break;
-        }
-        text = format!("{text}: {cause}");
-    }
-    let _ = writeln!(err, "{BAD}error:{BAD:#} {text}");
+    let _ = writeln!(err, "{BAD}error:{BAD:#} {}", in_words(error.chain()));
 }
 
 /// A remark on standard error.
@@ -63,4 +56,35 @@ pub(crate) fn width() -> Option<usize> {
     let out = std::io::stdout();
     let columns = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?.ws_col;
     (columns > 0).then_some(usize::from(columns))
+}
+
+/// Breaks a text between words into lines of at most `width` columns; those after the first begin with `indent` spaces.
+pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let (mut wrapped, mut column) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += length;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three", 80, 2), "one two three");
+        assert_eq!(wrapped("one two three four", 9, 2), "one two\n  three\n  four");
+        assert_eq!(wrapped("a-word-that-is-too-long b", 5, 1), "a-word-that-is-too-long\n b");
+    }
 }

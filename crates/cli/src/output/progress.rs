@@ -1,10 +1,10 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, DIM, GOOD, bytes, count, duration, seconds};
+use super::{BAD, DIM, GOOD, bytes, count, duration, events, seconds};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::metric::Metric;
+use frostline_sweep::metric::{Direction, Metric};
 use frostline_sweep::outcome::{EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::reuse::Reuse;
@@ -25,6 +25,8 @@ pub(crate) struct Screen {
     /// The newest epoch of each trial that runs.
     last: HashMap<TrialId, EpochMetrics>,
     fills: HashMap<frostline_sweep::outcome::AttemptId, FeatureKey>,
+    /// The best objective of those that have completed while this screen shows them.
+    best: Option<f64>,
     finished: u64,
     total: u64,
     live: Option<ProgressBar>,
@@ -61,6 +63,7 @@ impl Screen {
             cuts: reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.after.clone())).collect(),
             last: HashMap::new(),
             fills: HashMap::new(),
+            best: None,
             finished,
             live,
             said_draining: false,
@@ -127,16 +130,19 @@ impl Screen {
     }
 }
 
-/// A screen that shows what a watcher hears, on a thread of its own: a terminal that is stopped does not stop the sweep.
+/// A screen that shows what a watcher hears, and for programs prints it, on a thread of its own: a terminal that is stopped does not stop the sweep.
 pub(crate) struct Shown(JoinHandle<Screen>);
 
 impl Shown {
     /// # Errors
     /// No thread can be had.
-    pub(crate) fn start(mut screen: Screen, mut watcher: Watcher) -> std::io::Result<Shown> {
+    pub(crate) fn start(mut screen: Screen, mut watcher: Watcher, as_json: bool) -> std::io::Result<Shown> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let show = move || {
             while let Some(news) = runtime.block_on(watcher.next()) {
+                if as_json {
+                    events::lines(&news, screen.objective).iter().for_each(events::print);
+                }
                 screen.show(&news);
             }
             screen.close();
@@ -176,6 +182,13 @@ impl Screen {
                 self.finished += 1;
                 self.last.remove(trial);
                 let value = fact.last.as_ref().map_or(f64::NAN, |last| self.objective.value(last, evaluation));
+                let is_better = |best: f64| match self.objective.direction {
+                    Direction::Maximise => value > best,
+                    Direction::Minimise => value < best,
+                };
+                if !value.is_nan() && self.best.is_none_or(is_better) {
+                    self.best = Some(value);
+                }
                 let name = self.objective.name;
                 let took = seconds(evaluation.seconds);
                 self.line(&format!("{}  {GOOD}{name} {value:.4}{GOOD:#}  {took}", self.title(*trial)));
@@ -184,13 +197,13 @@ impl Screen {
                 if let (Some(key), true) = (self.fills.remove(attempt), computed) {
                     let after = self.cuts.get(&key).map_or("", String::as_str);
                     let (size, took) = (bytes(*size), seconds(*took));
-                    self.line(&format!("{DIM}features after {after}: {size} in {took}{DIM:#}"));
+                    self.line(&format!("{DIM}cached the output of {after}: {size}, {took}{DIM:#}"));
                 }
             }
             Record::Ended { attempt, ending: Ending::Failed(failure), trial: None } => {
                 let after = self.fills.remove(attempt).and_then(|key| self.cuts.get(&key)).map_or("", String::as_str);
                 self.line(&format!(
-                    "features after {after} could not be kept, so trials compute them: {}",
+                    "the output of {after} could not be cached, so trials compute it: {}",
                     failure.message
                 ));
             }
@@ -208,7 +221,10 @@ impl Screen {
     fn status(&mut self, status: &Status) {
         if status.draining && !self.said_draining {
             self.said_draining = true;
-            self.line("Stopping: running epochs get some seconds to end. Press Ctrl-C again to leave at once; nothing measured is lost.");
+            self.line(
+                "Stopping: waiting some seconds for the running epochs to end.\n\
+                 Press Ctrl-C again to stop now; finished epochs are safe.",
+            );
         }
         if status.held.is_some() && !self.said_held {
             self.line("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
@@ -228,6 +244,9 @@ impl Screen {
         } else if !status.draining && status.running.is_empty() {
             text += "starting workers";
         }
+        if let Some(best) = self.best {
+            let _ = write!(text, ", best {} {best:.4}", self.objective.name);
+        }
         for running in &status.running {
             let _ = write!(text, "\n  {}", self.running(running));
         }
@@ -241,7 +260,7 @@ impl Screen {
         match &running.task {
             TaskKey::Fill(key) => {
                 let after = self.cuts.get(key).map_or("", String::as_str);
-                format!("worker {}: computing features after {after}{steps}", running.worker.0)
+                format!("worker {}: computing the output of {after}{steps}", running.worker.0)
             }
             TaskKey::Trial(trial) => {
                 let (words, epochs) = self.trials.get(trial).map_or(("", 0), |(words, epochs)| (words, *epochs));

@@ -1,5 +1,6 @@
 //! How the worker program is found and started: with an environment of its own.
 
+use super::torch::torch_of;
 use frostline_sweep::device::Device;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -101,6 +102,10 @@ pub fn worker_command(program: &Path, gpus: &Gpus, device: Device) -> Command {
     variables.filter(|name| is_computing(name)).for_each(|name| _ = command.env_remove(name));
     // A backtrace of an allocation that fails allocates, and waits for its own lock for ever.
     command.env("RUST_BACKTRACE", "0");
+    // What is wrong with it was said when this machine was looked at.
+    if let Ok(Some(torch)) = torch_of(program) {
+        command.env("LD_LIBRARY_PATH", before(&torch.libraries, "LD_LIBRARY_PATH"));
+    }
     gpus.prepare(&mut command, device);
     command
 }

@@ -7,9 +7,11 @@ mod adopt;
 mod command;
 mod local;
 mod log;
+mod torch;
 
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
+pub use torch::{TORCH, Torch, TorchError, torch_of};
 
 use frostline_protocol::WorkerId;
 use std::collections::BTreeSet;

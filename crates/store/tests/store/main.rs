@@ -5,6 +5,7 @@ mod fixture;
 mod opening;
 mod ranking;
 mod records;
+mod removing;
 mod sweeps;
 mod trouble;
 mod upgrading;

@@ -121,11 +121,20 @@ impl<'a> Reader<'a> {
             let elsewhere: Vec<String> = SECTIONS.iter().filter_map(|other| has(other, key)).collect();
             let hint = match elsewhere.is_empty() {
                 false => format!(": it belongs in {}", elsewhere.join(" or ")),
-                true => suggest::hint(key, keys::of(known).map(|key| key.name)),
+                true => match suggest::nearest(key, keys::of(known).map(|key| key.name)) {
+                    Some(near) => format!(", did you mean `{near}`?"),
+                    None => SECTIONS.iter().find_map(|other| called(other, key)).unwrap_or_default(),
+                },
             };
             self.problem(key_place, format!("unknown key `{key}` in [{section}]{hint}"));
         }
     }
+}
+
+/// What the section calls this key, where it has it under another name.
+fn called(section: &Section, key: &str) -> Option<String> {
+    let name = suggest::synonym(key, keys::of(section.keys).map(|key| key.name))?;
+    (section.name != "exclude").then(|| format!(": it is `{name}` in [{}]", section.name))
 }
 
 /// The section as it is written, where this key may stand in it.

@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::types::{Axis, Data, Definition, Exclusion, Model};
 use crate::backbone::{self, Architecture};
 use crate::dataset::{Dataset, Files};
-use crate::keys::{self, HYPERPARAMETERS, Key};
+use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
 use crate::parameters::canonical;
 use crate::{metric, suggest};
 use serde::Deserialize;
@@ -154,6 +154,15 @@ fn axes(reader: &Reader, architecture: Option<&Architecture>) -> Vec<Axis> {
     axes
 }
 
+/// Whether a list of values stands where one is wanted.
+fn is_several(key: &Key, node: &Node) -> bool {
+    let is_list = |node: &Node| node.list().is_some();
+    match key.kind {
+        Kind::List { .. } => node.list().is_some_and(|items| items.iter().any(is_list)),
+        _ => is_list(node),
+    }
+}
+
 fn fixed(reader: &Reader, architecture: Option<&Architecture>) -> BTreeMap<&'static str, Value> {
     let (axes, entries) = (reader.entries("grid"), reader.entries("train"));
     reader.refuse_unknown_keys("train", entries);
@@ -163,6 +172,12 @@ fn fixed(reader: &Reader, architecture: Option<&Architecture>) -> BTreeMap<&'sta
         let found = match find(entries, key.name) {
             Some(entry) if is_axis => {
                 let message = format!("`{}` is an axis of [grid] already: keep one of the two", key.name);
+                reader.problem(&entry.node.place, message);
+                None
+            }
+            Some(entry) if is_several(key, &entry.node) => {
+                let message =
+                    format!("`{}` has one value here; a list of values makes an axis: move it to [grid]", key.name);
                 reader.problem(&entry.node.place, message);
                 None
             }

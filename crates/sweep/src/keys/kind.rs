@@ -29,8 +29,8 @@ pub enum Kind {
     Switch,
     /// A number of bytes, or text with a unit; canonical is the number.
     Bytes,
-    /// How many layers: a count, a share, or "all". Which count a share is depends on the network, so the value stays as
-    /// it is written.
+    /// How many layers: a count, a share, the block that is the last of them, or "all". Which count a share or a block is
+    /// depends on the network, so the value stays as it is written.
     Layers,
     List {
         noun: &'static str,
@@ -68,7 +68,9 @@ impl Kind {
             Kind::Text(what) => (*what).to_owned(),
             Kind::Switch => "true or false".to_owned(),
             Kind::Bytes => "a number of bytes, or text such as \"20 GB\"".to_owned(),
-            Kind::Layers => "a count (256), a share from 0.0 to 1.0 (0.5) or \"all\"".to_owned(),
+            Kind::Layers => {
+                "a count (256), a share from 0.0 to 1.0 (0.5), a block (\"block5b\") or \"all\"".to_owned()
+            }
             Kind::List { noun, .. } => format!("a list of {noun}"),
             Kind::WordOr(word, of) => format!("\"{word}\" or {}", of.wanted()),
         }
@@ -111,7 +113,7 @@ impl Kind {
         match value.as_str() {
             Some(word) if words.contains(&word) => Ok(value.clone()),
             // Three letters are too few to tell a slip from another word: "gpu" is no misspelt "cpu".
-            Some(word) if word.len() > 3 => {
+            Some(word) if word.len() > 3 || suggest::synonym(word, words.iter().copied()).is_some() => {
                 let hint = suggest::hint(word, words.iter().copied());
                 Err(format!("{}, not {value}{hint}", self.wanted()))
             }
@@ -131,7 +133,10 @@ impl Kind {
     }
 
     fn list(&self, value: &Value, of: &Kind, filled: bool, distinct: bool) -> Result<Value, String> {
-        let Value::Array(items) = value else { return Err(format!("{}, not {value}", self.wanted())) };
+        let Value::Array(items) = value else {
+            let hint = if of.check(value).is_ok() { format!(": write [{value}]") } else { String::new() };
+            return Err(format!("{}, not {value}{hint}", self.wanted()));
+        };
         if filled && items.is_empty() {
             return Err(format!("a list of at least one value, not {value}"));
         }
@@ -174,7 +179,7 @@ impl Kind {
             Kind::Layers => json!({"anyOf": [
                 {"type": "integer", "minimum": 0},
                 {"type": "number", "minimum": 0.0, "maximum": 1.0},
-                {"type": "string", "enum": ["all"]},
+                {"type": "string", "pattern": "^(all|stem|block[0-9]+[a-z]|top)$"},
             ]}),
             Kind::List { of, filled, distinct, .. } => {
                 let mut schema = json!({"type": "array", "items": of.schema()});
@@ -230,11 +235,18 @@ fn is_name(name: &str) -> bool {
 
 fn is_layers(value: &Value) -> bool {
     match value {
-        Value::String(word) => word == "all",
+        Value::String(word) => matches!(word.as_str(), "all" | "stem" | "top") || is_block(word),
         Value::Number(number) if number.is_f64() => number.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)),
         Value::Number(number) => number.is_u64(),
         _ => false,
     }
+}
+
+/// "block5b": a number and a letter. Which networks have it is theirs to say.
+fn is_block(word: &str) -> bool {
+    let place = word.strip_prefix("block").unwrap_or_default();
+    let stage = place.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    place.len() == stage.len() + 1 && !stage.is_empty() && stage.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// "20 GB", "1.5GiB", "500000".

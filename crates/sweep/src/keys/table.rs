@@ -185,7 +185,8 @@ static KEYS: [Key; 44] = [
         default: Fallback::Required,
         meaning: "How many of the backbone's first layers stay as they are, counted as Keras counts `model.layers` \
                   without the classifier. A whole number is a count; a number with a point is a share of all layers, \
-                  rounded down (`1` is one layer, `1.0` is all of them).",
+                  rounded down (`1` is one layer, `1.0` is all of them); a block's name freezes it and all before it \
+                  (`frostline layers NETWORK --blocks`).",
         example: "0.75",
     },
     Key {

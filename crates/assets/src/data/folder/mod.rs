@@ -17,7 +17,7 @@ use division::Division;
 use facts::{Facts, Verdict};
 use frostline_sweep::dataset::{Pictures, Unreadable};
 use frostline_sweep::trial::DataSpec;
-use listing::Listing;
+use listing::{Listing, Split};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,35 @@ impl Source for Folder {
     }
 }
 
+/// How many pictures a folder has, by the names of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// In the order of the labels.
+    pub classes: Vec<String>,
+    /// Those to train on; all of them where the folder has no splits.
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
+
+/// # Errors
+/// A folder without classes, or with some that are empty or missing in a split.
+pub(super) fn counted(root: &Path) -> Result<Counted, FolderError> {
+    let listing = list(root)?;
+    let count = |split: Option<Split>| listing.pictures.iter().filter(|picture| picture.split == split).count();
+    Ok(Counted {
+        train: count(None) + count(Some(Split::Train)),
+        validation: count(Some(Split::Validation)),
+        test: count(Some(Split::Test)),
+        classes: listing.classes,
+    })
+}
+
+/// What a table says counts, whatever the folders are called.
+fn list(root: &Path) -> Result<Listing, FolderError> {
+    if table::is_in(root) { table::list(root) } else { listing::list(root) }
+}
+
 /// The files of a folder, and what is known of each.
 struct Known<'a> {
     root: &'a Path,
@@ -68,8 +97,7 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn of(wanted: &Wanted<'a>, say: Say) -> Result<Known<'a>, DataError> {
         let root = wanted.place.ok_or(DataError::NoPlace)?;
-        // What a table says counts, whatever the folders are called.
-        let listing = if table::is_in(root) { table::list(root)? } else { listing::list(root)? };
+        let listing = list(root)?;
         let facts = Facts::of(root, wanted.cache, &listing.pictures, say);
         Ok(Known { root, listing, facts })
     }

@@ -1,0 +1,246 @@
+//! The text of a first sweep: what was found, and beside it in comments what else could stand there.
+
+use frostline_assets::data::Counted;
+use frostline_sweep::backbone::Architecture;
+use frostline_sweep::definition::toml_string;
+
+/// Training images that a first look takes of a large data set.
+const FIRST_LOOK: usize = 2_000;
+/// Test images of it.
+const FIRST_TEST: usize = 500;
+/// How deep the second and the third value freeze, as shares of all layers: the last block before them ends it.
+const SHARES: [f64; 2] = [0.8, 0.55];
+
+/// The images to train on.
+pub(super) enum Images {
+    Drawn,
+    /// None where the catalogue's place is meant.
+    Cifar10(Option<String>),
+    Pictures(String, Counted),
+}
+
+/// What a sweep is made of.
+pub(super) struct Starter<'a> {
+    pub(super) name: &'a str,
+    pub(super) images: Images,
+    pub(super) architecture: &'static Architecture,
+    /// "random", a name of the catalogue or a file.
+    pub(super) weights: &'a str,
+    /// What is to be said of them, such as that they will be downloaded.
+    pub(super) of_weights: &'a str,
+    /// Where the schema lies, seen from the sweep.
+    pub(super) schema: &'a str,
+}
+
+impl Starter<'_> {
+    pub(super) fn text(&self) -> String {
+        let network = self.architecture.name;
+        let mut text = format!(
+            "#:schema {}\n\n\
+             # How deep to freeze {network}, and which optimizer trains the rest best?\n\
+             # Every combination of the values in [grid] is one trial. All keys: frostline help keys\n\n\
+             [sweep]\n",
+            self.schema
+        );
+        text += &format!("name = {}\n", toml_string(self.name));
+        text += &line("objective = \"val_accuracy\"", "what trials are ranked by; or \"val_loss\"");
+        text += &line("# seeds = [0, 1, 2]", "every combination once per seed, to see what is luck");
+        text += "\n[data]\n";
+        text += &match &self.images {
+            Images::Drawn => drawn(),
+            Images::Cifar10(path) => cifar10(path.as_deref()),
+            Images::Pictures(path, counted) => pictures(path, counted),
+        };
+        text += "\n[model]\n";
+        text += &format!("backbone = {}\n", toml_string(network));
+        text += &line(&format!("weights = {}", toml_string(self.weights)), self.of_weights);
+        text += &format!(
+            "\n[grid]\n\
+             # How many layers stay frozen: \"all\", through a block (`frostline layers {network} --blocks`), a share (0.9),\n\
+             # or a count as Keras counts `model.layers`. The deeper a trial trains, the longer it takes.\n"
+        );
+        text += &format!("frozen_layers = [{}]\n", depths(self.architecture));
+        text += &line("optimizer = [\"adam\", \"rmsprop\"]", "also \"sgd\" and \"adamw\"");
+        text += &line("# learning_rate = [1e-3, 1e-4]", "a key of [train] becomes an axis here; remove it there");
+        text += "\n[train]\nepochs = 5\nbatch_size = 50\nlearning_rate = 1e-3\n";
+        text += &line("head_units = [64]", "dense layers on top; the one that tells the classes apart follows");
+        text += &line("# head_dropout = [0.5]", "after each of them");
+        text += "\n# [keep]\n";
+        text + &line("# count = 5", "so many of the best trials leave their model")
+    }
+}
+
+/// What stands there, and what is to be said of it in the same column.
+fn line(code: &str, comment: &str) -> String {
+    format!("{code:<32} # {comment}\n")
+}
+
+/// Of all images.
+fn size(pixels: u32) -> String {
+    line(&format!("image_size = {pixels}"), "pixels a side; more is slower, and better up to a point")
+}
+
+/// Of images that are not divided yet.
+fn validation(share: f64) -> String {
+    line(&format!("validation = {share}"), "share of the training images that trials are compared on")
+}
+
+fn drawn() -> String {
+    [
+        line("dataset = \"shapes\"", "images that the program draws itself, to begin without any files"),
+        line("# dataset = \"folder\"", "or your own: a folder for each class, with pictures in it"),
+        "# path = \"pictures\"\n".to_owned(),
+        size(64),
+        line(&format!("train_limit = {FIRST_LOOK}"), "of its 4000 training images, for a first look"),
+        format!("test_limit = {FIRST_TEST}\n"),
+        validation(0.3),
+    ]
+    .concat()
+}
+
+fn cifar10(path: Option<&str>) -> String {
+    [
+        "dataset = \"cifar10\"\n".to_owned(),
+        match path {
+            Some(path) => format!("path = {}\n", toml_string(path)),
+            None => line("# path = \"FOLDER\"", "without it: what `frostline fetch cifar10` gets"),
+        },
+        size(64),
+        line(&format!("train_limit = {FIRST_LOOK}"), "for a first look; remove both limits to use all 60,000 images"),
+        format!("test_limit = {FIRST_TEST}\n"),
+        validation(0.3),
+    ]
+    .concat()
+}
+
+fn pictures(path: &str, counted: &Counted) -> String {
+    let Counted { classes, train, validation: own, test } = counted;
+    let mut text = line("dataset = \"folder\"", &format!("{} classes: {}", classes.len(), listed(classes)));
+    text += &format!("path = {}\n", toml_string(path));
+    text += &size(128);
+    text += &line("# fit = \"crop\"", "pictures become squares; or \"pad\", \"stretch\"");
+    if *train > 2 * FIRST_LOOK {
+        let comment = format!("of {train}, for a first look; remove it to use all");
+        text += &line(&format!("train_limit = {FIRST_LOOK}"), &comment);
+    }
+    if *own == 0 {
+        text += &validation(0.2);
+    }
+    if *test == 0 {
+        text += &line("test_share = 0.1", "share of each class that is held out to the end");
+    } else if *test > 2 * FIRST_TEST {
+        text += &line(&format!("test_limit = {FIRST_TEST}"), &format!("of {test}"));
+    }
+    text
+}
+
+/// Names of classes on one line; a comment may hold no line's end.
+fn listed(classes: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let plain = |class: &String| class.chars().filter(|c| !c.is_control()).take(20).collect::<String>();
+    let shown: Vec<String> = classes.iter().take(SHOWN).map(plain).collect();
+    let more = if classes.len() > SHOWN { ", …" } else { "" };
+    shown.join(", ") + more
+}
+
+/// All layers, and those up to two blocks, as TOML writes them in a list.
+fn depths(architecture: &Architecture) -> String {
+    let segments = architecture.segments();
+    let through = |share: f64| {
+        let cut = architecture.cut_at((share * f64::from(architecture.layer_count())) as u32).max(1);
+        segments.get(cut as usize - 1).map_or("stem", |segment| segment.name.as_str())
+    };
+    let names = std::iter::once("all").chain(SHARES.map(through));
+    names.map(toml_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_sweep::backbone;
+    use frostline_sweep::dataset::Dataset;
+    use frostline_sweep::definition::Definition;
+
+    fn counted(train: usize, validation: usize, test: usize) -> Counted {
+        Counted { classes: ["cat", "do\ng"].map(str::to_owned).to_vec(), train, validation, test }
+    }
+
+    fn read(images: Images, architecture: &'static Architecture, weights: &str) -> Definition {
+        let of_weights = "here already";
+        let starter =
+            Starter { name: "first", images, architecture, weights, of_weights, schema: "./sweep.schema.json" };
+        let text = starter.text();
+        assert!(text.starts_with("#:schema ./sweep.schema.json\n"), "{text}");
+        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
+        assert!(wide.is_empty(), "{wide:?}");
+        Definition::parse("first.toml", &text, &[]).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+    }
+
+    #[test]
+    fn every_variant_is_a_sound_definition_of_six_trials() {
+        for name in backbone::names() {
+            let architecture = backbone::find(name).unwrap();
+            for (images, dataset) in [
+                (Images::Drawn, Dataset::Shapes),
+                (Images::Cifar10(None), Dataset::Cifar10),
+                (Images::Cifar10(Some("da\"ta/cifar".into())), Dataset::Cifar10),
+                (Images::Pictures("pets".into(), counted(20, 0, 0)), Dataset::Folder),
+                (Images::Pictures("pe\\ts".into(), counted(50_000, 100, 9_000)), Dataset::Folder),
+            ] {
+                let path = match &images {
+                    Images::Drawn => None,
+                    Images::Cifar10(path) => path.clone(),
+                    Images::Pictures(path, _) => Some(path.clone()),
+                };
+                let definition = read(images, architecture, "some \"file\".pth");
+                assert_eq!(definition.data.dataset, dataset);
+                assert_eq!(definition.data.path.map(|path| path.display().to_string()), path);
+                assert_eq!(definition.model.architecture.name, name);
+                assert_eq!(definition.model.weights, "some \"file\".pth");
+                assert_eq!(definition.axes.iter().map(|axis| axis.values.len()).collect::<Vec<_>>(), [3, 2]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_look_at_many_pictures_takes_some_of_them() {
+        let lite0 = backbone::find("efficientnet_lite0").unwrap();
+        let data = |counted| read(Images::Pictures("p".into(), counted), lite0, "random").data;
+        let (few, many) = (data(counted(3_000, 0, 0)), data(counted(5_000, 10, 2_000)));
+        assert_eq!((few.train_limit, few.test_limit), (None, None));
+        assert_eq!((many.train_limit, many.test_limit), (Some(2_000), Some(500)));
+    }
+
+    #[test]
+    fn what_stands_in_comments_can_be_used() {
+        let lite0 = backbone::find("efficientnet_lite0").unwrap();
+        let images = || Images::Pictures("p".into(), counted(20, 0, 0));
+        let starter = |images| Starter {
+            name: "first",
+            images,
+            architecture: lite0,
+            weights: "random",
+            of_weights: "",
+            schema: "./sweep.schema.json",
+        };
+        let text = starter(images()).text();
+        let used: String = text
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                // Keys and sections, and no sentences.
+                Some(rest)
+                    if rest.starts_with('[') || rest.split(" = ").next().is_some_and(|key| !key.contains(' ')) =>
+                {
+                    rest
+                }
+                _ => line,
+            })
+            .filter(|line| *line != "learning_rate = 1e-3")
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let definition =
+            Definition::parse("first.toml", &used, &[]).unwrap_or_else(|errors| panic!("{errors}\n{used}"));
+        assert_eq!((definition.seeds, definition.axes.len()), (vec![0, 1, 2], 3));
+        assert_eq!(definition.keep.count, 5);
+    }
+}

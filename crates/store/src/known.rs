@@ -1,0 +1,43 @@
+//! What is known of trials that a sweep asks for, before it has them.
+
+use crate::rows::{Cells, MEMBER_STATE, WANTED, state};
+use crate::{Reader, StoreError};
+use frostline_sweep::outcome::TrialState;
+use frostline_sweep::trial::TrialId;
+use std::collections::BTreeMap;
+
+impl Reader {
+    /// How those of `trials` stand that the database knows: in `sweep` where they are its members, else as they would once
+    /// they became so. The others are not in the answer.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn known(
+        &self,
+        sweep: &str,
+        trials: impl Iterator<Item = TrialId>,
+    ) -> Result<BTreeMap<TrialId, TrialState>, StoreError> {
+        self.snapshot(|connection| {
+            let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM trial)";
+            if connection.query_row(is_empty, [], |row| row.get(0))? {
+                return Ok(BTreeMap::new());
+            }
+            let sql = format!(
+                "SELECT {MEMBER_STATE} FROM (
+                    SELECT state, coalesce(wish, '{WANTED}') AS wish FROM trial
+                    LEFT JOIN member ON member.trial = trial.id
+                        AND member.sweep = (SELECT id FROM sweep WHERE name = ?2)
+                    WHERE trial.id = ?1)"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut known = BTreeMap::new();
+            for trial in trials {
+                let mut rows = statement.query((trial.0, sweep))?;
+                if let Some(row) = rows.next()? {
+                    known.insert(trial, state(&mut Cells::of(row))?);
+                }
+            }
+            Ok(known)
+        })
+    }
+}
