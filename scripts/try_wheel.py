@@ -32,6 +32,11 @@ SHORTER = ["--set", "train.epochs=1", "--set", "data.train_limit=300", "--set", 
            "--set", "data.image_size=32"]
 
 
+def libtorch() -> Path:
+    """The one that the programs were built with."""
+    return Path(os.environ.get("LIBTORCH") or setup.place_of("cpu")).resolve()
+
+
 class Environment:
     """A fresh environment with the wheel, and a folder of somebody who has nothing else."""
 
@@ -71,7 +76,7 @@ class Environment:
         (described / "INSTALLER").write_text("pip\n")
         (self.site / "torch").mkdir()
         (self.site / "torch/version.py").write_text(f"__version__ = '{version}'\n")
-        (self.site / "torch/lib").symlink_to(setup.place_of("cpu") / "lib")
+        (self.site / "torch/lib").symlink_to(libtorch() / "lib")
 
     def remove_torch(self) -> None:
         for found in [*self.site.glob("torch-*.dist-info"), self.site / "torch"]:

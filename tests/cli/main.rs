@@ -18,6 +18,7 @@ mod gpus;
 mod pictures;
 mod ranking;
 mod real;
+mod remedies;
 mod reports;
 mod startup;
 mod surroundings;

@@ -32,11 +32,13 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
 
     Frozen layers are computed once for all the trials that share them:
 
-      through  trials  share of network  size (max)   time  saves
-      top           2             100 %      410 kB  [TIME]  [TIME]  computed once
+      through  trials  share  size (max)   time  saves
+      top           2  100 %      410 kB  [TIME]  [TIME]  computed once
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache (estimated)
-    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache
+      (estimated)
+    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB,
+      database 8.4 MB)
     ");
     let plan = place.json("plan demo.toml --json");
     let times = ["expected_seconds", "expected_seconds_without_cache"];
@@ -87,11 +89,13 @@ fn a_plan_without_the_weights_says_what_is_missing() {
 
     Frozen layers are computed once for all the trials that share them:
 
-      through  trials  share of network  size (max)   time  saves
-      top           2             100 %      410 kB  [TIME]  [TIME]  computed once
+      through  trials  share  size (max)   time  saves
+      top           2  100 %      410 kB  [TIME]  [TIME]  computed once
 
-    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache (estimated)
-    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB, database 8.4 MB)
+    time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache
+      (estimated)
+    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB,
+      database 8.4 MB)
     `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads
       it, or `frostline fetch efficientnet_lite0.imagenet1k`
     ");

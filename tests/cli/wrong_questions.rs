@@ -167,7 +167,7 @@ fn a_trial_that_is_not_there() {
     says!(place, "show 12", @r"
     exit code 2
     --- error
-    error: `12` is too short to name a trial: give at least 4 digits of its id
+    error: `12` is too short to name a trial: give at least 4 digits of its id, which `frostline status` lists
     ");
     says!(place, "show first", @r"
     exit code 2

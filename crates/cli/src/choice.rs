@@ -30,8 +30,8 @@ pub(crate) fn resolve(common: &Common, command: &mut Command) -> anyhow::Result<
         Command::Effects(args::Effects { sweep, .. }) => ("effects", Purpose::Read, sweep),
         Command::Status(args::Status { sweep, .. }) => ("status", Purpose::Read, sweep),
         Command::Watch(args::Watch { sweep, .. }) => ("watch", Purpose::Read, sweep),
-        Command::Export(args::Export { sweep, .. }) => ("export", Purpose::Read, sweep),
         Command::Report(args::Report { sweep, .. }) => ("report", Purpose::Read, sweep),
+        Command::Export(args::Export { sweep, .. }) => ("export", Purpose::Read, sweep),
         Command::Resume(args::Resume { sweep, .. }) => ("resume", Purpose::Change, sweep),
         Command::Retry(args::Retry { sweep, .. }) => ("retry", Purpose::Change, sweep),
         Command::Rm(args::Rm { sweep, .. }) => ("rm", Purpose::Change, sweep),
@@ -90,7 +90,7 @@ impl Choice<'_> {
         match self.reader.sweep(&name) {
             Ok(sweep) => Ok(sweep.name),
             Err(StoreError::UnknownSweep { .. }) => Err(wrong_input(format!(
-                "sweep `{name}` of {named} was not launched into `{}` yet: frostline launch {named}{}",
+                "sweep `{name}` of {named} was not launched into `{}` yet:  frostline launch {named}{}",
                 self.common.results.display(),
                 self.common.results_argument()
             ))),

@@ -80,8 +80,10 @@ pub(crate) fn arrange(
     }
     let teams = teams(workers, info, recorded)?;
     if remeasure {
+        // Of the whole sweep, whatever of it is done.
+        let whole = Surroundings::of(prepared, &BTreeSet::new(), results, info);
         for team in &teams {
-            sweep.precisions().for_each(|precision| sweep.setting(team, precision).forget());
+            whole.precisions().for_each(|precision| whole.setting(team, precision).forget());
         }
     }
     let segments = sweep.segments();

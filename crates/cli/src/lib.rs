@@ -26,8 +26,8 @@ mod watch;
 
 use args::{Arguments, Command, Common};
 use commands::{
-    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init, launch,
-    layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify, weights,
+    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init,
+    launch, layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;

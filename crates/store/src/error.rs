@@ -169,7 +169,9 @@ fn unknown_trial(prefix: &str) -> String {
              lists"
         ),
         true if prefix.len() < MIN_PREFIX => {
-            format!("`{prefix}` is too short to name a trial: give at least {MIN_PREFIX} digits of its id")
+            format!(
+                "`{prefix}` is too short to name a trial: give at least {MIN_PREFIX} digits of its id, which `frostline status` lists"
+            )
         }
         true => format!("no trial begins with `{prefix}`: `frostline status` lists the trials of a sweep"),
     }

@@ -255,8 +255,8 @@ impl Reader {
         self.snapshot(|connection| {
             let sql = "SELECT validation_images, validation, test_images, test FROM right_images WHERE trial = ?1";
             let mut statement = connection.prepare_cached(sql)?;
-            let mut read = |trial: &TrialId| statement.query_row([trial.0], right).optional();
-            Ok(trials.iter().map(|trial| read(trial)).collect::<Result<_, _>>()?)
+            let read = |trial: &TrialId| statement.query_row([trial.0], right).optional();
+            Ok(trials.iter().map(read).collect::<Result<_, _>>()?)
         })
     }
 

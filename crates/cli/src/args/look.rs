@@ -1,12 +1,13 @@
 //! What can be asked of pages.
 
+use super::complete;
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct Report {
     /// Name of the sweep, or its file; without it, the latest
-    #[arg(default_value = "", hide_default_value = true, add = super::complete::sweeps())]
+    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
     pub(crate) sweep: String,
     /// The file to write; an earlier one is replaced
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]

@@ -9,7 +9,7 @@ use frostline_sweep::{keys, suggest};
 use std::process::ExitCode;
 
 /// What people type, and what does that here.
-const COMMANDS: [(&[&str], &str); 17] = [
+const COMMANDS: [(&[&str], &str); 18] = [
     (&["run", "train", "start", "fit", "tune", "sweep", "go"], "`frostline launch FILE` runs a sweep"),
     (&["new", "create", "template", "example"], "`frostline init` writes a first sweep"),
     (
@@ -21,9 +21,10 @@ const COMMANDS: [(&[&str], &str); 17] = [
     (&["top", "results", "rank", "ranking", "leaderboard"], "`frostline best` ranks the trials of a sweep"),
     (&["progress", "ps", "trials"], "`frostline status` says how far a sweep is"),
     (
-        &["plot", "graph", "chart", "importance", "importances", "analyze"],
-        "`frostline effects` says which hyperparameter matters, and `frostline export --format tensorboard` makes plots",
+        &["plot", "graph", "chart", "dashboard", "ui", "web"],
+        "`frostline serve` shows the sweeps in a browser, and `frostline report` writes one as a file to look at",
     ),
+    (&["importance", "importances", "analyze"], "`frostline effects` says which hyperparameter matters"),
     (&["stop", "kill", "abort"], "`frostline cancel` ends a sweep or one trial; Ctrl-C where it runs pauses it"),
     (&["inspect", "describe", "trial", "logs", "log"], "`frostline show TRIAL` says everything about one trial"),
     (&["download", "get", "pull"], "`frostline fetch` gets weights and data"),
@@ -90,7 +91,7 @@ fn explained(error: &clap::Error) -> Option<String> {
         }
         ErrorKind::UnknownArgument => {
             let flag = text(error, ContextKind::InvalidArg)?.split(['=', ' ']).next()?;
-            unknown_option(flag)
+            unknown_option(flag).filter(|_| flag.starts_with('-'))
         }
         _ => None,
     }

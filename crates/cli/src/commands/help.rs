@@ -76,7 +76,7 @@ fn about(key: &Key) -> String {
         key.name,
         key.section,
         wrapped(&plain(key.meaning), 80 - 2, 2),
-        wrapped(&key.kind.wanted(), 80 - 11, 11),
+        wrapped(&plain(&key.kind.wanted()), 80 - 11, 11),
         default(key),
         key.name,
         key.example

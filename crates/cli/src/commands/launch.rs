@@ -284,13 +284,12 @@ fn carry_out(
 /// None where that is too little to speak of.
 fn saving(elapsed: Duration, factor: f64) -> Option<String> {
     let without = Duration::try_from_secs_f64(elapsed.as_secs_f64() * factor).ok()?;
-    (factor >= WORTH_SAYING).then(|| {
-        format!(
-            "The output of frozen layers was computed once for all trials. Without that, this sweep would have taken about \
-             {}.",
-            output::duration(without)
-        )
-    })
+    let without = output::duration(without);
+    let said = format!(
+        "The output of frozen layers was computed once for all trials. Without that, this sweep would have taken about \
+         {without}."
+    );
+    (factor >= WORTH_SAYING).then(|| output::wrapped(&said, 80, 0))
 }
 
 /// What the run took corrects later estimates, however it ended.

@@ -162,11 +162,16 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
             false => String::new(),
         };
         let time = output::seconds(plan.expected_seconds);
-        writeln!(out, "time: about {time} with {}{without} ({})", team.describe(), source(basis))?;
+        let time = format!("time: about {time} with {}{without}", team.describe());
+        let source = format!("({})", source(basis));
+        match time.chars().count() + 1 + source.chars().count() <= WIDTH {
+            true => writeln!(out, "{time} {source}")?,
+            false => writeln!(out, "{time}\n  {}", output::wrapped(&source, WIDTH - 2, 3))?,
+        }
         if let Some(last) = last_run(basis) {
             writeln!(out, "{last}")?;
         }
-        writeln!(out, "{}", disk(&plan.disk))?;
+        writeln!(out, "{}", output::wrapped(&disk(&plan.disk), WIDTH, 2))?;
     }
     if prepared.to_pack > 0 {
         let size = output::bytes(prepared.to_pack);
@@ -292,7 +297,7 @@ fn trials(plan: &Plan) -> Table {
 }
 
 fn cuts(cuts: &[Cut]) -> Table {
-    let header = ["through", "trials", "share of network", "size (max)", "time", "saves", ""];
+    let header = ["through", "trials", "share", "size (max)", "time", "saves", ""];
     let mut table = Table::new(&header);
     for cut in cuts {
         let decision = match (cut.decision, &cut.from) {

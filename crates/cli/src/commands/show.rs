@@ -37,7 +37,12 @@ fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> 
     let name = |class: usize| names.get(class).map_or("", String::as_str);
     let is_whole = shares.len() <= MOST_CLASSES;
     if is_whole {
-        writeln!(out, "{DIM}  accuracy by class, and confusion, a row for each true class{DIM:#}")?;
+        let images: u64 = evaluation.confusion.iter().flatten().map(|count| u64::from(*count)).sum();
+        let images = output::count(images, "test image");
+        writeln!(
+            out,
+            "{DIM}  accuracy by class, and confusion matrix on {images} (rows: true, columns: predicted){DIM:#}"
+        )?;
     } else {
         order.sort_by(|&one, &other| shares[one].total_cmp(&shares[other]));
         order.truncate(MOST_CLASSES);

@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
     }
     loop {
         let model = viewer.read()?;
-        let width = output::width().unwrap_or(WIDTH);
+        let width = output::width(&std::io::stdout()).unwrap_or(WIDTH);
         let shown = lines(&model, (width, LINES + model.workers.len()), Look { colour: false, ..look }, None);
         // Without the keys, which nobody can press.
         let shown = &shown[..shown.len().saturating_sub(1)];
@@ -47,9 +47,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
 
 /// By the locale, as terminals are told it.
 fn speaks_unicode() -> bool {
-    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
-    let named = named.filter(|value| !value.is_empty()).next();
-    named.is_none_or(|value| {
+    let mut named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+    named.find(|value| !value.is_empty()).is_none_or(|value| {
         let value = value.to_lowercase();
         value.contains("utf-8") || value.contains("utf8")
     })

@@ -24,6 +24,7 @@ pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 use anstyle::{AnsiColor, Style};
 use frostline_protocol::tools::in_words;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -34,12 +35,23 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut err = anstream::stderr().lock();
-    let _ = writeln!(err, "{BAD}error:{BAD:#} {}", in_words(error.chain()));
+    let said = fitted(&format!("error: {}", in_words(error.chain())));
+    let _ = writeln!(err, "{BAD}error:{BAD:#}{}", said.trim_start_matches("error:"));
+}
+
+/// Broken between words where standard error is a terminal, which would break anywhere. What fits stays as it is.
+fn fitted(text: &str) -> String {
+    let Some(width) = width(&std::io::stderr()).map(|width| width.max(40)) else { return text.to_owned() };
+    let line = |line: &str| match line.chars().count() > width {
+        true => wrapped(line, width, 2),
+        false => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
 }
 
 pub(crate) fn seconds_since_1970() -> f64 {
@@ -51,10 +63,9 @@ pub(crate) fn ago(moment: f64) -> String {
     format!("{} ago", seconds((seconds_since_1970() - moment).max(0.0)))
 }
 
-/// How many characters a line of standard output has; none where it is no terminal.
-pub(crate) fn width() -> Option<usize> {
-    let out = std::io::stdout();
-    let columns = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?.ws_col;
+/// How many characters a line of it has; none where it is no terminal.
+pub(crate) fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let columns = stream.is_terminal().then(|| rustix::termios::tcgetwinsize(stream).ok()).flatten()?.ws_col;
     (columns > 0).then_some(usize::from(columns))
 }
 

@@ -1,6 +1,6 @@
 //! A ranking as a table, as CSV, and how far it can be trusted.
 
-use super::{DIM, Table, seconds, width};
+use super::{DIM, Table, seconds, width, wrapped};
 use frostline_sweep::metric;
 use frostline_view::best::{Best, Group, Ranked, Rows, answer, decimals, remarks};
 use frostline_view::shown;
@@ -32,13 +32,14 @@ const SHORT: [(&str, &str); 12] = [
 pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
     let rows = rows(best);
     let mut out = anstream::stdout().lock();
-    write!(out, "{}", fitting(table(best, &rows, columns), width()))?;
+    write!(out, "{}", fitting(table(best, &rows, columns), width(&std::io::stdout())))?;
     let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
     }
+    let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
     for sentence in answer(best).into_iter().chain(remarks(best)) {
-        writeln!(out, "{DIM}  {sentence}{DIM:#}")?;
+        writeln!(out, "{DIM}  {}{DIM:#}", wrapped(&sentence, width, 2))?;
     }
     Ok(())
 }

@@ -29,7 +29,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Init) -> anyhow::Result<Exi
     let (file, name) = file(arguments)?;
     let there = |what: &str| {
         wrong_input(format!(
-            "`{}` {what}: name the sweep otherwise (frostline init NAME), or look at what it says (frostline plan {0})",
+            "`{}` {what}: `frostline plan {0}` says what it would run, and another name makes \
+             another (frostline init NAME)",
             file.display()
         ))
     };

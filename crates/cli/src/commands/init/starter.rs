@@ -37,14 +37,15 @@ impl Starter<'_> {
         let network = self.architecture.name;
         let mut text = format!(
             "#:schema {}\n\n\
-             # How deep to freeze {network}, and which optimizer trains the rest best?\n\
-             # Every combination of the values in [grid] is one trial. All keys: frostline help keys\n\n\
+             # How deep to freeze {network}, and which optimizer is best?\n\
+             # Every combination of the values in [grid] is one trial.\n\
+             # All keys: frostline help keys\n\n\
              [sweep]\n",
             self.schema
         );
         text += &format!("name = {}\n", toml_string(self.name));
         text += &line("objective = \"val_accuracy\"", "what trials are ranked by; or \"val_loss\"");
-        text += &line("# seeds = [0, 1, 2]", "every combination once per seed, to see what is luck");
+        text += &line("# seeds = [0, 1, 2]", "each combination once per seed: what is luck?");
         text += "\n[data]\n";
         text += &match &self.images {
             Images::Drawn => drawn(),
@@ -56,17 +57,18 @@ impl Starter<'_> {
         text += &line(&format!("weights = {}", toml_string(self.weights)), self.of_weights);
         text += &format!(
             "\n[grid]\n\
-             # How many layers stay frozen: \"all\", through a block (`frostline layers {network} --blocks`), a share (0.9),\n\
-             # or a count as Keras counts `model.layers`. The deeper a trial trains, the longer it takes.\n"
+             # How many layers stay frozen: \"all\", a share (0.9), a count as Keras counts\n\
+             # `model.layers`, or a block: frostline layers {network} --blocks\n\
+             # The more a trial trains, the longer it takes.\n"
         );
         text += &format!("frozen_layers = [{}]\n", depths(self.architecture));
         text += &line("optimizer = [\"adam\", \"rmsprop\"]", "also \"sgd\" and \"adamw\"");
-        text += &line("# learning_rate = [1e-3, 1e-4]", "a key of [train] becomes an axis here; remove it there");
+        text += &line("# learning_rate = [1e-3, 1e-4]", "moved here from [train], an axis");
         text += "\n[train]\nepochs = 5\nbatch_size = 50\nlearning_rate = 1e-3\n";
-        text += &line("head_units = [64]", "dense layers on top; the one that tells the classes apart follows");
+        text += &line("head_units = [64]", "dense layers on top; the classifier follows");
         text += &line("# head_dropout = [0.5]", "after each of them");
         text += "\n# [keep]\n";
-        text + &line("# count = 5", "so many of the best trials leave their model")
+        text + &line("# count = 5", "so many of the best leave their model")
     }
 }
 
@@ -77,18 +79,18 @@ fn line(code: &str, comment: &str) -> String {
 
 /// Of all images.
 fn size(pixels: u32) -> String {
-    line(&format!("image_size = {pixels}"), "pixels a side; more is slower, and better up to a point")
+    line(&format!("image_size = {pixels}"), "pixels a side; more is slower, often better")
 }
 
 /// Of images that are not divided yet.
 fn validation(share: f64) -> String {
-    line(&format!("validation = {share}"), "share of the training images that trials are compared on")
+    line(&format!("validation = {share}"), "share of them that trials are compared on")
 }
 
 fn drawn() -> String {
     [
-        line("dataset = \"shapes\"", "images that the program draws itself, to begin without any files"),
-        line("# dataset = \"folder\"", "or your own: a folder for each class, with pictures in it"),
+        line("dataset = \"shapes\"", "drawn by the program, to begin without files"),
+        line("# dataset = \"folder\"", "or your own pictures, a folder for each class"),
         "# path = \"pictures\"\n".to_owned(),
         size(64),
         line(&format!("train_limit = {FIRST_LOOK}"), "of its 4000 training images, for a first look"),
@@ -103,10 +105,10 @@ fn cifar10(path: Option<&str>) -> String {
         "dataset = \"cifar10\"\n".to_owned(),
         match path {
             Some(path) => format!("path = {}\n", toml_string(path)),
-            None => line("# path = \"FOLDER\"", "without it: what `frostline fetch cifar10` gets"),
+            None => line("# path = \"FOLDER\"", "else what `frostline fetch cifar10` gets"),
         },
         size(64),
-        line(&format!("train_limit = {FIRST_LOOK}"), "for a first look; remove both limits to use all 60,000 images"),
+        line(&format!("train_limit = {FIRST_LOOK}"), "for a first look; without limits all 60,000"),
         format!("test_limit = {FIRST_TEST}\n"),
         validation(0.3),
     ]
@@ -120,14 +122,14 @@ fn pictures(path: &str, counted: &Counted) -> String {
     text += &size(128);
     text += &line("# fit = \"crop\"", "pictures become squares; or \"pad\", \"stretch\"");
     if *train > 2 * FIRST_LOOK {
-        let comment = format!("of {train}, for a first look; remove it to use all");
+        let comment = format!("of {train}, for a first look");
         text += &line(&format!("train_limit = {FIRST_LOOK}"), &comment);
     }
     if *own == 0 {
         text += &validation(0.2);
     }
     if *test == 0 {
-        text += &line("test_share = 0.1", "share of each class that is held out to the end");
+        text += &line("test_share = 0.1", "share of each class that is held out");
     } else if *test > 2 * FIRST_TEST {
         text += &line(&format!("test_limit = {FIRST_TEST}"), &format!("of {test}"));
     }
@@ -171,7 +173,7 @@ mod tests {
             Starter { name: "first", images, architecture, weights, of_weights, schema: "./sweep.schema.json" };
         let text = starter.text();
         assert!(text.starts_with("#:schema ./sweep.schema.json\n"), "{text}");
-        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
+        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{wide:?}");
         Definition::parse("first.toml", &text, &[]).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
     }
