@@ -14,7 +14,7 @@ mod trials;
 mod words;
 
 pub use compare::{Pair, compare};
-pub use document::{Document, Links};
+pub use document::{Document, Links, MARK};
 pub use overview::{all, cost, depth, effects, overview};
 pub use report::{footer, report};
 pub use sheet::{SCRIPT, STYLE};

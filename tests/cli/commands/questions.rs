@@ -375,4 +375,9 @@ fn a_report_is_one_file_of_as_many_trials_as_wanted() {
     // An earlier one is replaced.
     place.succeed("report demo --trials 0 -o look.html");
     assert_eq!(trials("look.html"), 0);
+    // What is somebody's own is not.
+    place.write("mine.html", "<p>mine");
+    let refused = place.run("report demo -o mine.html");
+    assert_eq!((refused.code, place.read("mine.html").as_str()), (Some(2), "<p>mine"), "{refused}");
+    assert!(refused.stderr.contains("mine.html is there and is no report: name another file with -o"), "{refused}");
 }

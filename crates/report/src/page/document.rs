@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='%235b9cc4' \
                     d='M1 4h9v8H1z'/%3E%3Cpath fill='%239a5524' d='M10 4h5v8h-5z'/%3E%3C/svg%3E";
 
+/// In the head of every page: by it a report is known from other files.
+pub const MARK: &str = r#"<meta name="generator" content="Frostline">"#;
+
 /// Where a page's links lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Links {
@@ -86,6 +89,7 @@ impl Document {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="referrer" content="no-referrer";
+                    (PreEscaped(MARK))
                     link rel="icon" href=(ICON);
                     (head)
                     title { (self.title) }
