@@ -6,7 +6,7 @@ use frostline_sweep::outcome::AttemptOutcome;
 use frostline_sweep::record::TaskKey;
 use frostline_view::amount::seconds;
 use frostline_view::best::{Best, Group, Question, Ranked, Rows, best, decimals};
-use frostline_view::shown;
+use frostline_view::{Columns, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -105,13 +105,18 @@ impl Model {
                 outcome => format!("{id} {outcome}"),
             });
         }
+        // Until one has finished, the ranking does not say in what the trials differ.
+        let columns = match best.total {
+            0 => Columns::varying(reader.trials(sweep)?.iter().map(|row| &row.spec)),
+            _ => best.columns.clone(),
+        };
         for running in run.into_iter().flat_map(|run| run.running) {
             let share = running.steps.filter(|(_, all)| *all > 0).map(|(done, all)| done as f64 / all as f64);
             let (words, stage) = match &running.task {
                 TaskKey::Trial(trial) => {
                     let row = reader.find_trial(&trial.to_string())?.row;
                     let epochs = row.spec.parameters.epochs;
-                    let words = best.columns.words(&row.spec.named_object());
+                    let words = columns.words(&row.spec.named_object());
                     let words = if words.is_empty() { trial.short() } else { words };
                     (words, format!("epoch {}/{epochs}", (running.epochs + 1).min(epochs)))
                 }
