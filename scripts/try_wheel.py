@@ -11,6 +11,7 @@ The last steps are an environment whose `torch` is too new, too old, or not ther
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -43,7 +44,11 @@ class Environment:
     def __init__(self, folder: Path, wheel: Path, torch: str | None) -> None:
         self.folder, self.home = folder / "env", folder / "work"
         self.home.mkdir()
-        venv.create(self.folder, with_pip=True)
+        # Debian has it in a package of its own; another environment's pip installs as well.
+        has_pip = importlib.util.find_spec("ensurepip") is not None
+        venv.create(self.folder, with_pip=has_pip)
+        python = str(self.folder / "bin/python")
+        self.installer = [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
         (self.site,) = self.folder.glob("lib/python3*/site-packages")
         cache = folder / "cache"
         (cache / "weights").mkdir(parents=True)
@@ -63,8 +68,8 @@ class Environment:
 
     def pip(self, *what: str) -> None:
         began = time.monotonic()
-        subprocess.run([str(self.folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what],
-                       check=True, env=self.variables)
+        subprocess.run([*self.installer, "install", "--quiet", "--disable-pip-version-check", *what], check=True,
+                       env=self.variables)
         print(f"{time.monotonic() - began:6.1f} s  pip install {' '.join(Path(part).name for part in what)}", flush=True)
 
     def stand_in(self, version: str) -> None:

@@ -168,10 +168,14 @@ def check_curves(trials):
     for row in trials:
         run = EventAccumulator(f"logs/{row['trial']}").Reload()
         epochs = load(f"show/{row['trial']}.json")["epochs"]
-        for tag in ["val_accuracy", "val_loss", "train_accuracy", "train_loss", "learning_rate", "seconds"]:
+        for epoch in epochs:
+            by_class = epoch.pop("by_class")
+            epoch.update({f"val_{name}": by_class[name] for name in BY_CLASS})
+        tags = ["val_accuracy", "val_loss", "train_accuracy", "train_loss", "learning_rate", "seconds"]
+        for tag in tags + [f"val_{name}" for name in BY_CLASS]:
             found = [(point.step, point.value) for point in run.Scalars(tag)] if epochs else []
             same(found, [(epoch["epoch"], single(epoch[tag])) for epoch in epochs], f"TensorBoard, {tag}")
-        for tag in ["test_accuracy", "test_loss"]:
+        for tag in ["test_accuracy", "test_loss", *[f"test_{name}" for name in BY_CLASS]]:
             if row[tag] is not None:
                 same([point.value for point in run.Scalars(tag)], [single(row[tag])], f"TensorBoard, {tag}")
 

@@ -99,7 +99,13 @@ fn each_worker_sees_one_gpu_and_records_its_name() {
         ),
         "{doctor}"
     );
-    let outcome = place.succeed("launch demo.toml --set workers.count=4");
+    // Each takes a trial, and none is done before all have one.
+    place.hold();
+    let running = place.start("launch demo.toml --set workers.count=4");
+    place.wait_for_epochs("demo", 4);
+    place.release();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(outcome.stderr.contains("4 workers of 1 thread on cuda"), "{outcome}");
     let started: Vec<String> = place.read("started").lines().map(str::to_owned).collect();
     let seen: Vec<&str> = started.iter().map(|line| line.split(' ').next().unwrap()).collect();

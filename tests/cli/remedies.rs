@@ -61,7 +61,7 @@ fn words_of_other_programs_are_answered_with_what_works() {
     let place = place();
     for mistake in [
         "ls",
-        "watch",
+        "progress",
         "top",
         "imagenet",
         "gpu",

@@ -128,7 +128,7 @@ fn list_status_and_show_agree() {
     assert_eq!(keys(&list[0]), ["created_at", "name", "objective", "trials", "updated_at"]);
     assert_eq!((&list[0]["name"], &list[0]["trials"]["complete"]), (&json!("demo"), &json!(4)));
     let status = place.json("status demo --json");
-    assert_eq!(keys(&status), ["columns", "counts", "file", "host", "objective", "sweep", "trials"]);
+    assert_eq!(keys(&status), ["columns", "counts", "file", "host", "objective", "run", "sweep", "trials"]);
     assert_eq!(status["counts"], list[0]["trials"]);
     for trial in place.trials("demo") {
         let show = place.json(&format!("show {} --json", &trial.id[..12]));
@@ -260,6 +260,7 @@ fn fetch_without_a_name_lists_the_catalogue() {
     --- output
       name                                       size  licence                                         here
       cifar10                                  170 MB  free to use with attribution (Krizhevsky 2009)  no
+      cifar100                                 169 MB  free to use with attribution (Krizhevsky 2009)  no
       efficientnet_v2_s.imagenet1k                  ?  BSD-3-Clause (torchvision)                      no
       efficientnet_v2_s.keras-imagenet1k      82.4 MB  Apache-2.0 (Keras)                              no
       efficientnet_v2_s.keras-imagenet1k-top        ?  Apache-2.0 (Keras)                              no

@@ -7,7 +7,7 @@ use frostline_protocol::WorkerId;
 use frostline_scheduler::{FillPlan, Restored, TrialRow};
 use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
-use frostline_sweep::reuse::{Cut, Decision, Reuse, end};
+use frostline_sweep::reuse::{Cut, Decision, Reuse, early};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_sweep::{backbone, features};
 use std::cmp::Reverse;
@@ -106,20 +106,21 @@ pub(crate) fn start(
     Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected, reuse.clone()), newest })
 }
 
-/// The order in which trials are given out: the shortest by estimate first, which brings answers early, and towards the
-/// [`end`] the longest; the sweep's order among those that take equally long, and what nobody has estimated last.
+/// The order in which trials are given out: the shortest by estimate first, or the longest where no more go
+/// [`early`]; the sweep's order among those that take equally long, and what nobody has estimated last.
 fn put_in_order(rows: &mut [RestoreRow], reuse: &Reuse, workers: usize) {
     let seconds = |row: &RestoreRow| reuse.seconds(&row.spec).unwrap_or(f64::INFINITY).max(0.0);
     // Positive numbers are in the order of their bits.
     rows.sort_by_cached_key(|row| seconds(row).to_bits());
     let unfinished = |row: &RestoreRow| if row.state.is_final() { 0.0 } else { seconds(row) };
     let times: Vec<f64> = rows.iter().take_while(|row| seconds(row).is_finite()).map(unfinished).collect();
-    let end = end(times.iter().copied().fold(0.0, f64::max), workers);
+    let longest = times.iter().copied().fold(0.0, f64::max);
     let mut left: f64 = times.iter().sum();
-    let early = times.iter().take_while(|seconds| {
+    let goes_early = |seconds: &&f64| {
+        let goes = early(**seconds, 1, left, longest, workers) == 1;
         left -= **seconds;
-        left >= end
-    });
-    let early = early.count();
-    rows[early..times.len()].sort_by_cached_key(|row| Reverse(seconds(row).to_bits()));
+        goes
+    };
+    let first = times.iter().take_while(goes_early).count();
+    rows[first..times.len()].sort_by_cached_key(|row| Reverse(seconds(row).to_bits()));
 }

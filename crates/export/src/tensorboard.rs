@@ -117,7 +117,7 @@ fn session(outline: &Outline, trial: &Recorded, attempt: &AttemptRow) -> Vec<Eve
     for epoch in &trial.epochs {
         time += epoch.seconds;
         let scalar = |(tag, value): (&str, f64)| Event::scalar(time, i64::from(epoch.epoch), tag, value);
-        events.extend(measured(epoch).map(scalar));
+        events.extend(measured(epoch).into_iter().map(scalar));
     }
     // As the epochs' metrics are there already, these are the test split's.
     let last = trial.epochs.last().map_or(0, |epoch| i64::from(epoch.epoch));
@@ -137,13 +137,11 @@ fn session(outline: &Outline, trial: &Recorded, attempt: &AttemptRow) -> Vec<Eve
 }
 
 /// An epoch's curves, by their tags.
-fn measured(epoch: &EpochMetrics) -> [(&'static str, f64); 6] {
-    [
-        ("train_loss", epoch.train_loss),
-        ("train_accuracy", epoch.train_accuracy),
-        ("val_loss", epoch.val_loss),
-        ("val_accuracy", epoch.val_accuracy),
-        ("learning_rate", epoch.learning_rate),
-        ("seconds", epoch.seconds),
-    ]
+fn measured(epoch: &EpochMetrics) -> Vec<(&'static str, f64)> {
+    let metrics =
+        metric::names().filter_map(metric::find).filter_map(|metric| Some((metric, metric.of_epoch(epoch)?)));
+    // What nobody measured is no curve; a loss that diverged is one.
+    let measured = metrics.filter(|(metric, value)| !metric.is_share() || value.is_finite());
+    let measured = measured.map(|(metric, value)| (metric.name, value));
+    measured.chain([("learning_rate", epoch.learning_rate), ("seconds", epoch.seconds)]).collect()
 }

@@ -126,6 +126,7 @@ mod tests {
             assert_eq!(value(text), json!("adam"), "{text}");
         }
         assert_eq!((value("frozen_layers=all"), value("frozen_layers<=.5")), (json!("all"), json!(0.5)));
+        assert_eq!(value("frozen_layers=block6c"), json!("block6c"));
         assert_eq!(value("seed=3"), json!(3));
     }
 

@@ -65,6 +65,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Metric {
+    /// Whether it lies between 0 and 1.
+    pub fn is_share(&self) -> bool {
+        self.direction == Direction::Maximise
+    }
+
     /// The value after the last epoch, which is the model that a trial leaves.
     pub fn value(&self, last: &EpochMetrics, evaluation: &Evaluation) -> f64 {
         match self.read {

@@ -19,11 +19,9 @@ impl Definition {
         let layers = values("frozen_layers");
         let layers =
             layers.iter().filter_map(|(written, count)| self::layers(written, count, self.model.architecture));
-        let rates = values("learning_rate").into_iter().filter(|(_, rate)| rate.as_f64() >= Some(HIGH_RATE));
-        let rates = rates.map(|(written, _)| {
-            format!(
-                "learning_rate = {written} is far above what trains: Keras' default is 0.001 for Adam, 0.01 for SGD"
-            )
+        let rates = values("learning_rate").into_iter().filter_map(|(_, rate)| rate.as_f64());
+        let rates = rates.filter(|rate| *rate >= HIGH_RATE).map(|rate| {
+            format!("learning_rate = {rate} is far above what trains: Keras' default is 0.001 for Adam, 0.01 for SGD")
         });
         layers.chain(rates).collect()
     }

@@ -12,7 +12,7 @@ use crate::trial::{Precision, TrialSpec};
 use lineage::Lineage;
 use schedule::Schedule;
 
-pub use schedule::end;
+pub use schedule::early;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 

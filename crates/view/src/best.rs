@@ -6,8 +6,7 @@ mod row;
 mod verdict;
 mod words;
 
-pub use row::{Best, Group, Missing, Ranked, Rows};
-pub use verdict::{Basis, Verdict, VersusBest, Wanted};
+pub use row::{Basis, Best, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
 pub(crate) use verdict::{cell_of, right_of, sign};
 pub use words::{answer, decimals, remarks};
 

@@ -320,7 +320,7 @@ fn words_of_other_programs_lead_to_the_right_one() {
     says!(place, "plot", @r"
     exit code 2
     --- error
-    error: there is no command `plot`: `frostline serve` shows the sweeps in a browser, and `frostline report` writes one as a file to look at
+    error: there is no command `plot`: `frostline report` writes a sweep as a file to look at, and `frostline serve` shows all of them in a browser
     ");
     says!(place, "imagenet", @r"
     exit code 2
@@ -360,7 +360,7 @@ fn words_of_other_programs_lead_to_the_right_one() {
     says!(place, "plan demo.toml --set data.dataset=imagefolder", @r#"
     exit code 2
     --- error
-    error: --set data.dataset=imagefolder: `dataset` must be "cifar10", "folder" or "shapes", not "imagefolder", did you mean `folder`?
+    error: --set data.dataset=imagefolder: `dataset` must be "cifar10", "cifar100", "cifar100_coarse", "folder" or "shapes", not "imagefolder", did you mean `folder`?
     "#);
     says!(place, "plan demo.toml --set model.backbone=efficientnet_b0", @r#"
     exit code 2

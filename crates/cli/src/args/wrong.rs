@@ -22,7 +22,7 @@ const COMMANDS: [(&[&str], &str); 18] = [
     (&["progress", "ps", "trials"], "`frostline status` says how far a sweep is"),
     (
         &["plot", "graph", "chart", "dashboard", "ui", "web"],
-        "`frostline serve` shows the sweeps in a browser, and `frostline report` writes one as a file to look at",
+        "`frostline report` writes a sweep as a file to look at, and `frostline serve` shows all of them in a browser",
     ),
     (&["importance", "importances", "analyze"], "`frostline effects` says which hyperparameter matters"),
     (&["stop", "kill", "abort"], "`frostline cancel` ends a sweep or one trial; Ctrl-C where it runs pauses it"),

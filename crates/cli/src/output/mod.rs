@@ -9,6 +9,7 @@ mod pictures;
 mod progress;
 mod ranking;
 mod table;
+mod trial;
 
 pub(crate) use comparison::comparison;
 pub(crate) use download::Download;
@@ -18,6 +19,7 @@ pub(crate) use pictures::Pictures;
 pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::{column_names, ranking, ranking_csv};
 pub(crate) use table::Table;
+pub(crate) use trial::trial;
 
 pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 
@@ -47,6 +49,14 @@ fn fitted(text: &str) -> String {
         false => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// At most so many characters of a line, the last of them a mark where some are missing.
+fn cut(line: &str, width: usize) -> String {
+    match line.chars().count() > width {
+        true => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => line.to_owned(),
+    }
 }
 
 /// A remark on standard error.
@@ -91,6 +101,11 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cut_with_a_mark() {
+        assert_eq!((cut("épochs", 6), cut("épochs", 4), cut("", 4)), ("épochs".into(), "épo…".into(), String::new()));
+    }
 
     #[test]
     fn text_is_broken_between_words() {

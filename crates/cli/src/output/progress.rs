@@ -1,6 +1,6 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, DIM, GOOD, bytes, count, duration, events, seconds};
+use super::{BAD, DIM, GOOD, bytes, count, cut, duration, events, seconds, width};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
@@ -16,6 +16,9 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Characters of the bar.
+const BAR: usize = 24;
 
 /// Shows a sweep on standard error; the live part on a terminal only.
 pub(crate) struct Screen {
@@ -51,7 +54,9 @@ impl Screen {
         let described: HashMap<TrialId, (String, u32)> = trials.iter().map(described).collect();
         let live = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{bar:24.green/dim} {pos}/{len} trials  {msg}") {
+            if let Ok(style) =
+                ProgressStyle::with_template(&format!("{{bar:{BAR}.green/dim}} {{pos}}/{{len}} trials  {{msg}}"))
+            {
                 bar.set_style(style.progress_chars("━━─"));
             }
             bar
@@ -249,6 +254,14 @@ impl Screen {
         }
         for running in &status.running {
             let _ = write!(text, "\n  {}", self.running(running));
+        }
+        // A line that a terminal breaks would stay behind when the bar goes.
+        if let Some(width) = width(&std::io::stderr()) {
+            let before = BAR + format!(" {0}/{0} trials  ", self.total).len();
+            let lines = (0..).zip(text.lines());
+            let fits =
+                lines.map(|(number, line)| cut(line, if number == 0 { width.saturating_sub(before) } else { width }));
+            text = fits.collect::<Vec<_>>().join("\n");
         }
         live.set_message(text);
         live.tick();

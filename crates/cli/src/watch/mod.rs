@@ -133,7 +133,7 @@ enum Press {
 /// A trial as `show` prints it, without styles.
 fn described(reader: &Reader, id: &str) -> anyhow::Result<String> {
     let mut text = Vec::new();
-    crate::commands::show::print(&mut text, &show(reader, id)?, &[])?;
+    crate::output::trial(&mut text, &show(reader, id)?, &[])?;
     let text = String::from_utf8_lossy(&text).into_owned();
     Ok(anstream::adapter::strip_str(&text).to_string() + "\nq back   up/down scroll")
 }

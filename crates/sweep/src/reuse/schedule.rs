@@ -5,12 +5,21 @@ use std::collections::BinaryHeap;
 
 /// In the last trials that each worker gets, the longest go first.
 const LAST_ROUNDS: f64 = 3.0;
+/// Of the longest trial's time: what takes no more fills no gap that it could leave.
+const SHORT: f64 = 0.1;
 
-/// Seconds of work that are given out at the end, the longest trial first: where one worker still runs a long trial when
-/// the others have nothing left, they have waited in vain. Before that the shortest go first, which brings answers early.
-/// With one worker the order changes nothing.
-pub fn end(longest: f64, workers: usize) -> f64 {
-    if workers > 1 { LAST_ROUNDS * workers as f64 * longest } else { 0.0 }
+/// Of `count` trials that take so many seconds each, the next ones in order, how many are given out before longer ones;
+/// `left` is the work that is left with them.
+///
+/// The shortest go first, which brings answers early. Where one worker still runs a long trial when the others have nothing
+/// left, these wait in vain: so towards the end the longest go first, but for those that are short beside them. With one
+/// worker the order changes nothing.
+pub fn early(seconds: f64, count: u64, left: f64, longest: f64, workers: usize) -> u64 {
+    if workers < 2 || seconds <= SHORT * longest {
+        return count;
+    }
+    let end = LAST_ROUNDS * workers as f64 * longest;
+    count.min(((left - end) / seconds).max(0.0) as u64)
 }
 
 /// Seconds of one worker.
@@ -38,17 +47,16 @@ impl Schedule {
         self.fills + self.trials.iter().map(|(seconds, count)| seconds * *count as f64).sum::<f64>()
     }
 
-    /// On so many workers: they fill together, then the one that is free first takes the shortest trial that is left, and
-    /// towards the [`end`] the longest.
+    /// On so many workers: they fill together, then the one that is free first takes the shortest trial that is left, or
+    /// the longest where no more go [`early`].
     pub(super) fn seconds(&self, workers: usize) -> f64 {
         let workers = workers.max(1);
         let mut busy = vec![self.fills / workers as f64; workers];
         let mut left = self.work() - self.fills;
-        let end = end(self.trials.last().map_or(0.0, |(longest, _)| *longest), workers);
+        let longest = self.trials.last().map_or(0.0, |(longest, _)| *longest);
         let mut last = Vec::new();
         for &(seconds, count) in &self.trials {
-            let early = if seconds > 0.0 { ((left - end) / seconds).max(0.0) as u64 } else { count };
-            let early = early.min(count);
+            let early = early(seconds, count, left, longest, workers);
             left -= seconds * early as f64;
             last.push((seconds, count - early));
             // Whoever is ahead is so by one shorter trial at most, so of trials that take equally long each worker gets one
@@ -81,16 +89,18 @@ mod tests {
 
     #[test]
     fn the_last_trials_are_given_out_longest_first() {
-        // One worker: 1 + 1 + 1 + 10; two: 10 beside 1 + 1 + 1.
-        let trials = [(10.0, 1), (1.0, 3)];
-        assert_eq!(schedule(0.0, &trials).seconds(1), 13.0);
+        // One worker: 2 + 2 + 2 + 10; two: 10 beside 2 + 2 + 2.
+        let trials = [(10.0, 1), (2.0, 3)];
+        assert_eq!(schedule(0.0, &trials).seconds(1), 16.0);
         assert_eq!(schedule(0.0, &trials).seconds(2), 10.0);
         assert_eq!(schedule(0.0, &trials).seconds(3), 10.0);
         assert_eq!(schedule(0.0, &trials).seconds(4), 10.0);
         assert_eq!(schedule(4.0, &trials).seconds(2), 12.0, "two workers fill together");
-        // The grid of docs/performance.md: 50 seconds of work; the shortest first would end with a worker that waits for 8.
-        assert_eq!(schedule(0.0, &[(0.1, 4), (4.0, 4), (8.0, 4)]).seconds(2), 24.2);
-        assert_eq!(schedule(4.0, &trials).work(), 17.0);
+        // The shortest first would end after 2 + 8 beside 2 + 3.
+        assert_eq!(schedule(0.0, &[(2.0, 2), (3.0, 1), (8.0, 1)]).seconds(2), 8.0);
+        assert_eq!(schedule(4.0, &trials).work(), 20.0);
+        // Short ones go first whatever follows: 1 and 1, then 1 beside 10.
+        assert_eq!(schedule(0.0, &[(10.0, 1), (1.0, 3)]).seconds(2), 11.0);
         assert_eq!(schedule(0.0, &[]).seconds(0), 0.0);
     }
 

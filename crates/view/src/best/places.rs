@@ -1,8 +1,7 @@
 //! What is ranked: single trials, or configurations with the trials that differ in the seed only. Best first.
 
 use super::finished::Finished;
-use super::row::{Group, Missing, Ranked};
-use super::verdict::VersusBest;
+use super::row::{Group, Missing, Ranked, VersusBest};
 use crate::{Columns, ViewError};
 use frostline_ranking::{Candidate, Certainty, Replicates, groups, order, summarise};
 use frostline_store::{Reader, TrialRow};
@@ -120,6 +119,8 @@ impl Place {
             objective: self.replicates.mean,
             deviation: self.replicates.deviation,
             interval: match self.replicates.certainty() {
+                // Student's t knows no bounds, a share does.
+                Certainty::Interval { low, high } if objective.is_share() => Some((low.max(0.0), high.min(1.0))),
                 Certainty::Interval { low, high } => Some((low, high)),
                 _ => None,
             },

@@ -1,6 +1,5 @@
 //! The rows of a ranking.
 
-use super::verdict::{Verdict, VersusBest};
 use crate::Columns;
 use frostline_sweep::metric::Metric;
 use frostline_sweep::outcome::TrialState;
@@ -98,4 +97,59 @@ pub struct Group {
     pub parameters: Map<String, Value>,
     /// Best first; their ranks are those within the configuration.
     pub trials: Vec<Ranked>,
+}
+
+/// What the first place is worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// How many places were compared, the first included.
+    pub compared: usize,
+    /// How many of them cannot be told from the first, that included. Whatever is as good as the best is among them with
+    /// 95 %.
+    pub contenders: usize,
+    pub basis: Basis,
+    /// What the first one's objective is expected to be on new images and, where there are several, with new seeds. None
+    /// where not all places are known.
+    pub expected: Option<f64>,
+    /// What it would take to tell the first from the second. None where that is one place, or both are equal.
+    pub wanted: Option<Wanted>,
+}
+
+/// What comparisons rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Which of so many images each got right, and how far seeds move that where `seeds`.
+    Images { images: u64, seeds: bool },
+    /// Accuracies, as if each were measured on images of its own: which were right is not stored for all.
+    Unpaired { seeds: bool },
+    /// The spread over seeds alone.
+    Seeds,
+}
+
+/// In four of five repetitions a difference of the size that was measured would be seen with this.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Wanted {
+    /// So many seeds of both, those that there are included, on the same images; none where seeds alone would not do.
+    pub seeds: Option<u64>,
+    /// So many validation images with the seeds that there are; none where images alone would not do.
+    pub images: Option<u64>,
+    /// Seeds and images, where neither alone would do.
+    pub both: Option<(u64, u64)>,
+    /// Seconds of training that the further seeds of `seeds` take, as long as those before took.
+    pub seconds: Option<f64>,
+}
+
+/// A place against the first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct VersusBest {
+    /// This one's objective less the first one's.
+    pub difference: f64,
+    /// Its 95 % interval, of this one comparison.
+    pub interval: (f64, f64),
+    /// Probability of such a difference where there is none.
+    pub p: f64,
+    pub method: &'static str,
+    #[serde(skip)]
+    pub(super) is_tied: bool,
 }

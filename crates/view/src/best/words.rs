@@ -1,7 +1,6 @@
 //! A ranking in sentences: which is the best, and how sure that is.
 
-use super::row::{Best, Rows};
-use super::verdict::{Basis, Verdict, Wanted};
+use super::row::{Basis, Best, Rows, Verdict, Wanted};
 use crate::amount::{count, grouped, seconds};
 use frostline_sweep::metric::{Direction, Metric};
 

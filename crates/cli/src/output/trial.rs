@@ -1,0 +1,129 @@
+//! A trial in full.
+
+use super::{BAD, BOLD, DIM, Table};
+use frostline_sweep::backbone;
+use frostline_sweep::depth::Depths;
+use frostline_sweep::outcome::{ClassMetrics, Evaluation};
+use frostline_sweep::parameters::named;
+use frostline_sweep::trial::WeightsIdentity;
+use frostline_view::show::Shown;
+use frostline_view::shown;
+use std::io::Write;
+
+/// Classes that are shown one by one.
+const MOST_CLASSES: usize = 20;
+
+/// Accuracy and confusion of each class, or of those that are recognised least where there are many.
+fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> std::io::Result<()> {
+    let shares = &evaluation.class_accuracy;
+    let mut order: Vec<usize> = (0..shares.len()).collect();
+    let name = |class: usize| names.get(class).map_or("", String::as_str);
+    let is_whole = shares.len() <= MOST_CLASSES;
+    if is_whole {
+        let images: u64 = evaluation.confusion.iter().flatten().map(|count| u64::from(*count)).sum();
+        let images = super::count(images, "test image");
+        writeln!(
+            out,
+            "{DIM}  accuracy by class, and confusion matrix on {images} (rows: true, columns: predicted){DIM:#}"
+        )?;
+    } else {
+        order.sort_by(|&one, &other| shares[one].total_cmp(&shares[other]));
+        order.truncate(MOST_CLASSES);
+        writeln!(out, "{DIM}  accuracy by class, the least of {}{DIM:#}", shares.len())?;
+    }
+    let width = order.iter().map(|&class| name(class).chars().count()).max().unwrap_or(0);
+    for class in order {
+        let counts = evaluation.confusion.get(class).filter(|_| is_whole);
+        let cells: String = counts.into_iter().flatten().map(|count| format!("{count:>6}")).collect();
+        writeln!(out, "  {:<width$}  {:.2}{cells}", name(class), shares[class])?;
+    }
+    Ok(())
+}
+
+/// `classes` are the names of the classes in the order of their numbers.
+pub(crate) fn trial(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Result<()> {
+    let spec = &trial.spec;
+    writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
+    let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
+    writeln!(out, "  sweeps           {sweeps}")?;
+    let weights = match &spec.model.weights {
+        WeightsIdentity::Random => "random".to_owned(),
+        WeightsIdentity::File(digest) => format!("file with BLAKE3 {}…", &digest[..digest.len().min(16)]),
+    };
+    writeln!(out, "  model            {}, weights {weights}", spec.model.backbone)?;
+    let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
+    writeln!(out, "  data             {dataset}, {0} x {0} pixels", spec.data.image_size)?;
+    let depths = backbone::find(&spec.model.backbone)
+        .map(|network| Depths::of(network, [(spec.parameters.frozen_layers, None)]))
+        .unwrap_or_default();
+    // What has no meaning for this optimizer or schedule has no value.
+    for (name, value) in named(spec).iter().filter(|(_, value)| !value.is_null()) {
+        let depth = if *name == "frozen_layers" { depths.words(value) } else { None };
+        writeln!(out, "  {name:<16} {}", depth.map_or_else(|| shown(value), str::to_owned))?;
+    }
+    if !trial.epochs.is_empty() {
+        writeln!(out)?;
+        let mut table = Table::new(&[
+            "epoch",
+            "train_loss",
+            "train_accuracy",
+            "val_loss",
+            "val_accuracy",
+            "time",
+            "images/s",
+            "memory",
+        ]);
+        for epoch in &trial.epochs {
+            table.row([
+                epoch.epoch.to_string(),
+                format!("{:.4}", epoch.train_loss),
+                format!("{:.4}", epoch.train_accuracy),
+                format!("{:.4}", epoch.val_loss),
+                format!("{:.4}", epoch.val_accuracy),
+                super::seconds(epoch.seconds),
+                format!("{:.0}", epoch.images_per_second),
+                super::bytes(epoch.peak_memory),
+            ]);
+        }
+        write!(out, "{table}")?;
+    }
+    if let Some(evaluation) = &trial.evaluation {
+        writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
+        if let Some(by_class) = evaluation.by_class {
+            let ClassMetrics { balanced_accuracy, macro_f1, top5_accuracy } = by_class;
+            writeln!(
+                out,
+                "  balanced accuracy {balanced_accuracy:.4}, macro F1 {macro_f1:.4}, top-5 accuracy {top5_accuracy:.4}"
+            )?;
+        }
+        let trained = evaluation.trained_parameters as f64 / 1e6;
+        writeln!(out, "  {trained:.2} M trained parameters, {}", super::seconds(evaluation.seconds))?;
+        by_class(out, evaluation, classes)?;
+    }
+    // The trial's own; the database counts those of all trials together.
+    for (number, attempt) in (1..).zip(&trial.attempts) {
+        let build = &attempt.build;
+        writeln!(
+            out,
+            "\n  attempt {number}: {}, {}, worker {} on {} ({}, {}, libtorch {})",
+            attempt.outcome,
+            super::count(u64::from(attempt.epochs), "epoch"),
+            attempt.worker,
+            build.host,
+            build.device,
+            super::count(u64::from(build.threads), "thread"),
+            build.libtorch,
+        )?;
+        if let Some(images) = attempt.micro_batch {
+            let images = super::count(u64::from(images), "image");
+            writeln!(out, "  {images} at a time, because memory had run out")?;
+        }
+        if let Some(failure) = &attempt.failure {
+            writeln!(out, "  {BAD}{}{BAD:#}: {}", failure.kind, failure.message)?;
+            for line in &failure.log {
+                writeln!(out, "{DIM}    {line}{DIM:#}")?;
+            }
+        }
+    }
+    Ok(())
+}
