@@ -97,7 +97,7 @@ fn results(plans: bool) -> (TempDir, Reader) {
     let other =
         Trial { spec: TrialSpec { data: trial_data("other"), ..trials[2].spec.clone() }, ..trials[2].clone() };
     writer.apply("demo", &fill(4, &other, 18, 100.0)).unwrap();
-    writer.apply("demo", &completed(5, &trials[2], 0.625, 2.0, plan(151, 1.0, 10.0))).unwrap();
+    writer.apply("demo", &completed(5, &trials[2], 0.625, 2.0, plan(18, 1.0, 10.0))).unwrap();
     drop(writer);
     let reader = Reader::open(folder.path()).unwrap();
     (folder, reader)

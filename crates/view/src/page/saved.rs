@@ -2,7 +2,6 @@
 
 use crate::ViewError;
 use frostline_store::{Reader, Spent, TrialRow};
-use frostline_sweep::backbone;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,10 +67,8 @@ pub(super) fn saved(reader: &Reader, sweep: &str, trials: u64) -> Result<Option<
     Ok((started_from_features && saved.without.is_finite()).then_some(saved))
 }
 
-/// The features from which such trials may have started, on whatever device: those of cuts within so many layers.
-fn possible(row: &TrialRow, layers: u32) -> Vec<FeatureKey> {
-    let Some(architecture) = backbone::find(&row.spec.model.backbone) else { return Vec::new() };
-    let cuts = 1..=architecture.cut_at(layers);
+/// The features from which such trials may have started, on whatever device: those of so many cuts.
+fn possible(row: &TrialRow, cuts: u32) -> Vec<FeatureKey> {
     let key = |cut, on_gpu| FeatureSpec::of(&row.spec, cut).computed(on_gpu).key();
-    cuts.flat_map(|cut| [key(cut, false), key(cut, true)]).collect()
+    (1..=cuts).flat_map(|cut| [key(cut, false), key(cut, true)]).collect()
 }
