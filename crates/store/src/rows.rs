@@ -184,7 +184,8 @@ pub struct AttemptRow {
     pub epochs: u32,
     /// Images at a time, where memory had run out before.
     pub micro_batch: Option<u32>,
-    /// The layers whose kept output it started from, 0 where it started from the images; none where that was not recorded.
+    /// The segments of the network whose kept output it started from, 0 where it started from the images; none where that
+    /// was not recorded.
     pub cut: Option<u32>,
     /// Of the trial, made when the attempt began.
     pub estimate: Option<Estimate>,

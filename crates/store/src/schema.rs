@@ -214,7 +214,7 @@ const MIGRATIONS: &[&str] = &[
         test_images INTEGER NOT NULL CHECK (test_images >= 0),
         test BLOB NOT NULL CHECK (length(test) = (test_images + 7) / 8)
     ) STRICT;
-    -- Of an attempt at a trial: the layers whose kept output it starts from (0: from the images), and the seconds that the
+    -- Of an attempt at a trial: the segments whose kept output it starts from (0: from the images), and the seconds that the
     -- trial was estimated to take from there and from the images. NULL where nobody estimated it.
     ALTER TABLE attempt ADD COLUMN cut INTEGER CHECK (cut >= 0);
     ALTER TABLE attempt ADD COLUMN estimate REAL;
@@ -372,7 +372,7 @@ mod tests {
             "2761a33956d20dc2b37e706facdb3ed179cdaf718c1f2d0b0e72daaa3c8ac69f",
             "b62e63aad145f56c4340c24000359341d8cad8776d7a49194a1479b4c7ffd53f",
             "4c3fbe6590d6ca09a98cb748d0ac91a789323ecc50545fa1d34ca5b8cf6b3018",
-            "2d7c1699a1b0675582ed87f2e1c7669e02d97297a68a57796a5edb385e9343d9",
+            "1b283c0a01386f359196974013dcdae53aba4e4e311b4c60b26ce3800e742f5c",
         ];
         let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
         assert_eq!(digests.collect::<Vec<_>>(), released);

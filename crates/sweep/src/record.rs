@@ -39,7 +39,7 @@ pub enum Record {
     /// An attempt was given to a worker; its trial is running now. `micro_batch` is how many images its frozen
     /// layers take at a time, where memory ran out before.
     Started { attempt: AttemptId, task: TaskKey, worker: u32, build: Build, micro_batch: Option<u32> },
-    /// What a running attempt at a trial starts from: the kept output of so many layers, 0 where it starts from the
+    /// What a running attempt at a trial starts from: the kept output of so many segments, 0 where it starts from the
     /// images. The estimate is none where nobody made one.
     Planned { attempt: AttemptId, cut: u32, estimate: Option<Estimate> },
     /// An epoch of a running attempt. Epochs of one attempt come in order, from 1, without gaps.

@@ -38,7 +38,8 @@ pub struct Attempt {
     pub epochs: u32,
     /// Images at a time, where memory had run out before.
     pub micro_batch: Option<u32>,
-    /// The layers whose kept output it started from, 0 where it started from the images; none where that is not known.
+    /// The segments of the network whose kept output it started from, 0 where it started from the images; none where that
+    /// is not known.
     pub cut: Option<u32>,
     /// Seconds that the trial was estimated to take from there, and from the images.
     pub estimated_seconds: Option<f64>,
