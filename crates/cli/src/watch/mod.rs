@@ -44,7 +44,13 @@ impl<'a> Viewer<'a> {
     /// # Errors
     /// There is no such sweep, or a failure of the database.
     pub(crate) fn read(&self) -> anyhow::Result<Model> {
-        Model::read(&self.reader, self.sweep, self.trials, RunStatus::read(&self.folder.status()))
+        let mut model = Model::read(&self.reader, self.sweep, self.trials)?;
+        model.follow(&self.reader, self.run_status())?;
+        Ok(model)
+    }
+
+    fn run_status(&self) -> Option<RunStatus> {
+        RunStatus::read(&self.folder.status())
     }
 
     /// Shows the sweep until somebody wants no more of it. The terminal is as it was then, also after a panic.
@@ -60,7 +66,7 @@ impl<'a> Viewer<'a> {
 
     fn turn(&mut self, terminal: &mut ratatui::DefaultTerminal) -> anyhow::Result<()> {
         let mut model = self.read()?;
-        let (mut version, mut read) = (self.reader.version()?, Instant::now());
+        let (mut version, mut followed) = (self.reader.version()?, Instant::now());
         loop {
             terminal.draw(|frame| self.draw(&model, frame))?;
             let mut again = false;
@@ -75,10 +81,12 @@ impl<'a> Viewer<'a> {
                 }
             }
             let newest = self.reader.version()?;
-            let is_due = model.is_running && read.elapsed() >= CLOCK_PAUSE;
-            if again || is_due || newest != version {
+            if again || newest != version {
                 model = self.read()?;
-                (version, read) = (newest, Instant::now());
+                (version, followed) = (newest, Instant::now());
+            } else if followed.elapsed() >= CLOCK_PAUSE {
+                model.follow(&self.reader, self.run_status())?;
+                followed = Instant::now();
             }
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) best: Vec<Row>,
     /// Rows of the ranking in all.
     pub(crate) total: u64,
+    /// In what the trials differ; none before anything was read.
+    pub(crate) columns: Option<Columns>,
     pub(crate) digits: usize,
     pub(crate) depths: Vec<Depth>,
     /// The newest first.
@@ -76,8 +78,7 @@ impl Model {
     ///
     /// # Errors
     /// There is no such sweep, or a failure of the database.
-    pub(crate) fn read(reader: &Reader, sweep: &str, trials: bool, run: Option<RunStatus>) -> anyhow::Result<Model> {
-        let run = run.filter(|run| run.sweep == sweep);
+    pub(crate) fn read(reader: &Reader, sweep: &str, trials: bool) -> anyhow::Result<Model> {
         let best = best(reader, Question { trials, ..Question::of(sweep, MOST) })?;
         let rows = rows(&best);
         let digits = rows.iter().filter_map(|row| row.interval).map(|(low, high)| decimals((high - low) / 2.0)).max();
@@ -85,10 +86,12 @@ impl Model {
             sweep: sweep.to_owned(),
             objective: best.objective.name.to_owned(),
             counts: reader.counts(sweep)?,
-            is_running: run.is_some(),
-            draining: run.as_ref().is_some_and(|run| run.draining),
-            seconds_left: run.as_ref().and_then(|run| run.seconds_left),
             total: best.total,
+            // Until one has finished, the ranking does not say in what the trials differ.
+            columns: Some(match best.total {
+                0 => Columns::varying(reader.trials(sweep)?.iter().map(|row| &row.spec)),
+                _ => best.columns,
+            }),
             digits: digits.unwrap_or(4),
             depths: depths(&rows),
             best: rows,
@@ -105,26 +108,34 @@ impl Model {
                 outcome => format!("{id} {outcome}"),
             });
         }
-        // Until one has finished, the ranking does not say in what the trials differ.
-        let columns = match best.total {
-            0 => Columns::varying(reader.trials(sweep)?.iter().map(|row| &row.spec)),
-            _ => best.columns.clone(),
-        };
+        Ok(model)
+    }
+
+    /// Takes over what the coordinator says of itself.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub(crate) fn follow(&mut self, reader: &Reader, run: Option<RunStatus>) -> anyhow::Result<()> {
+        let run = run.filter(|run| run.sweep == self.sweep);
+        self.is_running = run.is_some();
+        self.draining = run.as_ref().is_some_and(|run| run.draining);
+        self.seconds_left = run.as_ref().and_then(|run| run.seconds_left);
+        self.workers.clear();
         for running in run.into_iter().flat_map(|run| run.running) {
             let share = running.steps.filter(|(_, all)| *all > 0).map(|(done, all)| done as f64 / all as f64);
             let (words, stage) = match &running.task {
                 TaskKey::Trial(trial) => {
                     let row = reader.find_trial(&trial.to_string())?.row;
                     let epochs = row.spec.parameters.epochs;
-                    let words = columns.words(&row.spec.named_object());
-                    let words = if words.is_empty() { trial.short() } else { words };
+                    let words = self.columns.as_ref().map(|columns| columns.words(&row.spec.named_object()));
+                    let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| trial.short());
                     (words, format!("epoch {}/{epochs}", (running.epochs + 1).min(epochs)))
                 }
                 TaskKey::Fill(_) => ("features of frozen layers".to_owned(), "fill".to_owned()),
             };
-            model.workers.push(Worker { number: running.worker, words, stage, share });
+            self.workers.push(Worker { number: running.worker, words, stage, share });
         }
-        Ok(model)
+        Ok(())
     }
 }
 

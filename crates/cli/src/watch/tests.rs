@@ -50,6 +50,7 @@ fn model() -> Model {
             row("5", "ea103f5e", 0.755, 0.9, 151, "256-128-64 rmsprop"),
         ],
         total: 5,
+        columns: None,
         digits: 3,
         depths: vec![depth(151, 0.755, 0.9), depth(135, 0.779, 19.6)],
         events: vec!["3204baf2 complete 0.7960 in 21 s".to_owned(), "8de1ac31 complete 0.7880 in 20 s".to_owned()],

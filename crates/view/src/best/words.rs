@@ -12,13 +12,13 @@ pub fn decimals(half: f64) -> usize {
     }
 }
 
-/// Decimals of the objective in all rows: what the narrowest of their intervals warrants.
+/// Decimals of the objective: what the best one's interval warrants, however many rows are shown.
 fn decimals_of(best: &Best) -> usize {
-    let halves: Vec<f64> = match &best.rows {
-        Rows::Trials(rows) => rows.iter().filter_map(|row| row.interval).map(half).collect(),
-        Rows::Groups(rows) => rows.iter().filter_map(|row| row.interval).map(half).collect(),
+    let first = match &best.rows {
+        Rows::Trials(rows) => rows.first().and_then(|row| row.interval),
+        Rows::Groups(rows) => rows.first().and_then(|row| row.interval),
     };
-    halves.into_iter().map(decimals).max().unwrap_or(4)
+    first.map_or(4, |interval| decimals(half(interval)))
 }
 
 fn half((low, high): (f64, f64)) -> f64 {
