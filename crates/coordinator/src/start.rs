@@ -7,10 +7,9 @@ use frostline_protocol::WorkerId;
 use frostline_scheduler::{FillPlan, Restored, TrialRow};
 use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
-use frostline_sweep::reuse::{Cut, Decision, Reuse, early};
+use frostline_sweep::reuse::{Cut, Decision, Reuse};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_sweep::{backbone, features};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -52,7 +51,7 @@ pub(crate) fn start(
     // By backbone and frozen layers: a large sweep has few of them, and going through all layers takes a while.
     let mut divisible: BTreeMap<(String, u32), bool> = BTreeMap::new();
     let mut rows = reader.restore(sweep)?;
-    put_in_order(&mut rows, reuse, launcher.workers().len());
+    cheapest_first(&mut rows, reuse);
     let mut expected = BTreeMap::new();
     for row in rows {
         let (backbone, frozen) = (&row.spec.model.backbone, row.spec.parameters.frozen_layers);
@@ -106,21 +105,12 @@ pub(crate) fn start(
     Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected, reuse.clone()), newest })
 }
 
-/// The order in which trials are given out: the shortest by estimate first, or the longest where no more go
-/// [`early`]; the sweep's order among those that take equally long, and what nobody has estimated last.
-fn put_in_order(rows: &mut [RestoreRow], reuse: &Reuse, workers: usize) {
-    let seconds = |row: &RestoreRow| reuse.seconds(&row.spec).unwrap_or(f64::INFINITY).max(0.0);
-    // Positive numbers are in the order of their bits.
-    rows.sort_by_cached_key(|row| seconds(row).to_bits());
-    let unfinished = |row: &RestoreRow| if row.state.is_final() { 0.0 } else { seconds(row) };
-    let times: Vec<f64> = rows.iter().take_while(|row| seconds(row).is_finite()).map(unfinished).collect();
-    let longest = times.iter().copied().fold(0.0, f64::max);
-    let mut left: f64 = times.iter().sum();
-    let goes_early = |seconds: &&f64| {
-        let goes = early(**seconds, 1, left, longest, workers) == 1;
-        left -= **seconds;
-        goes
-    };
-    let first = times.iter().take_while(goes_early).count();
-    rows[first..times.len()].sort_by_cached_key(|row| Reverse(seconds(row).to_bits()));
+/// The order in which trials are given out: the shortest by estimate first, which brings answers early; the sweep's order
+/// among those that take equally long, and what nobody has estimated last.
+fn cheapest_first(rows: &mut [RestoreRow], reuse: &Reuse) {
+    rows.sort_by_cached_key(|row| {
+        let seconds = reuse.seconds(&row.spec).unwrap_or(f64::INFINITY);
+        // Positive numbers are in the order of their bits.
+        seconds.max(0.0).to_bits()
+    });
 }

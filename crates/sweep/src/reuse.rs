@@ -11,8 +11,6 @@ use crate::learned::Figures;
 use crate::trial::{Precision, TrialSpec};
 use lineage::Lineage;
 use schedule::Schedule;
-
-pub use schedule::early;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
