@@ -20,7 +20,10 @@ const EDGES: [(&str, &[&str]); 17] = [
         &["frostline-protocol", "frostline-results", "frostline-scheduler", "frostline-store", "frostline-sweep"],
     ),
     ("frostline-training", &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-assets"]),
-    ("frostline-worker", &["frostline-sweep", "frostline-protocol", "frostline-link", "frostline-training"]),
+    (
+        "frostline-worker",
+        &["frostline-sweep", "frostline-protocol", "frostline-results", "frostline-link", "frostline-training"],
+    ),
     ("frostline-view", &["frostline-sweep", "frostline-ranking", "frostline-results", "frostline-store"]),
     ("frostline-export", &["frostline-sweep", "frostline-store", "frostline-view"]),
     ("frostline-report", &["frostline-sweep", "frostline-view"]),

@@ -13,6 +13,7 @@ mod cancelling;
 mod checkpoints;
 mod commands;
 mod disturbed;
+mod elsewhere;
 mod exports;
 mod gpus;
 mod pictures;

@@ -247,6 +247,16 @@ impl Place {
         self.spawn(self.command(arguments)).unwrap()
     }
 
+    /// Starts a worker of this place by hand, as on another machine; arguments are separated by spaces.
+    pub fn start_worker(&self, arguments: &str) -> Running {
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP,INT,TERM,USR2").arg(worker()).args(arguments.split_whitespace());
+        if self.trainer == Trainer::Idle {
+            command.args(["--trainer", "idle", "--hold"]).arg(self.path("hold"));
+        }
+        self.spawn(self.prepared(command)).unwrap()
+    }
+
     /// The same, started with this signal ignored, as `nohup` does.
     pub fn start_ignoring(&self, signal: &str, arguments: &str) -> Running {
         self.spawn(self.command_with(&format!("--ignore-signal={signal}"), arguments)).unwrap()

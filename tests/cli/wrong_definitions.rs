@@ -139,14 +139,14 @@ fn a_value_out_of_range() {
     7 | validation = 1.5
       |              ^^^
     "#);
-    let place = Place::edited("count = 2", "count = 0");
+    let place = Place::edited("count = 2", "count = 1025");
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:24:9: `count` must be "auto" or a whole number from 1 to 1024, not 0
+    error: demo.toml:24:9: `count` must be "auto" or a whole number from 0 to 1024, not 1025
        |
-    24 | count = 0
-       |         ^
+    24 | count = 1025
+       |         ^^^^
     "#);
     let place = Place::edited("[workers]", "[cache]\nmax_bytes = \"20 XB\"\n\n[workers]");
     says!(place, "plan demo.toml", @r#"

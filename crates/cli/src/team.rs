@@ -96,9 +96,15 @@ pub(crate) fn team(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> 
         }
         (DeviceChoice::Cuda, _) => true,
     };
+    if workers.count == Some(0) && workers.listen.is_none() {
+        return Err(wrong_input(
+            "workers.count = 0, and nobody else is let in: `--set workers.count=1`, or `--set workers.listen=0.0.0.0:0` for \
+             workers of other machines",
+        ));
+    }
     let cores = info.cores.max(1);
     if on_gpu {
-        let count = workers.count.map_or(gpus, |count| count as usize).max(1);
+        let count = workers.count.map_or(gpus, |count| count as usize);
         if count > gpus
             && let Some(alone) = info.gpus.iter().find(|gpu| !gpu.shared)
         {
@@ -109,11 +115,11 @@ pub(crate) fn team(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> 
             )));
         }
         let devices = (0..count).map(|worker| Device::Cuda((worker % gpus) as u32)).collect();
-        let threads = recorded.threads.or(workers.threads).unwrap_or((cores / count).clamp(1, 4) as u32);
+        let threads = recorded.threads.or(workers.threads).unwrap_or((cores / count.max(1)).clamp(1, 4) as u32);
         return Ok(Team { devices, threads });
     }
     let threads = recorded.threads.or(workers.threads).unwrap_or(1).max(1);
-    let count = workers.count.map_or(cores / threads as usize, |count| count as usize).max(1);
+    let count = workers.count.map_or((cores / threads as usize).max(1), |count| count as usize);
     Ok(Team { devices: vec![Device::Cpu; count], threads })
 }
 
@@ -164,7 +170,16 @@ mod tests {
     const NOTHING: Recorded = Recorded { threads: None, on_gpu: None };
 
     fn workers(count: Option<u32>, threads: Option<u32>, device: DeviceChoice) -> Workers {
-        Workers { count, threads, device, lease: 20.0, stall: 600.0, reconnect_grace: 30.0, deterministic: false }
+        Workers {
+            count,
+            threads,
+            device,
+            lease: 20.0,
+            stall: 600.0,
+            reconnect_grace: 30.0,
+            listen: None,
+            deterministic: false,
+        }
     }
 
     #[test]

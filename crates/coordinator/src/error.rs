@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum CoordinatorError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("cannot listen at {address} for workers of other machines (`workers.listen`): {source}")]
+    Address { address: std::net::SocketAddr, source: std::io::Error },
     #[error("the coordinator cannot use `{}`: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error(

@@ -60,10 +60,11 @@ impl Hands {
                     }
                 }
                 Action::Close(peer) => drop(self.peers.remove(&peer)),
-                Action::Launch(worker) => match self.launcher.launch(worker) {
+                Action::Launch { worker, incarnation } => match self.launcher.launch(worker, incarnation) {
                     Ok(()) => drop(self.alive.insert(worker)),
                     Err(error) => {
-                        failed.push(Input::Exited { worker, description: error.to_string(), log: Vec::new() });
+                        let description = error.to_string();
+                        failed.push(Input::Exited { worker, is_excused: false, description, log: Vec::new() });
                     }
                 },
                 Action::Kill(worker) => self.launcher.kill(worker),
@@ -78,9 +79,9 @@ impl Hands {
 
     /// A process has ended.
     pub(crate) fn exited(&mut self, exit: Exit) -> Input {
-        let Exit { worker, description, log } = exit;
+        let Exit { worker, is_excused, description, log } = exit;
         self.alive.remove(&worker);
-        Input::Exited { worker, description, log }
+        Input::Exited { worker, is_excused, description, log }
     }
 
     /// Ends every worker at once.

@@ -1,6 +1,7 @@
 //! What a coordinator is asked to run.
 
 use crate::launch::Engine;
+use crate::net::Invitation;
 use frostline_protocol::Places;
 use frostline_sweep::definition::Keep;
 use frostline_sweep::reuse::Reuse;
@@ -19,6 +20,8 @@ pub struct Job {
     pub keep: Keep,
     /// Where its workers come from.
     pub engine: Box<dyn Engine>,
+    /// Where workers of other machines may join; none where nobody is let in.
+    pub invitation: Option<Invitation>,
     /// Seconds of silence after which a worker is given up.
     pub lease: f64,
     /// Seconds without a step after which a worker that lives is given up.

@@ -39,4 +39,5 @@ pub use launch::{
     Access, CUDA_LIBRARY, Engine, Exit, Exits, Gpus, Launcher, LocalWorkers, TORCH, Torch, TorchError, torch_of,
     worker_command, worker_program,
 };
+pub use net::Invitation;
 pub use run::run;

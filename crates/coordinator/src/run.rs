@@ -13,7 +13,7 @@ use crate::inbox::Inbox;
 use crate::job::Job;
 use crate::launch::Access;
 use crate::ledger::Ledger;
-use crate::net::{Listening, token::token};
+use crate::net::{Listening, Remote, tls, token::token};
 use crate::signals::Signals;
 use crate::start::{Start, make_room_for, start};
 use crate::upkeep::{Models, Upkeep};
@@ -79,7 +79,12 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
     let milliseconds = |seconds: f64| (1000.0 * seconds) as u64;
-    let settings = Settings { lease: milliseconds(job.lease), stall: milliseconds(job.stall), ..Settings::default() };
+    let settings = Settings {
+        lease: milliseconds(job.lease),
+        stall: milliseconds(job.stall),
+        awaits_guests: job.invitation.is_some(),
+        ..Settings::default()
+    };
     let ledger = Ledger {
         writer,
         sweep: job.sweep.clone(),
@@ -97,6 +102,9 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;
     let now = Instant::now();
     let status = Folder::new(&results).status();
+    let results_folder = Folder::new(&results);
+    let start = |invitation| Remote::start(runtime.handle(), &results_folder, invitation, &token, to_net.clone());
+    let remote = job.invitation.as_ref().map(start).transpose()?;
     let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
     let mut run = Run {
         hands,
@@ -113,6 +121,10 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     };
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     let _ = std::fs::remove_file(&run.status);
+    if matches!(ended, Ok(Outcome::Finished)) && remote.is_some() {
+        tls::lock(&results_folder);
+    }
+    drop(remote);
     if ended.is_err() {
         // There is no core any more that could decide anything.
         run.hands.kill_all();

@@ -3,8 +3,8 @@
 use crate::core::Worklist;
 use crate::launch::Launcher;
 use crate::upkeep::{make_room, remove_checkpoints};
-use frostline_protocol::WorkerId;
-use frostline_scheduler::{FillPlan, Restored, TrialRow};
+use frostline_protocol::{Incarnation, WorkerId};
+use frostline_scheduler::{FillPlan, Restored, Survivor, TrialRow};
 use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::reuse::{Cut, Decision, Reuse};
@@ -12,6 +12,7 @@ use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_sweep::{backbone, features};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) struct Start {
     pub(crate) restored: Restored,
@@ -91,18 +92,33 @@ pub(crate) fn start(
         finished.contains(&trial) || !specs.contains_key(&trial) && is_abandoned(trial)
     });
     let fill = |cut: &Cut| match &cut.decision {
-        Decision::Fill { from } => Some(FillPlan { key: cut.key.clone(), from: from.clone(), portion }),
+        Decision::Fill { from } => {
+            Some(FillPlan { key: cut.key.clone(), from: from.clone(), portion, takes: milliseconds(cut.fill) })
+        }
         _ => None,
     };
+    let survivors = launcher.survivors();
     let restored = Restored {
         trials,
         fills: reuse.cuts.iter().filter_map(fill).collect(),
         workers: launcher.workers(),
-        survivors: launcher.survivors(),
         next_attempt: writer.next_attempt()?,
+        next_incarnation: next_incarnation(&survivors),
+        survivors,
     };
     let features = reuse.cuts.iter().map(|cut| (cut.key.clone(), cut.spec.clone())).collect();
     Ok(Start { restored, worklist: Worklist::new(specs, features).expecting(expected, reuse.clone()), newest })
+}
+
+/// By the clock, in microseconds: no other coordinator of this folder has given out as many. Those that live are asked, too,
+/// since a clock may be set back.
+fn next_incarnation(survivors: &BTreeMap<WorkerId, Survivor>) -> Incarnation {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
+    Incarnation(survivors.values().map(|known| known.incarnation.0 + 1).fold(now, u64::max))
+}
+
+fn milliseconds(seconds: f64) -> u64 {
+    (1000.0 * seconds.max(0.0)) as u64
 }
 
 /// The order in which trials are given out: the shortest by estimate first, which brings answers early; the sweep's order

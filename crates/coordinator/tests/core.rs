@@ -4,9 +4,10 @@ use frostline_coordinator::core::{Action, AskId, Core, Input, Journal, PeerId, T
 use frostline_coordinator::{Fact, Outcome};
 use frostline_link::idle;
 use frostline_protocol::{
-    Build, Claim, Command, FromWorker, Hello, Places, Report, Response, TaskKey, ToWorker, VERSION, WorkerId,
+    Build, Claim, Command, FromWorker, Hello, Incarnation, Places, Report, Response, Seat, TaskKey, ToWorker,
+    VERSION, Who, WorkerId,
 };
-use frostline_scheduler::{Restored, Settings, Time, TrialRow};
+use frostline_scheduler::{Restored, Settings, Survivor, Time, TrialRow};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::reuse::Reuse;
@@ -80,7 +81,12 @@ fn at_work(trials: &[(u32, u32)], workers: &[WorkerId], expected: BTreeMap<u32, 
     let newest = BTreeMap::new();
     let restored = Core::restore(Disk::default(), Settings::default(), restored, worklist, newest, terms(), Time(0));
     let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));
-    let launched: Vec<Action> = workers.iter().take(trials.len()).map(|worker| Action::Launch(*worker)).collect();
+    let launched: Vec<Action> = workers
+        .iter()
+        .take(trials.len())
+        .zip(0..)
+        .map(|(worker, number)| Action::Launch { worker: *worker, incarnation: Incarnation(number) })
+        .collect();
     assert_eq!(committed.into_parts().1, launched);
     let joined = |worker: &WorkerId| Input::Joined {
         peer: PeerId(u64::from(worker.0)),
@@ -129,7 +135,7 @@ fn epoch(number: u32, seconds: f64) -> Input {
 
 fn exited(worker: WorkerId, log: &[&str]) -> Input {
     let log = log.iter().map(|line| line.to_string()).collect();
-    Input::Exited { worker, description: "exit status: 1".to_owned(), log }
+    Input::Exited { worker, is_excused: false, description: "exit status: 1".to_owned(), log }
 }
 
 /// One worker, and two trials; the first of them runs in attempt 5 with all its epochs recorded.
@@ -139,14 +145,19 @@ fn almost_done(disk: &Disk) -> Core<Disk> {
         trials: vec![TrialRow { state: TrialState::Running, running, ..row(1, EPOCHS) }, row(2, EPOCHS)],
         fills: Vec::new(),
         workers: vec![ONE],
-        survivors: [ONE].into(),
+        survivors: [(ONE, Survivor { incarnation: Incarnation(0), is_queued: false })].into(),
         next_attempt: AttemptId(6),
+        next_incarnation: Incarnation(1),
     };
     let newest = BTreeMap::from([(trial(1), idle::metrics(trial(1), EPOCHS))]);
     let restored =
         Core::restore(disk.clone(), Settings::default(), restored, Worklist::default(), newest, terms(), Time(0));
     let (core, committed) = restored.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(committed.into_parts().1, [Action::Launch(ONE)], "the survivor is taken over");
+    assert_eq!(
+        committed.into_parts().1,
+        [Action::Launch { worker: ONE, incarnation: Incarnation(0) }],
+        "the survivor is taken over"
+    );
     core
 }
 
@@ -154,7 +165,9 @@ fn hello(worker: WorkerId, protocol: u32) -> Hello {
     let word = || "w".to_owned();
     let build = Build { version: word(), libtorch: word(), device: "cpu".to_owned(), threads: 1, host: word() };
     let running = Some(Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(5) });
-    Hello { protocol, token: String::new(), worker, process: 1, build, running }
+    // Workers are started in order, each once.
+    let who = Who::Started(Seat { worker, incarnation: Incarnation(u64::from(worker.0) - 1) });
+    Hello { protocol, token: String::new(), who, process: 1, build, host: None, seconds_left: None, running }
 }
 
 fn joined() -> Input {
@@ -216,7 +229,10 @@ fn a_commit_that_fails_takes_the_core_with_it() {
 fn whoever_speaks_another_version_or_is_not_known_learns_it_and_is_turned_away() {
     for hello in [hello(ONE, VERSION + 1), hello(WorkerId(9), VERSION)] {
         let (core, _, actions) = turn(almost_done(&Disk::default()), vec![Input::Joined { peer: PEER, hello }]);
-        assert!(matches!(told(&actions)[..], [ToWorker::Welcome(_)]), "{actions:?}");
+        assert!(
+            matches!(told(&actions)[..], [ToWorker::Welcome(_), ToWorker::Stop { .. }, ToWorker::Drain]),
+            "{actions:?}"
+        );
         assert_eq!(actions.last(), Some(&Action::Close(PEER)));
         let (_, facts, actions) = turn(core, vec![complete()]);
         assert!(facts.is_empty() && actions.is_empty(), "what it says counts for nobody: {actions:?}");
@@ -264,7 +280,7 @@ fn the_second_interrupt_ends_workers_at_once() {
     assert!(!core.is_leaving(), "its epoch may still end");
     let (core, _, actions) = turn(core, vec![Input::Interrupted]);
     assert!(core.is_leaving() && actions.contains(&Action::Kill(ONE)), "{actions:?}");
-    let exited = Input::Exited { worker: ONE, description: "killed".to_owned(), log: Vec::new() };
+    let exited = Input::Exited { worker: ONE, is_excused: false, description: "killed".to_owned(), log: Vec::new() };
     let (core, facts, _) = turn(core, vec![exited]);
     assert_eq!(core.outcome(), Some(&Outcome::Interrupted));
     assert!(matches!(facts[0].record, Record::Ended { attempt: AttemptId(5), .. }), "{facts:?}");
@@ -349,7 +365,7 @@ fn a_run_is_stuck_where_trials_wait_and_no_worker_stays_alive() {
     // Three attempts lose their worker, which is the trial's fault: the sweep is finished.
     for _ in 0..2 {
         (core, _, _) = turn(core, vec![exited(ONE, &["no such library"])]);
-        let hello = Hello { running: None, ..hello(ONE, VERSION) };
+        let hello = Hello { running: None, who: seated(&core), ..hello(ONE, VERSION) };
         (core, _, _) = turn(core, vec![Input::Joined { peer: PeerId(1), hello }]);
     }
     let (core, facts, _) = turn(core, vec![exited(ONE, &["no such library"])]);
@@ -362,6 +378,67 @@ fn a_run_is_stuck_where_trials_wait_and_no_worker_stays_alive() {
         (core, _, _) = turn(core, vec![exited(ONE, &["no such library"])]);
     }
     assert_eq!(core.outcome(), Some(&Outcome::Stuck("exit status: 1: no such library".to_owned())));
+}
+
+#[test]
+fn a_process_whose_place_has_gone_to_another_is_sent_away() {
+    let core = at_work(&[(0, 1)], &[ONE], BTreeMap::new());
+    let before = seated(&core);
+    // Its machine was said to be gone; it lives, and comes back.
+    let (core, _, actions) = turn(core, vec![exited(ONE, &[])]);
+    let now = seated(&core);
+    assert!(now != before, "{actions:?}");
+    let join = |peer, who, running| Input::Joined {
+        peer: PeerId(peer),
+        hello: Hello { who, running, ..hello(ONE, VERSION) },
+    };
+
+    let (core, _, _) = turn(core, vec![join(2, now, None)]);
+    let claim = Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(10) };
+    let (core, facts, actions) = turn(core, vec![join(3, before, Some(claim))]);
+    let told = |message| Action::Tell { peer: PeerId(3), message };
+    assert_eq!(facts, []);
+    assert!(matches!(&actions[0], Action::Tell { peer: PeerId(3), message: ToWorker::Welcome(_) }), "{actions:?}");
+    assert_eq!(
+        actions[1..],
+        [told(ToWorker::Stop { attempt: AttemptId(10) }), told(ToWorker::Drain), Action::Close(PeerId(3))]
+    );
+    // What it says in spite of that is not heard.
+    let (_, facts, actions) = turn(core, vec![Input::Said { peer: PeerId(3), message: FromWorker::Leaving }]);
+    assert_eq!((facts, actions), (vec![], vec![]));
+}
+
+#[test]
+fn somebody_whom_nobody_started_is_given_a_place_and_comes_back_to_it() {
+    let core = at_work(&[(0, 1), (0, 1)], &[ONE], BTreeMap::new());
+    let guest = |number, peer| {
+        let who = Who::Guest(number);
+        let hello = Hello { who, running: None, host: Some("far".to_owned()), ..hello(ONE, VERSION) };
+        Input::Joined { peer: PeerId(peer), hello }
+    };
+    let places = |core: &Core<Disk>| {
+        let ids = (1..10).filter(|id| core.scheduler().seat(WorkerId(*id)).is_some());
+        ids.collect::<Vec<u32>>()
+    };
+    let (core, _, actions) = turn(core, vec![guest(77, 7)]);
+    assert_eq!(places(&core), [1, 2]);
+    assert!(matches!(&actions[1], Action::Tell { peer: PeerId(7), message: ToWorker::Assign(_) }), "{actions:?}");
+    // It heard no welcome, and comes once more.
+    let (core, _, actions) = turn(core, vec![guest(77, 8)]);
+    assert_eq!(places(&core), [1, 2], "{actions:?}");
+    assert!(actions.contains(&Action::Close(PeerId(7))), "{actions:?}");
+    let (core, _, _) = turn(core, vec![guest(78, 9)]);
+    assert_eq!(places(&core), [1, 2, 3]);
+    // One that was started has the place that it was given, or none.
+    let unknown = Who::Started(Seat { worker: WorkerId(9), incarnation: Incarnation(99) });
+    let started = Hello { who: unknown, ..hello(ONE, VERSION) };
+    let (core, _, actions) = turn(core, vec![Input::Joined { peer: PeerId(10), hello: started }]);
+    assert_eq!((places(&core), actions.last()), (vec![1, 2, 3], Some(&Action::Close(PeerId(10)))));
+}
+
+/// Who has the first place.
+fn seated(core: &Core<Disk>) -> Who {
+    Who::Started(core.scheduler().seat(ONE).unwrap())
 }
 
 /// Remembers what is written to the log.

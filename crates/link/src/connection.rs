@@ -1,14 +1,14 @@
 //! Keeps the connection: connects, greets, says what the desk has to say, and comes back after a loss.
 
 use crate::shared::Shared;
-use crate::{LinkError, Options};
+use crate::{LinkError, Options, Way, end, tls};
 use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{Greeting, Hello, ToWorker, VERSION, Welcome};
-use frostline_results::Endpoint;
+use frostline_results::{Access, Endpoint};
 use futures_util::{SinkExt, StreamExt};
 use std::io;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::codec::Framed;
@@ -19,10 +19,29 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// A coordinator that accepts and then says nothing is tried again.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Wire = Framed<UnixStream, Messages<Greeting, ToWorker>>;
+/// A stream of bytes in both directions, whatever carries it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type Wire = Framed<Box<dyn Stream>, Messages<Greeting, ToWorker>>;
 
 /// Runs until the coordinator has no more work, or is lost for longer than the grace period.
 pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkError> {
+    let leaving = async {
+        match end::wait(options.ends, options.leaves_on_signals).await {
+            Ok(()) => desk.go(),
+            Err(error) => tracing::error!("the end is not foreseen: {error}"),
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        kept = keep_up(options, desk) => kept,
+        never = leaving => never,
+    }
+}
+
+async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
     let mut grace = options.patience;
     let mut alone_since = Instant::now();
     let mut pause = FIRST_PAUSE;
@@ -34,7 +53,9 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
                     return Err(LinkError::Protocol { ours: VERSION, theirs: welcome.protocol });
                 }
                 grace = Duration::from_secs_f64(welcome.reconnect_grace.clamp(0.0, 1e9));
-                match converse(wire, welcome, desk).await {
+                let places = (options.places)(welcome.places).map_err(|reason| LinkError::Places { reason })?;
+                desk.with(|desk| desk.connected(places));
+                match converse(wire, welcome.heartbeat, desk).await {
                     Ok(()) => return Ok(()),
                     Err(error) => {
                         tracing::warn!("lost the coordinator: {error}");
@@ -47,9 +68,8 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
         };
         let left = grace.saturating_sub(alone_since.elapsed());
         if left.is_zero() {
-            let endpoint = options.endpoint.clone();
             return Err(LinkError::CoordinatorLost {
-                endpoint,
+                file: options.way.file().to_owned(),
                 seconds: grace.as_secs(),
                 reason: reason.to_string(),
             });
@@ -63,15 +83,31 @@ fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LAST_PAUSE)
 }
 
+async fn connect(way: &Way) -> io::Result<(Box<dyn Stream>, String)> {
+    match way {
+        Way::Local { endpoint, token } => {
+            let endpoint = Endpoint::read(endpoint)?.ok_or(io::ErrorKind::NotFound)?;
+            Ok((Box::new(UnixStream::connect(&endpoint.socket).await?), token.clone()))
+        }
+        Way::Access(file) => {
+            let access = Access::read(file)?;
+            Ok((Box::new(tls::connect(&access).await?), access.token))
+        }
+    }
+}
+
 async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> {
-    let endpoint = Endpoint::read(&options.endpoint)?.ok_or(io::ErrorKind::NotFound)?;
-    let stream = UnixStream::connect(&endpoint.socket).await?;
+    let (stream, token) = connect(&options.way).await?;
     let hello = Hello {
         protocol: VERSION,
-        token: options.token.clone(),
-        worker: options.worker,
+        token,
+        who: options.who,
         process: std::process::id(),
         build: options.build.clone(),
+        host: options.host.clone(),
+        seconds_left: options
+            .ends
+            .map(|ends| ends.saturating_duration_since(std::time::Instant::now()).as_secs_f64()),
         running: desk.with(|desk| desk.running()),
     };
     let mut wire = Wire::new(stream, Messages::default());
@@ -84,9 +120,8 @@ async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> 
 }
 
 /// Sends what the desk has to say, and a heartbeat where it has nothing, until all is said or the connection breaks.
-async fn converse(mut wire: Wire, welcome: Welcome, desk: &Shared) -> io::Result<()> {
-    let heartbeat = Duration::from_secs_f64(welcome.heartbeat.clamp(0.01, 1e6));
-    desk.with(|desk| desk.connected(welcome.places));
+async fn converse(mut wire: Wire, heartbeat: f64, desk: &Shared) -> io::Result<()> {
+    let heartbeat = Duration::from_secs_f64(heartbeat.clamp(0.01, 1e6));
     let mut next_beat = Instant::now() + heartbeat;
     loop {
         let (mut frames, is_done) = desk.with(|desk| (desk.unsent(), desk.is_done()));

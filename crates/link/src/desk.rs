@@ -15,6 +15,8 @@ pub struct Desk {
     held: Option<Held>,
     /// No work will come after what is held.
     draining: bool,
+    /// This process is going to end, and whether this connection has said so.
+    leaving: Option<bool>,
     /// The coordinator is gone for good.
     ended: bool,
     stop: Stop,
@@ -50,7 +52,7 @@ impl Desk {
         let places = self.places.clone()?;
         let assignment = self.next.take()?;
         self.held = Some(Held::new(assignment.claim()));
-        if !self.draining {
+        if !self.draining && self.leaving.is_none() {
             self.stop = Stop::No;
         }
         Some((places, assignment))
@@ -105,9 +107,17 @@ impl Desk {
     /// A connection is welcome: everything that is not acknowledged is sent again on it.
     pub fn connected(&mut self, places: Places) {
         self.places = Some(places);
+        self.leaving = self.leaving.map(|_| false);
         if let Some(held) = &mut self.held {
             held.sent = 0;
         }
+    }
+
+    /// This process is going to end: what it does stops after the running batch, with a checkpoint. The coordinator is told,
+    /// and answers by draining it: then nothing can be on its way any more.
+    pub fn leave(&mut self) {
+        self.leaving.get_or_insert(false);
+        self.stop = Stop::Now;
     }
 
     /// Gives up: the trainer is told to stop, and finds no more work.
@@ -172,9 +182,15 @@ impl Desk {
 
     /// Frames that this connection has not sent, one after another; they count as sent from here on.
     pub fn unsent(&mut self) -> Vec<u8> {
-        let Some(held) = &mut self.held else { return Vec::new() };
-        let frames = held.outbox.iter().skip(held.sent).flat_map(|message| &message.frame).copied().collect();
-        held.sent = held.outbox.len();
+        let mut frames = Vec::new();
+        if let Some(said @ false) = &mut self.leaving {
+            // Ahead of what ends with it, so that nothing new is given out in between.
+            *said = encode(&FromWorker::Leaving, &mut frames).is_ok();
+        }
+        if let Some(held) = &mut self.held {
+            frames.extend(held.outbox.iter().skip(held.sent).flat_map(|message| &message.frame));
+            held.sent = held.outbox.len();
+        }
         frames
     }
 
@@ -381,6 +397,37 @@ mod tests {
         );
         desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
         assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH), "until the trainer has stopped");
+    }
+
+    #[test]
+    fn a_desk_that_leaves_says_so_first_and_is_done_once_it_is_answered() {
+        let mut desk = Desk::default();
+        desk.connected(places());
+        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
+        desk.take().unwrap();
+        desk.leave();
+        assert_eq!(desk.stop(), Stop::Now);
+        desk.report(SEVENTH, Report::Stopped);
+        let said = |desk: &mut Desk| {
+            let frames = desk.unsent();
+            let mut frames = frames.as_slice();
+            std::iter::from_fn(|| read_message::<FromWorker>(&mut frames).unwrap()).collect::<Vec<_>>()
+        };
+        let first = said(&mut desk);
+        assert!(matches!(first[..], [FromWorker::Leaving, FromWorker::Report { number: 1, .. }]), "{first:?}");
+        assert_eq!(said(&mut desk), []);
+        // On another connection once more; nobody knows what the first has brought.
+        desk.connected(places());
+        assert_eq!(said(&mut desk), first);
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
+        assert!(!desk.is_done(), "an assignment may be on its way");
+        desk.on_message(ToWorker::Assign(Box::new(assignment(EIGHTH))));
+        desk.take().unwrap();
+        assert_eq!(desk.stop(), Stop::Now, "it is not begun");
+        desk.report(EIGHTH, Report::Stopped);
+        desk.on_message(ToWorker::Drain);
+        desk.on_message(ToWorker::Acknowledge { attempt: EIGHTH, number: 1 });
+        assert!(desk.is_done());
     }
 
     #[test]

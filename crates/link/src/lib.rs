@@ -15,19 +15,21 @@
 
 mod connection;
 pub mod desk;
+mod end;
 pub mod idle;
 pub mod log;
 mod shared;
+mod tls;
 
-use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Work, WorkerId};
+use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Who, Work};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};
 use shared::Shared;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the trainer of a worker without a coordinator may take to end its batch. Nothing is lost with a batch: what is
 /// worth keeping is in the last checkpoint.
@@ -45,12 +47,37 @@ pub struct Problem {
     pub message: String,
 }
 
+/// How a worker finds its coordinator. What the file says is read anew for each try to connect.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// On this machine: the file names the socket.
+    Local { endpoint: PathBuf, token: String },
+    /// From anywhere: the file has addresses and what proves that this worker may come in.
+    Access(PathBuf),
+}
+
+impl Way {
+    fn file(&self) -> &Path {
+        match self {
+            Way::Local { endpoint: file, .. } | Way::Access(file) => file,
+        }
+    }
+}
+
+/// Where things lie on this machine, by where they lie on the coordinator's.
+pub type Here = Box<dyn Fn(Places) -> Result<Places, String> + Send>;
+
 pub struct Options {
-    /// The file in which the coordinator says where it listens; read anew for each try to connect.
-    pub endpoint: PathBuf,
-    pub token: String,
-    pub worker: WorkerId,
+    pub way: Way,
+    pub who: Who,
     pub build: Build,
+    /// Whose features it reads and keeps; none where that is the coordinator's own folder.
+    pub host: Option<String>,
+    pub places: Here,
+    /// When this process will be ended. It leaves before that, and also on SIGTERM and SIGUSR2 where its end is not the
+    /// coordinator's affair.
+    pub ends: Option<Instant>,
+    pub leaves_on_signals: bool,
     /// Where a failure's log lines come from.
     pub log: log::Tail,
     /// How long to try for the first connection; later ones have the coordinator's `reconnect_grace`.
@@ -59,8 +86,10 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    #[error("the coordinator that {} names did not come back within {seconds} s: {reason}", endpoint.display())]
-    CoordinatorLost { endpoint: PathBuf, seconds: u64, reason: String },
+    #[error("the coordinator that {} names did not come back within {seconds} s: {reason}", file.display())]
+    CoordinatorLost { file: PathBuf, seconds: u64, reason: String },
+    #[error("{reason}")]
+    Places { reason: String },
     #[error(
         "the coordinator speaks protocol {theirs}, this worker {ours}: use the `frostline` and `frostline-worker` of one build"
     )]

@@ -91,6 +91,12 @@ impl Shared {
         self.with(Desk::end);
     }
 
+    /// This process is going to end.
+    pub(crate) fn go(&self) {
+        self.with(Desk::leave);
+        self.to_say.notify_one();
+    }
+
     /// The trainer's thread takes no more work.
     pub(crate) fn leave(&self) {
         self.lock().left = true;

@@ -2,11 +2,11 @@
 
 use frostline_link::idle::{self, Idle};
 use frostline_link::log::Tail;
-use frostline_link::{LinkError, Options, Problem, Trainer, serve};
+use frostline_link::{LinkError, Options, Problem, Trainer, Way, serve};
 use frostline_protocol::codec::{read_message, write_message};
 use frostline_protocol::{
-    Assignment, Build, Claim, Ended, Filled, FromWorker, Greeting, Hello, Observer, Places, Report, Stop, TaskKey,
-    ToWorker, VERSION, Welcome, Work, WorkerId,
+    Assignment, Build, Claim, Ended, Filled, FromWorker, Greeting, Hello, Incarnation, Observer, Places, Report,
+    Seat, Stop, TaskKey, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
 };
 use frostline_results::Endpoint;
 use frostline_sweep::features::FeatureSpec;
@@ -23,6 +23,7 @@ use std::time::Duration;
 const TRIAL: TrialId = TrialId([7; 16]);
 const EPOCHS: u32 = 2;
 const ATTEMPT: AttemptId = AttemptId(5);
+const WHO: Who = Who::Started(Seat { worker: WorkerId(3), incarnation: Incarnation(9) });
 /// No test waits as long as this for anything; one that does has failed.
 const FOR_EVER: Duration = Duration::from_secs(30);
 /// Between two heartbeats where a test wants to hear none.
@@ -48,9 +49,12 @@ impl Stage {
         let word = || "w".to_owned();
         std::thread::spawn(move || {
             let options = Options {
-                endpoint,
-                token: "secret".to_owned(),
-                worker: WorkerId(3),
+                way: Way::Local { endpoint, token: "secret".to_owned() },
+                who: WHO,
+                host: None,
+                places: Box::new(Ok),
+                ends: None,
+                leaves_on_signals: false,
                 build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
                 log,
                 patience: FOR_EVER,
@@ -188,7 +192,7 @@ fn until_stopped(asked: Sender<Stop>) -> impl Trainer + Send + 'static {
 fn an_assignment_is_carried_out_and_nothing_but_its_reports_is_said() {
     let stage = Stage::new(Idle::default());
     let (hello, mut wire) = stage.greets(SELDOM, 30.0);
-    assert_eq!((hello.protocol, hello.worker, hello.token.as_str()), (VERSION, WorkerId(3), "secret"));
+    assert_eq!((hello.protocol, hello.who, hello.token.as_str()), (VERSION, WHO, "secret"));
     assert_eq!(hello.running, None);
     wire.says(training());
     assert_eq!(wire.hears_report(), (1, epoch(1)));

@@ -58,8 +58,15 @@ pub struct Messages<Out, In> {
 
 impl<Out, In> Default for Messages<Out, In> {
     fn default() -> Messages<Out, In> {
-        let frames =
-            LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(MAX_BYTES).new_codec();
+        Messages::up_to(MAX_BYTES)
+    }
+}
+
+impl<Out, In> Messages<Out, In> {
+    /// Refuses messages that are longer than `most` bytes.
+    pub fn up_to(most: usize) -> Messages<Out, In> {
+        let most = most.min(MAX_BYTES);
+        let frames = LengthDelimitedCodec::builder().length_field_length(PREFIX).max_frame_length(most).new_codec();
         Messages { frames, is_within: false, types: PhantomData }
     }
 }

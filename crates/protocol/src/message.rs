@@ -8,12 +8,31 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Raised with every change that an older peer would misunderstand; peers of different versions part at once.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The name in a coordinator's certificate, whatever its machine is called and wherever it is reached.
+pub const SERVER_NAME: &str = "coordinator.frostline.internal";
+
+/// Bytes that the other machine has not confirmed for this many milliseconds end a connection: a cut cable says nothing.
+pub const UNCONFIRMED: u32 = 10_000;
 
 /// A worker process' place in its coordinator; given out by the coordinator when it launches the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(pub u32);
+
+/// One process in a worker's place: given out by the coordinator and never twice in one results folder, so that a process
+/// whose place has gone to another is told from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Incarnation(pub u64);
+
+/// A place and the process that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    pub worker: WorkerId,
+    pub incarnation: Incarnation,
+}
 
 /// One attempt at one task: what every message about it carries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,14 +49,30 @@ pub enum Greeting {
     Client(Request),
 }
 
+/// By what a worker is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// The coordinator has started it, in this place.
+    Started(Seat),
+    /// It came by itself. Its number is its own, and nobody else has it: a guest that comes back is known by it.
+    Guest(u64),
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     pub protocol: u32,
     /// The results folder's secret, which only processes of the same user can read.
     pub token: String,
-    pub worker: WorkerId,
+    pub who: Who,
     pub process: u32,
     pub build: Build,
+    /// Whose features it reads and keeps; none where that is the coordinator's own folder.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Seconds that it has left before it will be ended; none where nobody has set it a limit.
+    #[serde(default)]
+    pub seconds_left: Option<f64>,
     /// What the worker still runs, when it comes back after a lost connection.
     pub running: Option<Claim>,
 }
@@ -47,6 +82,8 @@ pub struct Hello {
 pub enum FromWorker {
     /// Still alive and at work.
     Heartbeat,
+    /// Its time is over, or somebody ends it: it stops what it does and takes no more work.
+    Leaving,
     /// How far a long step has come, for the progress display only; not recorded, not acknowledged.
     Progress {
         claim: Claim,

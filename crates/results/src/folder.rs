@@ -47,6 +47,16 @@ impl Folder {
         self.run().join("endpoint.json")
     }
 
+    /// What lets workers on other machines in, where they may come.
+    pub fn access(&self) -> PathBuf {
+        self.run().join("access.json")
+    }
+
+    /// The key of the authority that signs for [`Folder::access`].
+    pub fn authority(&self) -> PathBuf {
+        self.run().join("authority.pem")
+    }
+
     /// What the coordinator is doing.
     pub fn status(&self) -> PathBuf {
         self.run().join("status.json")
@@ -113,6 +123,7 @@ mod tests {
             (folder.lock(), "results/frostline.lock".to_owned()),
             (folder.token(), "results/run/token".to_owned()),
             (folder.endpoint(), "results/run/endpoint.json".to_owned()),
+            (folder.access(), "results/run/access.json".to_owned()),
             (folder.coordinator_log(), "results/logs/coordinator.log".to_owned()),
             (folder.worker_log(3), "results/logs/worker-3.log".to_owned()),
             (folder.checkpoint(trial), format!("results/checkpoints/{id}.checkpoint")),

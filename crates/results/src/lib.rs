@@ -4,7 +4,7 @@
 //! results/
 //!   frostline.db               what happened
 //!   frostline.lock             held by the coordinator; names its process
-//!   run/                       of the running coordinator: token, endpoint.json, status.json
+//!   run/                       of the running coordinator: token, endpoint.json, status.json, access.json
 //!   logs/                      coordinator.log, worker-N.log
 //!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
 //!   models/                    <trial>.safetensors
@@ -16,6 +16,7 @@
 //! It knows trials and features by their identities, and reads and writes small files. It must not know SQLite, sockets
 //! or libtorch: what is in the database, in a checkpoint's tensors or behind an endpoint belongs to others.
 
+mod access;
 mod aside;
 mod bucket;
 pub mod checkpoint;
@@ -28,6 +29,7 @@ pub mod seal;
 mod shell;
 mod status;
 
+pub use access::Access;
 pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;

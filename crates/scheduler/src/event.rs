@@ -1,6 +1,6 @@
 //! What the scheduler is told, and what it wants done.
 
-use frostline_protocol::{Claim, Report, ToWorker, WorkerId};
+use frostline_protocol::{Claim, Incarnation, Report, ToWorker, WorkerId};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::AttemptId;
 use frostline_sweep::record::{Build, Record, TaskKey};
@@ -11,8 +11,16 @@ pub enum Event {
     /// A worker has connected, for the first time or again; `running` is what it says it holds.
     Joined {
         worker: WorkerId,
-        build: Build,
+        about: About,
         running: Option<Claim>,
+    },
+    /// A worker that waited for its place in somebody's queue has got it: its process starts.
+    Began {
+        worker: WorkerId,
+    },
+    /// A worker is going to end: its time is over, or somebody ends it.
+    Leaving {
+        worker: WorkerId,
     },
     /// A worker has said that it lives.
     Heard {
@@ -35,6 +43,8 @@ pub enum Event {
     /// A worker's process has ended.
     Exited {
         worker: WorkerId,
+        /// Whoever lent the machine has ended it: a time limit, another's precedence, a node that is gone.
+        is_excused: bool,
         description: String,
         log: Vec<String>,
     },
@@ -45,6 +55,16 @@ pub enum Event {
     Drain,
     /// Nothing happened but time.
     Tick,
+}
+
+/// What a worker says of itself when it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    pub build: Build,
+    /// Whose features it reads and keeps; none where that is the coordinator's own folder.
+    pub host: Option<String>,
+    /// Milliseconds until it will be ended.
+    pub left: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +83,16 @@ pub enum Effect {
     },
     /// Close this worker's connection: what came over it broke the protocol. It may connect anew.
     Disconnect(WorkerId),
+    /// Forget this worker, which nobody has started, and close its connection. It may come back where it was not told to leave.
+    Dismiss {
+        worker: WorkerId,
+        for_good: bool,
+    },
     /// Start this worker's process.
-    Launch(WorkerId),
+    Launch {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
     /// End this worker's process at once.
     Kill(WorkerId),
 }

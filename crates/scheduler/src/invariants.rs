@@ -18,7 +18,7 @@ impl Scheduler {
                 return Err(format!("worker {} does not know of its attempt {id}", attempt.worker.0));
             }
             if let TaskKey::Fill(key) = &attempt.task
-                && !self.queue.is_running(key)
+                && !self.queue.is_running(attempt.host, key)
             {
                 return Err(format!("attempt {id} fills {key}, which is not said to run"));
             }
@@ -33,7 +33,9 @@ impl Scheduler {
                 Some(attempt) if !self.attempts.contains_key(&attempt) => {
                     return Err(format!("worker {} holds the fenced attempt {attempt}", id.0));
                 }
-                Some(attempt) if matches!(worker.phase, Phase::Off | Phase::Ending | Phase::Broken) => {
+                Some(attempt)
+                    if matches!(worker.phase, Phase::Off | Phase::Queued | Phase::Ending | Phase::Broken) =>
+                {
                     return Err(format!("worker {} is gone and holds attempt {attempt}", id.0));
                 }
                 _ => {}
@@ -76,7 +78,8 @@ impl Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, FillPlan, Restored, Settings, Time, TrialRow};
+    use crate::queue::Host;
+    use crate::{About, Event, FillPlan, Restored, Settings, Time, TrialRow};
     use frostline_protocol::WorkerId;
     use frostline_sweep::features::FeatureKey;
     use frostline_sweep::outcome::AttemptId;
@@ -100,7 +103,7 @@ mod tests {
         };
         let restored = Restored {
             trials: vec![row(1, None), row(2, Some("a"))],
-            fills: vec![FillPlan { key: FeatureKey("a".to_owned()), from: None, portion: 64 }],
+            fills: vec![FillPlan { key: FeatureKey("a".to_owned()), from: None, portion: 64, takes: 0 }],
             workers: vec![FIRST, SECOND],
             next_attempt: TRAINS,
             ..Restored::default()
@@ -110,7 +113,8 @@ mod tests {
         for worker in [FIRST, SECOND] {
             let text = || "t".to_owned();
             let build = Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() };
-            scheduler.handle(Time(0), Event::Joined { worker, build, running: None }, effects);
+            let about = About { build, host: None, left: None };
+            scheduler.handle(Time(0), Event::Joined { worker, about, running: None }, effects);
         }
         scheduler
     }
@@ -127,7 +131,9 @@ mod tests {
         let broken: [(&str, Break); 9] = [
             ("attempt 11 was never given out", |it| it.next_attempt = FILLS),
             ("worker 1 does not know of its attempt 10", |it| holds(it, FIRST, None)),
-            ("attempt 11 fills a, which is not said to run", |it| it.queue.interrupted(&FeatureKey("a".to_owned()))),
+            ("attempt 11 fills a, which is not said to run", |it| {
+                it.queue.interrupted(Host::OWN, &FeatureKey("a".to_owned()))
+            }),
             ("attempt 11 fills a, which nobody waits for", |it| it.queue.remove(1)),
             ("worker 2 holds the fenced attempt 11", |it| drop(it.attempts.remove(&FILLS))),
             ("worker 1 is gone and holds attempt 10", |it| {
@@ -148,7 +154,7 @@ mod tests {
                 |it| {
                     it.attempts.remove(&FILLS);
                     holds(it, SECOND, None);
-                    it.queue.filled(&FeatureKey("a".to_owned()));
+                    it.queue.filled(Host::OWN, &FeatureKey("a".to_owned()));
                     it.queue.remove(1);
                 },
             ),

@@ -13,20 +13,23 @@
 //! It owns the decision. Who commits, who speaks to workers and who starts them is the coordinator's.
 
 mod devices;
+mod dispatch;
+mod endings;
 mod event;
 mod invariants;
 mod liveness;
 mod machine;
+mod presence;
 mod queue;
 mod request;
 mod retry;
 mod rows;
 mod status;
 
-pub use event::{Effect, Event, Task};
+pub use event::{About, Effect, Event, Task};
 pub use machine::Scheduler;
 pub use queue::FillPlan;
-pub use rows::{Restored, Settings, TrialRow};
+pub use rows::{Restored, Settings, Survivor, TrialRow};
 
 /// Milliseconds since some start; never goes backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -15,7 +15,7 @@ impl Scheduler {
             Phase::Starting { until } => Some(until),
             Phase::Connected { heard } => Some(heard.after(self.settings.lease)),
             Phase::Away { since } => Some(since.after(self.settings.lease)),
-            Phase::Off | Phase::Ending | Phase::Broken => None,
+            Phase::Off | Phase::Queued | Phase::Ending | Phase::Broken => None,
         }
     }
 
@@ -23,6 +23,12 @@ impl Scheduler {
     pub(crate) fn stall(&self, worker: &Worker) -> Option<Time> {
         let attempt = worker.running.filter(|_| matches!(worker.phase, Phase::Connected { .. }))?;
         Some(self.attempts.get(&attempt)?.stepped.after(self.patience()))
+    }
+
+    /// When a worker that is going to end is waited for no longer: its trainer may stand still, with nothing to be given up by.
+    pub(crate) fn farewell(&self, worker: &Worker) -> Option<Time> {
+        let idle = worker.running.is_none() && matches!(worker.phase, Phase::Connected { .. });
+        worker.leaving.filter(|_| idle).map(|since| since.after(self.settings.lease))
     }
 
     fn patience(&self) -> u64 {
@@ -47,8 +53,9 @@ impl Scheduler {
     pub(crate) fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let cut_off = self.draining.is_some_and(|deadline| deadline <= now);
         let over = |worker: &Worker| {
-            self.deadline(worker.phase).into_iter().chain(self.stall(worker)).any(|deadline| deadline <= now)
-                || (cut_off && worker.running.is_some())
+            let deadlines =
+                self.deadline(worker.phase).into_iter().chain(self.stall(worker)).chain(self.farewell(worker));
+            deadlines.into_iter().any(|deadline| deadline <= now) || (cut_off && worker.running.is_some())
         };
         let ids: Vec<WorkerId> = self.workers.iter().filter(|(_, worker)| over(worker)).map(|(id, _)| *id).collect();
         for id in ids {
@@ -63,10 +70,16 @@ impl Scheduler {
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             let running = worker.running;
             worker.unconnected = matches!(worker.phase, Phase::Starting { .. });
+            let is_guest = worker.is_guest;
             worker.phase = Phase::Ending;
-            effects.push(Effect::Kill(id));
+            if !is_guest {
+                effects.push(Effect::Kill(id));
+            }
             if let Some(attempt) = running {
                 self.lose(attempt, FailureKind::WorkerLost, message, Vec::new(), effects);
+            }
+            if is_guest {
+                self.dismiss(id, effects);
             }
         }
     }

@@ -31,13 +31,13 @@ impl Scheduler {
         }
     }
 
-    /// Ends fills whose trials are all cancelled: nobody waits for them, nor for a fill that starts from them.
-    pub(crate) fn stop_unwanted_fills(&mut self, effects: &mut Vec<Effect>) {
+    /// Ends fills that nobody waits for, nor for a fill that starts from them.
+    pub(crate) fn stop_unwanted_fills(&mut self, ending: &Ending, effects: &mut Vec<Effect>) {
         let wanted = self.queue.wanted();
         let is_unwanted = |task: &TaskKey| matches!(task, TaskKey::Fill(key) if !wanted.contains(key));
         let unwanted = self.attempts.iter().filter(|(_, it)| is_unwanted(&it.task));
         for (id, worker) in unwanted.map(|(id, it)| (*id, it.worker)).collect::<Vec<_>>() {
-            self.end(id, Ending::Cancelled, effects);
+            self.end(id, ending.clone(), effects);
             effects.push(Effect::Tell { worker, message: ToWorker::Stop { attempt: id } });
         }
     }
@@ -53,7 +53,7 @@ impl Scheduler {
                     effects.push(Effect::Tell { worker: *id, message: ToWorker::Drain });
                 }
                 // Nothing is lost with a process that has not connected yet.
-                Phase::Starting { .. } if worker.running.is_none() => {
+                Phase::Queued | Phase::Starting { .. } if worker.running.is_none() && !worker.is_guest => {
                     worker.phase = Phase::Ending;
                     effects.push(Effect::Kill(*id));
                 }

@@ -1,11 +1,11 @@
 //! What a scheduler is rebuilt from, and its times.
 
 use crate::queue::FillPlan;
-use frostline_protocol::WorkerId;
+use frostline_protocol::{Incarnation, WorkerId};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::trial::TrialId;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +22,23 @@ pub struct Settings {
     /// A worker whose process ends this often in a row without a result is not started again. More often than one trial
     /// may lose its worker: a trial that kills every worker fails by itself and leaves the worker to the others.
     pub failed_starts: u32,
+    /// Where workers wait in somebody's queue before they start: how many may wait at a time. None where they start at once.
+    pub backlog: Option<u32>,
+    /// Whether workers may come that nobody has started: a sweep without workers waits for them.
+    pub awaits_guests: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { lease: 20_000, start: 120_000, stall: 600_000, drain: 8_000, failed_starts: 5 }
+        Settings {
+            lease: 20_000,
+            start: 120_000,
+            stall: 600_000,
+            drain: 8_000,
+            failed_starts: 5,
+            backlog: None,
+            awaits_guests: false,
+        }
     }
 }
 
@@ -53,6 +65,14 @@ pub struct TrialRow {
     pub running: Option<(AttemptId, WorkerId, u32)>,
 }
 
+/// A worker of the last coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survivor {
+    pub incarnation: Incarnation,
+    /// It still waits in somebody's queue, so it runs nothing.
+    pub is_queued: bool,
+}
+
 /// What a scheduler is rebuilt from.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
@@ -61,7 +81,9 @@ pub struct Restored {
     pub fills: Vec<FillPlan>,
     pub workers: Vec<WorkerId>,
     /// Workers of the last coordinator whose processes still live: their attempts may go on.
-    pub survivors: BTreeSet<WorkerId>,
+    pub survivors: BTreeMap<WorkerId, Survivor>,
     /// Higher than any number that was ever given out.
     pub next_attempt: AttemptId,
+    /// Higher than any that was ever given out.
+    pub next_incarnation: Incarnation,
 }

@@ -10,7 +10,9 @@ use frostline_sweep::trial::TrialId;
 impl Scheduler {
     /// When [`Event::Tick`](crate::Event::Tick) is due, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        let deadlines = |worker: &Worker| self.deadline(worker.phase).into_iter().chain(self.stall(worker));
+        let deadlines = |worker: &Worker| {
+            self.deadline(worker.phase).into_iter().chain(self.stall(worker)).chain(self.farewell(worker))
+        };
         let workers = self.workers.values().flat_map(deadlines);
         workers.chain(self.draining.filter(|_| !self.is_idle())).min()
     }
@@ -26,7 +28,8 @@ impl Scheduler {
 
     /// Whether trials wait and no worker can be started any more; [`Scheduler::last_exit`] says why.
     pub fn is_stuck(&self) -> bool {
-        self.queue.len() > 0 && self.workers.values().all(|worker| worker.phase == Phase::Broken)
+        let may_come = self.settings.awaits_guests && self.workers.is_empty();
+        self.queue.len() > 0 && !may_come && self.workers.values().all(|worker| worker.phase == Phase::Broken)
     }
 
     /// How the last worker process ended that should not have.

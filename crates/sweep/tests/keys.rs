@@ -126,7 +126,7 @@ fn every_key_is_read_and_every_field_has_a_key() {
     assert_eq!(names("data"), data);
     assert_eq!(
         names("workers"),
-        fields!(Workers { count, threads, device, lease, stall, reconnect_grace, deterministic })
+        fields!(Workers { count, threads, device, lease, stall, reconnect_grace, listen, deterministic })
     );
     assert_eq!(names("cache"), fields!(Cache { features, max_bytes }));
     assert_eq!(names("keep"), fields!(Keep { models, count, max_bytes }));

@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use frostline_link::idle::Idle;
 use frostline_link::log::Tail;
-use frostline_link::{Options, Trainer, serve};
-use frostline_protocol::{Build, WorkerId};
+use frostline_link::{Options, Trainer, Way, serve};
+use frostline_protocol::{Build, Incarnation, Seat, Who, WorkerId};
 use frostline_sweep::device::Device;
 use frostline_training::{device, shim};
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// This worker's number
     #[arg(long)]
     worker: u32,
+    /// Which process this is in that place
+    #[arg(long, default_value_t = 0)]
+    incarnation: u64,
     /// "cpu", "cuda" or "cuda:1"
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -35,7 +38,14 @@ pub(crate) struct Arguments {
     /// Threads that libtorch computes with; results depend on it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
-    /// "idle" reports made-up metrics that are a hash of trial and epoch: for benches and tests of the orchestration
+    #[command(flatten)]
+    stand_in: StandIn,
+}
+
+/// What benches and tests of the orchestration put in libtorch's place.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StandIn {
+    /// "idle" reports made-up metrics that are a hash of trial and epoch
     #[arg(long, value_enum, default_value_t = TrainerKind::Libtorch, hide = true)]
     trainer: TrainerKind,
     /// With `--trainer idle`: after a trial's first epoch, wait for as long as this file exists
@@ -44,6 +54,15 @@ pub(crate) struct Arguments {
     /// With `--hold`: waits without asking whether it should stop
     #[arg(long, hide = true)]
     deaf: bool,
+}
+
+impl StandIn {
+    pub(crate) fn trainer(self, device: Device) -> Box<dyn Trainer> {
+        match self.trainer {
+            TrainerKind::Libtorch => Box::new(Libtorch::new(device::of_libtorch(device))),
+            TrainerKind::Idle => Box::new(Idle { hold: self.hold, deaf: self.deaf }),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -56,32 +75,50 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     // One that is stopped (SIGSTOP) when its coordinator dies would stay for ever, with its memory: it goes on instead,
     // finds nobody, and ends.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
+    let log = write_log();
+    let token =
+        std::env::var("FROSTLINE_TOKEN").context("the coordinator's secret is missing from FROSTLINE_TOKEN")?;
+    let build = prepare(arguments.device, arguments.device_name, arguments.threads, arguments.deterministic)?;
+    let seat = Seat { worker: WorkerId(arguments.worker), incarnation: Incarnation(arguments.incarnation) };
+    let options = Options {
+        way: Way::Local { endpoint: arguments.endpoint, token },
+        who: Who::Started(seat),
+        build,
+        host: None,
+        places: Box::new(Ok),
+        ends: None,
+        leaves_on_signals: false,
+        log,
+        patience: PATIENCE,
+    };
+    serve(options, &mut *arguments.stand_in.trainer(arguments.device))?;
+    tracing::info!("no more work");
+    Ok(())
+}
+
+/// Writes what is logged to standard output, and remembers the last of it.
+pub(crate) fn write_log() -> Tail {
     let log = Tail::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    log
+}
 
-    let token =
-        std::env::var("FROSTLINE_TOKEN").context("the coordinator's secret is missing from FROSTLINE_TOKEN")?;
-    check_device(arguments.device)?;
-    shim::set_deterministic(arguments.deterministic)?;
-    tch::set_num_threads(arguments.threads as i32);
+/// Sets libtorch up, and says what this worker is.
+pub(crate) fn prepare(on: Device, name: Option<String>, threads: u32, deterministic: bool) -> anyhow::Result<Build> {
+    check_device(on)?;
+    shim::set_deterministic(deterministic)?;
+    tch::set_num_threads(threads as i32);
     tch::set_num_interop_threads(1);
     let build = Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch: device::libtorch(),
-        device: arguments.device_name.unwrap_or_else(|| arguments.device.to_string()),
-        threads: arguments.threads,
+        device: name.unwrap_or_else(|| on.to_string()),
+        threads,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
     tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
-    let mut trainer: Box<dyn Trainer> = match arguments.trainer {
-        TrainerKind::Libtorch => Box::new(Libtorch::new(device::of_libtorch(arguments.device))),
-        TrainerKind::Idle => Box::new(Idle { hold: arguments.hold, deaf: arguments.deaf }),
-    };
-    let worker = WorkerId(arguments.worker);
-    serve(Options { endpoint: arguments.endpoint, token, worker, build, log, patience: PATIENCE }, &mut *trainer)?;
-    tracing::info!("no more work");
-    Ok(())
+    Ok(build)
 }
 
 pub(crate) fn check_device(device: Device) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 
 mod connect;
 mod info;
+mod join;
 mod tools;
 mod trainer;
 
@@ -24,6 +25,9 @@ struct Arguments {
 enum Command {
     /// Serve a coordinator until it has no more work
     Connect(connect::Arguments),
+    /// Work for a coordinator on another machine until it has no more to do, or this process' time is over
+    #[command(after_help = join::EXAMPLES)]
+    Join(join::Arguments),
     /// Say what libtorch finds on this machine
     Info(info::Arguments),
     /// Write a trained model for other libraries
@@ -43,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Connect(arguments) => connect::run(arguments),
+        Command::Join(arguments) => join::run(arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Export => tools::export(),
         Command::Classify => tools::classify(),

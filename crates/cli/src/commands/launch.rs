@@ -12,9 +12,9 @@ use crate::prepare::{self, Missing, Prepared};
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
-use frostline_coordinator::{Hub, Job, LocalWorkers, Outcome, run, worker_program};
-use frostline_results::Folder;
+use frostline_coordinator::{Hub, Invitation, Job, LocalWorkers, Outcome, run, worker_program};
 use frostline_results::features::kept;
+use frostline_results::{Folder, quoted};
 use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
 use frostline_sweep::device::Device;
 use frostline_sweep::expand::Trial;
@@ -229,6 +229,19 @@ fn carry_out(
         let lesson =
             Lesson { reuse: reuse.clone(), workers: team.devices.len(), figures, first: writer.next_attempt()? };
         let cache = places.features.clone();
+        let invitation = definition.workers.listen.map(|address| Invitation {
+            address,
+            sweep: name.clone(),
+            on_gpu: team.is_cuda(),
+            threads: team.threads,
+        });
+        if let Some(invitation) = &invitation {
+            let access = quoted(&std::path::absolute(folder.access())?);
+            output::note(&format!(
+                "workers of other machines may join at {}: `frostline-worker join {access}`",
+                invitation.address
+            ));
+        }
         let job = Job {
             results: std::path::absolute(&common.results)?,
             sweep: name.clone(),
@@ -236,6 +249,7 @@ fn carry_out(
             cache_bytes: definition.cache.max_bytes,
             places,
             keep: definition.keep,
+            invitation,
             engine: Box::new(LocalWorkers {
                 program: worker_program()?,
                 devices: team.devices,

@@ -15,7 +15,7 @@ mod worklist;
 pub use progress::{Fact, Running, Status};
 pub use worklist::Worklist;
 
-use frostline_protocol::{Command, FromWorker, Hello, Places, Response, ToWorker, WorkerId};
+use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Response, ToWorker, WorkerId};
 use frostline_scheduler::{Event, Restored, Scheduler, Settings, Time};
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::record::Record;
@@ -60,9 +60,14 @@ pub enum Input {
         ask: AskId,
         command: Command,
     },
-    /// A worker's process has ended, or could not be started.
+    /// A worker that waited in somebody's queue starts now.
+    Began {
+        worker: WorkerId,
+    },
+    /// A worker's process has ended, or could not be started. `is_excused` where whoever lent its machine has ended it.
     Exited {
         worker: WorkerId,
+        is_excused: bool,
         description: String,
         log: Vec<String>,
     },
@@ -80,7 +85,10 @@ pub enum Action {
     /// What was told before is still delivered.
     Close(PeerId),
     /// Start this worker's process.
-    Launch(WorkerId),
+    Launch {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
     /// End this worker's process at once.
     Kill(WorkerId),
     Answer {
@@ -246,6 +254,14 @@ impl<J: Journal> Core<J> {
 
     pub fn status(&self) -> Status {
         self.progress.status(&self.scheduler, &self.roster, &self.worklist, self.draining)
+    }
+
+    /// The place of a worker that came by itself, by its own number.
+    pub fn guest(&self, number: u64) -> Option<WorkerId> {
+        match self.roster.guest(number) {
+            Some(roster::Guest::Seated(worker)) => Some(worker),
+            _ => None,
+        }
     }
 
     /// For a simulation to look into.

@@ -6,10 +6,20 @@ use frostline_scheduler::Restored;
 use frostline_sweep::outcome::AttemptId;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Somebody who has come by himself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guest {
+    Seated(WorkerId),
+    /// Told to leave: whatever made it unfit, it still is.
+    Gone,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     /// Every worker that there may be.
     known: BTreeSet<WorkerId>,
+    /// Those who came by themselves, by their own numbers.
+    guests: BTreeMap<u64, Guest>,
     peers: BTreeMap<WorkerId, PeerId>,
     workers: BTreeMap<PeerId, WorkerId>,
     /// Processes whose end has not been told.
@@ -26,10 +36,6 @@ impl Roster {
         Roster { known: restored.workers.iter().copied().collect(), holders: held.collect(), ..Roster::default() }
     }
 
-    pub(super) fn knows(&self, worker: WorkerId) -> bool {
-        self.known.contains(&worker)
-    }
-
     pub(super) fn count(&self) -> usize {
         self.known.len()
     }
@@ -42,6 +48,40 @@ impl Roster {
             self.workers.remove(&before);
         }
         before
+    }
+
+    /// The place of a guest that was here before.
+    pub(super) fn guest(&self, number: u64) -> Option<Guest> {
+        self.guests.get(&number).copied()
+    }
+
+    /// A worker has come by itself; it counts as alive until it is dismissed.
+    pub(super) fn admitted(&mut self, worker: WorkerId, number: u64) {
+        self.guests.insert(number, Guest::Seated(worker));
+        self.known.insert(worker);
+        self.alive.insert(worker);
+    }
+
+    /// A worker that came by itself is forgotten. Returns its connection.
+    pub(super) fn dismissed(&mut self, worker: WorkerId, for_good: bool) -> Option<PeerId> {
+        self.exited(worker);
+        let number =
+            self.guests.iter().find(|(_, guest)| **guest == Guest::Seated(worker)).map(|(number, _)| *number);
+        match number {
+            Some(number) if for_good => drop(self.guests.insert(number, Guest::Gone)),
+            Some(number) => drop(self.guests.remove(&number)),
+            None => {}
+        }
+        self.known.remove(&worker);
+        self.holders.remove(&worker);
+        self.unseat(worker)
+    }
+
+    /// Nobody speaks for this worker any more. Returns the connection that did.
+    pub(super) fn unseat(&mut self, worker: WorkerId) -> Option<PeerId> {
+        let peer = self.peers.remove(&worker)?;
+        self.workers.remove(&peer);
+        Some(peer)
     }
 
     /// A connection is over. Returns whose it was, if it was anybody's still.

@@ -1,18 +1,20 @@
 //! What has happened, in the scheduler's words.
 
-use super::{Action, Core, Input, Journal, PeerId};
-use frostline_protocol::{FromWorker, Hello, ToWorker, VERSION, Welcome};
-use frostline_scheduler::{Effect, Event, Time};
+use super::roster::Guest;
+use super::{Action, Core, Input, Journal, PeerId, Stage};
+use frostline_protocol::{FromWorker, Hello, ToWorker, VERSION, Welcome, Who, WorkerId};
+use frostline_scheduler::{About, Effect, Event, Time};
 
 impl<J: Journal> Core<J> {
     /// What an input means to the scheduler, if anything.
     pub(super) fn translate(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) -> Option<Event> {
         match input {
-            Input::Joined { peer, hello } => self.join(peer, hello),
+            Input::Joined { peer, hello } => self.join(now, peer, hello),
             Input::Said { peer, message } => {
                 let worker = self.roster.worker(peer)?;
                 Some(match message {
                     FromWorker::Heartbeat => Event::Heard { worker },
+                    FromWorker::Leaving => Event::Leaving { worker },
                     FromWorker::Progress { claim, done, total } => {
                         // What a worker says of an attempt that it has no more is not shown.
                         match self.scheduler.is_current(worker, &claim) {
@@ -46,10 +48,13 @@ impl<J: Journal> Core<J> {
                 self.ask(now, ask, command, effects);
                 None
             }
-            Input::Exited { worker, description, log } => {
+            Input::Began { worker } => Some(Event::Began { worker }),
+            Input::Exited { worker, is_excused, description, log } => {
                 self.roster.exited(worker);
+                // Said to be gone, it may live on behind a broken network: what it says is no longer this worker's word.
+                self.early.extend(self.roster.unseat(worker).map(Action::Close));
                 tracing::info!(worker = worker.0, "worker process ended: {description}");
-                Some(Event::Exited { worker, description, log })
+                Some(Event::Exited { worker, is_excused, description, log })
             }
             Input::Interrupted => {
                 self.leaving = self.draining;
@@ -59,8 +64,18 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    fn join(&mut self, peer: PeerId, hello: Hello) -> Option<Event> {
-        let worker = hello.worker;
+    fn join(&mut self, now: Time, peer: PeerId, hello: Hello) -> Option<Event> {
+        let is_ours = hello.protocol == VERSION;
+        let worker = match hello.who {
+            _ if !is_ours => None,
+            Who::Started(seat) => Some(seat.worker).filter(|worker| self.scheduler.seat(*worker) == Some(seat)),
+            Who::Guest(number) => match self.roster.guest(number) {
+                Some(Guest::Seated(worker)) => Some(worker),
+                Some(Guest::Gone) => None,
+                None => self.admit(now, number),
+            },
+        };
+        let process = hello.process;
         let welcome = Welcome {
             protocol: VERSION,
             heartbeat: self.terms.heartbeat,
@@ -69,13 +84,28 @@ impl<J: Journal> Core<J> {
         };
         // Also to one that is turned away: it learns the version from it.
         self.early.push(Action::Tell { peer, message: ToWorker::Welcome(welcome) });
-        if hello.protocol != VERSION || !self.roster.knows(worker) {
-            tracing::warn!(worker = worker.0, protocol = hello.protocol, "turned a worker away");
+        let Some(worker) = worker else {
+            tracing::warn!(process, who = ?hello.who, protocol = hello.protocol, "turned a worker away");
+            // Another process may have its place by now: it is not to come back, and what it holds is nobody's.
+            let stop = hello.running.map(|claim| ToWorker::Stop { attempt: claim.attempt });
+            let messages = stop.into_iter().chain([ToWorker::Drain]);
+            self.early.extend(messages.map(|message| Action::Tell { peer, message }));
             self.early.push(Action::Close(peer));
             return None;
-        }
-        tracing::info!(worker = worker.0, process = hello.process, device = hello.build.device, "worker connected");
+        };
+        let host = hello.host.as_deref().unwrap_or("this host");
+        tracing::info!(worker = worker.0, process, device = hello.build.device, host, "worker connected");
         self.early.extend(self.roster.join(worker, peer).map(Action::Close));
-        Some(Event::Joined { worker, build: hello.build, running: hello.running })
+        let left = hello.seconds_left.map(|seconds| (1000.0 * seconds.max(0.0)) as u64);
+        let about = About { build: hello.build, host: hello.host, left };
+        Some(Event::Joined { worker, about, running: hello.running })
+    }
+
+    /// A place for somebody whom nobody has started, as long as there is anything to do.
+    fn admit(&mut self, now: Time, number: u64) -> Option<WorkerId> {
+        let is_working = self.stage == Stage::Working;
+        let worker = is_working.then(|| self.scheduler.admit(now))?;
+        self.roster.admitted(worker, number);
+        Some(worker)
     }
 }

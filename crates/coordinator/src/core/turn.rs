@@ -36,9 +36,12 @@ impl<J: Journal> Core<J> {
                         actions.push(Action::Close(peer));
                     }
                 }
-                Effect::Launch(worker) => {
+                Effect::Dismiss { worker, for_good } => {
+                    actions.extend(self.roster.dismissed(worker, for_good).map(Action::Close));
+                }
+                Effect::Launch { worker, incarnation } => {
                     self.roster.started(worker);
-                    actions.push(Action::Launch(worker));
+                    actions.push(Action::Launch { worker, incarnation });
                 }
                 Effect::Kill(worker) => actions.push(Action::Kill(worker)),
             }

@@ -8,11 +8,12 @@ use super::adopt::processes_with;
 use super::command::{Gpus, worker_command};
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Exits, Launcher};
-use frostline_protocol::WorkerId;
+use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::Folder;
+use frostline_scheduler::Survivor;
 use frostline_sweep::device::Device;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
@@ -61,13 +62,25 @@ impl Engine for LocalWorkers {
         };
         let begin = ["connect".as_ref(), "--endpoint".as_ref(), launcher.endpoint.as_os_str()];
         for (arguments, handle) in processes_with(&begin) {
-            match launcher.workers().into_iter().find(|worker| launcher.arguments(*worker) == arguments) {
-                Some(worker) => drop(launcher.survivors.insert(worker, handle)),
+            let fits = |worker: &WorkerId| {
+                let incarnation = incarnation_in(&arguments)?;
+                (launcher.arguments(*worker, incarnation) == arguments).then_some((*worker, incarnation))
+            };
+            match launcher.workers().iter().find_map(fits) {
+                Some((worker, incarnation)) => drop(launcher.survivors.insert(worker, (incarnation, handle))),
                 None => drop(pidfd_send_signal(&handle, Signal::KILL)),
             }
         }
         Ok(Box::new(launcher))
     }
+}
+
+/// The argument by which a process says which one it is.
+const INCARNATION: &str = "--incarnation";
+
+fn incarnation_in(arguments: &[OsString]) -> Option<Incarnation> {
+    let place = arguments.iter().position(|argument| argument == INCARNATION)?;
+    arguments.get(place + 1)?.to_str()?.parse().ok().map(Incarnation)
 }
 
 struct LocalLauncher {
@@ -78,7 +91,7 @@ struct LocalLauncher {
     runtime: Handle,
     processes: BTreeMap<WorkerId, Process>,
     /// Workers of the coordinator before this one that still wait for somebody.
-    survivors: BTreeMap<WorkerId, OwnedFd>,
+    survivors: BTreeMap<WorkerId, (Incarnation, OwnedFd)>,
 }
 
 #[derive(Clone)]
@@ -90,12 +103,14 @@ struct Process {
 }
 
 impl LocalLauncher {
-    fn arguments(&self, worker: WorkerId) -> Vec<OsString> {
+    fn arguments(&self, worker: WorkerId, incarnation: Incarnation) -> Vec<OsString> {
         let (device, gpus) = (self.device(worker), &self.workers.gpus);
         let mut arguments = vec!["connect".into(), "--endpoint".into(), self.endpoint.clone().into_os_string()];
         arguments.extend([
             "--worker".into(),
             worker.0.to_string().into(),
+            INCARNATION.into(),
+            incarnation.0.to_string().into(),
             "--device".into(),
             gpus.seen(device).to_string().into(),
         ]);
@@ -118,7 +133,7 @@ impl LocalLauncher {
         self.workers.folder.worker_log(worker.0)
     }
 
-    fn spawn(&self, worker: WorkerId) -> io::Result<(Child, LogStart)> {
+    fn spawn(&self, worker: WorkerId, incarnation: Incarnation) -> io::Result<(Child, LogStart)> {
         let path = self.path(worker);
         // Somebody may have tidied up.
         match std::fs::create_dir(self.workers.folder.logs()) {
@@ -129,7 +144,7 @@ impl LocalLauncher {
         let log = OpenOptions::new().create(true).append(true).open(&path)?;
         let start = LogStart { offset: log.metadata()?.len(), path };
         let child = worker_command(&self.workers.program, &self.workers.gpus, self.device(worker))
-            .args(self.arguments(worker))
+            .args(self.arguments(worker, incarnation))
             .env("FROSTLINE_TOKEN", &self.token)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -153,7 +168,7 @@ impl LocalLauncher {
             wait_for_end(Arc::clone(&process.handle)).await;
             let killed = process.killed.load(Ordering::Relaxed);
             let description = status().map_or("ended".to_owned(), |status| describe(status, killed));
-            exits.tell(Exit { worker, description, log: process.log.tail() });
+            exits.tell(Exit { worker, is_excused: false, description, log: process.log.tail() });
         });
     }
 }
@@ -163,14 +178,15 @@ impl Launcher for LocalLauncher {
         (1..=self.workers.devices.len() as u32).map(WorkerId).collect()
     }
 
-    fn survivors(&self) -> BTreeSet<WorkerId> {
-        self.survivors.keys().copied().collect()
+    fn survivors(&self) -> BTreeMap<WorkerId, Survivor> {
+        let survivor = |incarnation| Survivor { incarnation, is_queued: false };
+        self.survivors.iter().map(|(worker, (incarnation, _))| (*worker, survivor(*incarnation))).collect()
     }
 
-    fn launch(&mut self, worker: WorkerId) -> io::Result<()> {
+    fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
         let killed = Arc::new(AtomicBool::new(false));
         let process = match self.survivors.remove(&worker) {
-            Some(handle) => {
+            Some((_, handle)) => {
                 tracing::info!(worker = worker.0, "took over a worker of the coordinator before");
                 let log = LogStart { offset: 0, path: self.path(worker) };
                 let process = Process { handle: Arc::new(handle), killed, log };
@@ -179,7 +195,7 @@ impl Launcher for LocalLauncher {
                 process
             }
             None => {
-                let (mut child, log) = self.spawn(worker)?;
+                let (mut child, log) = self.spawn(worker, incarnation)?;
                 let handle = match pidfd_open(Pid::from_child(&child), PidfdFlags::NONBLOCK) {
                     Ok(handle) => Arc::new(handle),
                     Err(error) => {
@@ -223,7 +239,7 @@ impl Launcher for LocalLauncher {
 /// Survivors that nobody asked for would wait for their grace period, on a GPU perhaps.
 impl Drop for LocalLauncher {
     fn drop(&mut self) {
-        for handle in self.survivors.values() {
+        for (_, handle) in self.survivors.values() {
             let _ = pidfd_send_signal(handle, Signal::KILL);
         }
     }

@@ -13,8 +13,9 @@ pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
 pub use torch::{TORCH, Torch, TorchError, torch_of};
 
-use frostline_protocol::WorkerId;
-use std::collections::BTreeSet;
+use frostline_protocol::{Incarnation, WorkerId};
+use frostline_scheduler::Survivor;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
@@ -47,13 +48,13 @@ pub trait Launcher {
     fn workers(&self) -> Vec<WorkerId>;
 
     /// Workers of the coordinator before this one that can be taken over: [`Launcher::launch`] does that.
-    fn survivors(&self) -> BTreeSet<WorkerId>;
+    fn survivors(&self) -> BTreeMap<WorkerId, Survivor>;
 
     /// Starts this worker's process. It connects by itself, and may do so long after this call.
     ///
     /// # Errors
     /// There is no process then, and no exit will be told.
-    fn launch(&mut self, worker: WorkerId) -> io::Result<()>;
+    fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()>;
 
     /// Ends this worker's process at once, if there is one. Its exit is still told.
     fn kill(&mut self, worker: WorkerId);
@@ -69,6 +70,8 @@ pub trait Launcher {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
     pub worker: WorkerId,
+    /// Whoever lent the machine has ended it.
+    pub is_excused: bool,
     /// In words, such as "exit status: 1".
     pub description: String,
     /// The last lines that it wrote to its log.

@@ -1,7 +1,7 @@
 //! Accepts connections for as long as it lives, whatever goes wrong with one of them.
 
 use super::endpoint;
-use super::greet::greet;
+use super::greet::{Stranger, greet};
 use super::{Event, PeerId};
 use crate::error::CoordinatorError;
 use frostline_results::{Endpoint, Folder};
@@ -9,8 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
@@ -24,6 +25,9 @@ const STRANGERS: usize = 64;
 /// somebody leaves.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The number of the next connection, whichever way it comes.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Accepts until it is dropped, and removes the socket then.
 pub(crate) struct Listening {
@@ -97,29 +101,28 @@ impl Drop for Listening {
 }
 
 /// Where connections come from.
-trait Incoming {
-    fn next(&self) -> impl Future<Output = io::Result<UnixStream>> + Send;
+pub(super) trait Incoming {
+    fn next(&self) -> impl Future<Output = io::Result<Stranger>> + Send;
 }
 
 impl Incoming for UnixListener {
-    async fn next(&self) -> io::Result<UnixStream> {
-        Ok(self.accept().await?.0)
+    async fn next(&self) -> io::Result<Stranger> {
+        Ok(Stranger::Local(self.accept().await?.0))
     }
 }
 
-async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sender<Event>) {
+/// Those who come by one way are no hindrance to those who come by another.
+pub(super) async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sender<Event>) {
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut pause = FIRST_PAUSE;
-    let mut next = 0;
-    while let Ok(stranger) = Arc::clone(&strangers).acquire_owned().await {
+    while let Ok(permit) = Arc::clone(&strangers).acquire_owned().await {
         match incoming.next().await {
-            Ok(stream) => {
+            Ok(stranger) => {
                 pause = FIRST_PAUSE;
-                let peer = PeerId(next);
-                next += 1;
+                let peer = PeerId(NEXT.fetch_add(1, Ordering::Relaxed));
                 let (token, events) = (Arc::clone(&token), events.clone());
                 tokio::spawn(async move {
-                    if let Err(reason) = greet(peer, stream, &token, &events, stranger).await {
+                    if let Err(reason) = greet(peer, stranger, &token, &events, permit).await {
                         let _ = events.send(Event::TurnedAway { reason }).await;
                     }
                 });
@@ -138,8 +141,9 @@ async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sender<Event>)
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
     use tokio::sync::mpsc::channel;
 
     /// Fails twice, as where no file descriptor is free, then gives one connection.
@@ -149,10 +153,10 @@ mod tests {
     }
 
     impl Incoming for &Flaky {
-        async fn next(&self) -> io::Result<UnixStream> {
+        async fn next(&self) -> io::Result<Stranger> {
             match self.tries.fetch_add(1, Ordering::Relaxed) {
                 0 | 1 => Err(rustix::io::Errno::MFILE.into()),
-                2 => Ok(self.stream.lock().unwrap().take().unwrap()),
+                2 => Ok(Stranger::Local(self.stream.lock().unwrap().take().unwrap())),
                 _ => std::future::pending().await,
             }
         }
@@ -188,7 +192,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let stranger = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&stranger).acquire_owned().await.unwrap();
-        let refused = greet(PeerId(1), theirs, "token", &events, permit).await.unwrap_err();
+        let refused = greet(PeerId(1), Stranger::Local(theirs), "token", &events, permit).await.unwrap_err();
         assert_eq!(refused, "a connection did not greet within 5 s");
         assert_eq!(stranger.available_permits(), 1);
         assert!(told.try_recv().is_err());

@@ -4,14 +4,26 @@ mod endpoint;
 mod greet;
 mod listen;
 mod peer;
+mod remote;
+pub(crate) mod tls;
 pub(crate) mod token;
 
 pub(crate) use listen::Listening;
 pub(crate) use peer::Outbox;
+pub(crate) use remote::Remote;
+pub use tls::Invitation;
 
 use crate::core::PeerId;
 use frostline_protocol::{Command, FromWorker, Hello, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+
+/// Bytes in both directions, whatever carries them.
+pub(crate) type Stream = Box<dyn Duplex>;
+
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// What comes over connections.
 pub(crate) enum Event {

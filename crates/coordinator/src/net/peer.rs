@@ -1,12 +1,11 @@
 //! A worker's connection: what it says goes to the loop, what it is told comes from an outbox that never makes the loop
 //! wait.
 
-use super::{Event, PeerId};
+use super::{Event, PeerId, Stream};
 use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{FromWorker, Greeting, Hello, Response, ToWorker};
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 use tokio_util::codec::Framed;
@@ -28,11 +27,11 @@ impl Outbox {
     }
 }
 
-pub(super) struct Wire(Framed<UnixStream, Messages<ToWorker, FromWorker>>);
+pub(super) struct Wire(Framed<Stream, Messages<ToWorker, FromWorker>>);
 
 impl Wire {
     /// Goes on where the greeting ended, with what has come behind it.
-    pub(super) fn of(greeted: Framed<UnixStream, Messages<Response, Greeting>>) -> Wire {
+    pub(super) fn of(greeted: Framed<Stream, Messages<Response, Greeting>>) -> Wire {
         Wire(greeted.map_codec(|_| Messages::default()))
     }
 

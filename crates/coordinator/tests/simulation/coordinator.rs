@@ -4,8 +4,8 @@ use crate::plan::PlannedTrial;
 use crate::process::HEARTBEAT;
 use crate::world::{Bug, Doom, Happening, World};
 use frostline_coordinator::core::{Action, AskId, Committed, Core, Input, Journal, Outcome, PeerId, Terms, Worklist};
-use frostline_protocol::{Command, FromWorker, Hello, Places, WorkerId};
-use frostline_scheduler::{Restored, Time, TrialRow};
+use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Who, WorkerId};
+use frostline_scheduler::{Restored, Survivor, Time, TrialRow};
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use std::cell::RefCell;
@@ -21,10 +21,29 @@ pub(crate) const SWEEP: &str = "simulated";
 /// What reaches a coordinator's process.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Joined { connection: usize, hello: Hello },
-    Said { connection: usize, message: FromWorker },
-    Left { connection: usize },
-    Exited { process: usize },
+    Joined {
+        connection: usize,
+        hello: Hello,
+    },
+    Said {
+        connection: usize,
+        message: FromWorker,
+    },
+    Left {
+        connection: usize,
+    },
+    Exited {
+        process: usize,
+        is_excused: bool,
+    },
+    /// A worker that waited in the queue starts.
+    Began {
+        worker: WorkerId,
+    },
+    /// A worker was taken out of the queue.
+    Unqueued {
+        worker: WorkerId,
+    },
     Cancel(Vec<TrialId>),
     Interrupted,
 }
@@ -73,6 +92,8 @@ pub(crate) struct Coordinator {
     /// Processes of the run before, to be taken over.
     pub(crate) survivors: BTreeMap<WorkerId, usize>,
     pub(crate) failed_starts: Vec<WorkerId>,
+    /// Workers that wait in the queue, as far as it knows.
+    pub(crate) queued: BTreeSet<WorkerId>,
     /// What each unanswered command has asked to cancel.
     pub(crate) asked: BTreeMap<AskId, Vec<TrialId>>,
     asks: u64,
@@ -106,7 +127,8 @@ impl World {
         let mut survivors = BTreeMap::new();
         for process in 0..self.processes.len() {
             let worker = self.processes[process].worker;
-            if !self.processes[process].alive {
+            let known = &self.processes[process];
+            if !known.alive || known.is_guest || known.is_parted {
                 continue;
             }
             if !ids.contains(&worker) {
@@ -115,6 +137,7 @@ impl World {
                 return Err(format!("two processes live as worker {}", worker.0));
             }
         }
+        self.jobs.retain(|worker, _| ids.contains(worker));
         let run = self.runs;
         self.say(|| format!("run {run} starts with {workers} workers, survivors {survivors:?}"));
         let row = |planned: &PlannedTrial| TrialRow {
@@ -131,8 +154,9 @@ impl World {
             trials: rows,
             fills: self.plan.fills.clone(),
             workers: ids.into_iter().collect(),
-            survivors: survivors.keys().copied().collect(),
+            survivors: self.left_behind(&survivors),
             next_attempt: self.database.next_attempt(),
+            next_incarnation: Incarnation(self.now << 16),
         };
         let doom = self.set_tape();
         let ledger = Ledger(Rc::clone(&self.tape));
@@ -141,6 +165,7 @@ impl World {
         let Ok((core, committed)) = restored else {
             // Nothing was started yet, and survivors that nobody takes over are ended.
             survivors.into_values().for_each(|process| self.kill(process));
+            self.jobs.clear();
             self.over(run);
             return Ok(());
         };
@@ -155,6 +180,7 @@ impl World {
             processes: BTreeMap::new(),
             survivors,
             failed_starts: Vec::new(),
+            queued: BTreeSet::new(),
             asked: BTreeMap::new(),
             asks: 0,
             draining: None,
@@ -162,6 +188,17 @@ impl World {
             turn: None,
         };
         self.finish_turn(coordinator, committed, doom)
+    }
+
+    /// What a launcher finds: processes that live, and jobs that wait.
+    fn left_behind(&self, alive: &BTreeMap<WorkerId, usize>) -> BTreeMap<WorkerId, Survivor> {
+        let living = alive.iter().filter_map(|(worker, at)| {
+            let incarnation = self.processes[*at].seat?.incarnation;
+            Some((*worker, Survivor { incarnation, is_queued: false }))
+        });
+        let waiting = self.jobs.iter();
+        let waiting = waiting.map(|(worker, job)| (*worker, Survivor { incarnation: *job, is_queued: true }));
+        living.chain(waiting).collect()
     }
 
     /// Something reaches the coordinator of this run, if it still lives.
@@ -192,7 +229,8 @@ impl World {
         }
         let Some(mut coordinator) = self.coordinator.take() else { return Ok(()) };
         coordinator.turn = None;
-        let mut batch: Vec<Input> = std::mem::take(&mut coordinator.failed_starts).into_iter().map(exited).collect();
+        let mut batch: Vec<Input> =
+            std::mem::take(&mut coordinator.failed_starts).into_iter().map(|worker| exited(worker, false)).collect();
         for arrival in std::mem::take(&mut coordinator.inbox) {
             batch.extend(self.input(&mut coordinator, arrival));
         }
@@ -208,6 +246,7 @@ impl World {
                 self.say(|| "a commit fails, and the coordinator ends its workers".to_owned());
                 self.see("a commit that fails");
                 coordinator.processes.values().chain(coordinator.survivors.values()).for_each(|it| self.kill(*it));
+                self.jobs.clear();
                 self.over(run);
                 Ok(())
             }
@@ -226,10 +265,11 @@ impl World {
     /// What has arrived, as the coordinator's hands would give it to its core.
     fn input(&mut self, coordinator: &mut Coordinator, arrival: Arrival) -> Option<Input> {
         match arrival {
-            Arrival::Joined { connection, hello } => {
-                let (worker, process) = (hello.worker.0, hello.process);
+            Arrival::Joined { connection, mut hello } => {
+                self.mislead(coordinator, &mut hello);
+                let (who, process) = (hello.who, hello.process);
                 let running = hello.running.as_ref().map(|claim| claim.attempt.0);
-                self.say(|| format!("worker {worker} joins (process {process}), running {running:?}"));
+                self.say(|| format!("{who:?} joins (process {process}), running {running:?}"));
                 Some(Input::Joined { peer: peer(connection), hello })
             }
             Arrival::Said { connection, message } => {
@@ -248,12 +288,21 @@ impl World {
                 self.say(|| format!("connection {connection} of worker {} is over", worker.0));
                 Some(Input::Left { peer: peer(connection), fault: None })
             }
-            Arrival::Exited { process } => {
+            Arrival::Exited { process, is_excused } => {
                 let worker = self.processes[process].worker;
+                // One whose node was said to be gone ends only once.
+                if coordinator.processes.get(&worker) != Some(&process) {
+                    return None;
+                }
                 coordinator.processes.remove(&worker);
-                self.say(|| format!("worker {} has exited (process {process})", worker.0));
-                Some(exited(worker))
+                self.say(|| format!("worker {} has exited (process {process}, excused: {is_excused})", worker.0));
+                Some(exited(worker, is_excused && self.bug != Some(Bug::CountsEvictions)))
             }
+            Arrival::Began { worker } => {
+                coordinator.queued.remove(&worker);
+                Some(Input::Began { worker })
+            }
+            Arrival::Unqueued { worker } => Some(exited(worker, false)),
             Arrival::Cancel(trials) => {
                 if trials.is_empty() {
                     return None;
@@ -271,6 +320,19 @@ impl World {
                 self.see("an interruption");
                 Some(Input::Interrupted)
             }
+        }
+    }
+
+    /// Plants what is wrong with who is believed to be where.
+    fn mislead(&self, coordinator: &Coordinator, hello: &mut Hello) {
+        match self.bug {
+            Some(Bug::AcceptsOldIncarnations) => {
+                if let Who::Started(seat) = &mut hello.who {
+                    *seat = coordinator.core.scheduler().seat(seat.worker).unwrap_or(*seat);
+                }
+            }
+            Some(Bug::IgnoresHosts) => hello.host = None,
+            _ => {}
         }
     }
 
@@ -296,6 +358,7 @@ impl World {
         doom: Option<Doom>,
     ) -> Result<(), String> {
         coordinator.core.scheduler().check_invariants()?;
+        self.call_guests(&coordinator);
         let records = std::mem::take(&mut self.tape.borrow_mut().records);
         let (facts, mut actions) = committed.into_parts();
         let doom = doom.filter(|_| !facts.is_empty());
@@ -416,6 +479,8 @@ impl World {
     fn over(&mut self, run: u64) {
         self.say(|| format!("run {run} is over"));
         self.blame.everybody(self.now);
+        // The next coordinator calls guests by other names.
+        self.processes.iter_mut().filter(|it| it.is_guest).for_each(|it| it.worker = WorkerId(0));
         for connection in 0..self.connections.len() {
             if self.connections[connection].run == run {
                 let below = self.up_to(self.plan.latency);
@@ -455,8 +520,8 @@ impl World {
     }
 }
 
-fn exited(worker: WorkerId) -> Input {
-    Input::Exited { worker, description: "signal".to_owned(), log: Vec::new() }
+fn exited(worker: WorkerId, is_excused: bool) -> Input {
+    Input::Exited { worker, is_excused, description: "signal".to_owned(), log: Vec::new() }
 }
 
 fn terms() -> Terms {

@@ -1,9 +1,11 @@
 //! How the coordinator's hands of the simulation carry out what the core has committed, and what must be true of it.
 
 use crate::coordinator::Coordinator;
+use crate::plan::FILL;
+use crate::world::Happening;
 use crate::world::World;
 use frostline_coordinator::core::Action;
-use frostline_protocol::{Response, ToWorker, WorkerId};
+use frostline_protocol::{Response, Seat, ToWorker, Work, WorkerId};
 use frostline_scheduler::Scheduler;
 use frostline_sweep::record::{Record, TaskKey};
 
@@ -53,7 +55,7 @@ impl World {
                 let above = if self.plan.hears_old_connections { self.up_to(self.plan.settings.lease) } else { 0 };
                 self.end_connection(connection, above, self.plan.latency);
             }
-            Action::Launch(worker) => {
+            Action::Launch { worker, incarnation } => {
                 if let Some(process) = coordinator.processes.get(&worker) {
                     return Err(format!("worker {} is started while its process {process} lives", worker.0));
                 }
@@ -68,13 +70,31 @@ impl World {
                         coordinator.failed_starts.push(worker);
                         return Ok(());
                     }
-                    None => self.spawn(worker),
+                    None if self.jobs.contains_key(&worker) => {
+                        self.see("a job that still waits");
+                        coordinator.queued.insert(worker);
+                        return Ok(());
+                    }
+                    None if self.plan.settings.backlog.is_some() => {
+                        self.jobs.insert(worker, incarnation);
+                        coordinator.queued.insert(worker);
+                        // Longer than any process may take to connect.
+                        let pause = self.up_to(3 * self.plan.settings.start);
+                        self.after(pause, Happening::Begin { worker, incarnation });
+                        return Ok(());
+                    }
+                    None => self.spawn(Some(Seat { worker, incarnation })),
                 };
                 coordinator.processes.insert(worker, process);
             }
             Action::Kill(worker) => {
                 if let Some(process) = coordinator.processes.get(&worker) {
                     self.kill(*process);
+                } else if coordinator.queued.remove(&worker) {
+                    self.see("a job that is taken out of the queue");
+                    self.jobs.remove(&worker);
+                    let pause = self.up_to(self.plan.latency);
+                    self.after(pause, Happening::Unqueued { run: coordinator.run, worker });
                 }
             }
             Action::Answer { ask, response } => {
@@ -98,6 +118,17 @@ impl World {
         Ok(())
     }
 
+    /// Looks which places guests have; what has happened to a guest is that worker's fate.
+    pub(crate) fn call_guests(&mut self, coordinator: &Coordinator) {
+        for process in 0..self.processes.len() {
+            let place = coordinator.core.guest(process as u64).filter(|_| self.processes[process].is_guest);
+            if let Some(worker) = place {
+                let before = std::mem::replace(&mut self.processes[process].worker, worker);
+                self.blame.inherits(before, worker);
+            }
+        }
+    }
+
     /// Whether a worker may be told this.
     fn is_true(&self, coordinator: &Coordinator, connection: usize, message: &ToWorker) -> Result<(), String> {
         match message {
@@ -109,8 +140,19 @@ impl World {
                     return Err(format!("attempt {attempt} is given to process {process}, whose GPU has failed"));
                 }
                 let worker = self.processes[process].worker;
+                let known_process = &self.processes[process];
+                if !known_process.is_guest && coordinator.processes.get(&worker).is_some_and(|it| *it != process) {
+                    return Err(format!("attempt {attempt} is given to process {process}, whose place is another's"));
+                }
+                if matches!(assignment.work, Work::Fill { .. })
+                    && known_process.left_at_join.is_some_and(|left| left <= FILL)
+                {
+                    return Err(format!("attempt {attempt} fills and process {process} has no time for it"));
+                }
                 let known = self.database.attempts.get(&attempt);
-                if known.is_none_or(|known| known.task != task || known.worker != worker) {
+                // A guest that came and went within one turn was never seen in its place.
+                let is_its = |holder: WorkerId| holder == worker || worker.0 == 0;
+                if known.is_none_or(|known| known.task != task || !is_its(known.worker)) {
                     return Err(format!("attempt {attempt} is given out and not in the database"));
                 }
                 let process = coordinator.processes.get(&worker);

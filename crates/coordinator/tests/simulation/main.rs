@@ -96,7 +96,7 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 31] = [
+const REMARKABLE: [&str; 37] = [
     "a broken connection",
     "a commit that fails",
     "a crash",
@@ -104,14 +104,20 @@ const REMARKABLE: [&str; 31] = [
     "a death between commits",
     "a fill",
     "a hang",
+    "a job that is taken out of the queue",
+    "a job that still waits",
+    "a job whose turn comes",
     "a jump of the clock",
     "a lie",
     "a message of an old connection",
+    "a node that is gone and lives",
     "a process that cannot be started",
     "a process that dies before it connects",
     "a process that gives up",
+    "a process that is evicted",
     "a process that is slow to start",
     "a process that leaves",
+    "a process whose time is over",
     "a running trial that is cancelled",
     "a smaller batch",
     "a standstill",
@@ -153,4 +159,19 @@ fn a_lease_that_is_forgotten_is_seen() {
 #[test]
 fn decisions_after_a_commit_that_failed_are_seen() {
     is_seen(Bug::GoesOnAfterFailedCommit);
+}
+
+#[test]
+fn a_process_that_gets_anothers_place_back_is_seen() {
+    is_seen(Bug::AcceptsOldIncarnations);
+}
+
+#[test]
+fn an_eviction_that_counts_against_the_trial_is_seen() {
+    is_seen(Bug::CountsEvictions);
+}
+
+#[test]
+fn a_trial_that_starts_from_features_of_another_machine_is_seen() {
+    is_seen(Bug::IgnoresHosts);
 }

@@ -11,6 +11,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
+/// What a fill is estimated to take, in milliseconds.
+pub(crate) const FILL: u64 = 5_000;
 /// Images that a fill takes at a time.
 pub(crate) const PORTION: u32 = 4;
 
@@ -45,10 +47,16 @@ pub(crate) enum Disturbance {
     Stick,
     /// A worker's GPU fails, and with it all that its process does from then on.
     Poison,
+    /// A worker's time is over: it says so, stops, and ends.
+    Retire,
+    /// Whoever lent a worker its machine ends its process at once, and says that it was so.
+    Evict,
+    /// A node is said to be gone, and its process lives on: another gets its place.
+    Part,
 }
 
 impl Disturbance {
-    pub(crate) const ALL: [Disturbance; 14] = [
+    pub(crate) const ALL: [Disturbance; 17] = [
         Disturbance::Crash,
         Disturbance::Hang,
         Disturbance::Cut,
@@ -63,6 +71,9 @@ impl Disturbance {
         Disturbance::Fail,
         Disturbance::Stick,
         Disturbance::Poison,
+        Disturbance::Retire,
+        Disturbance::Evict,
+        Disturbance::Part,
     ];
 }
 
@@ -83,6 +94,10 @@ pub(crate) struct Plan {
     pub(crate) fills: Vec<FillPlan>,
     pub(crate) features: BTreeMap<FeatureKey, FeatureSpec>,
     pub(crate) workers: u32,
+    /// Machines with features of their own; none where all use the coordinator's.
+    pub(crate) hosts: u32,
+    /// Processes that come by themselves, beside the workers.
+    pub(crate) guests: u32,
     pub(crate) settings: Settings,
     /// A worker without a coordinator gives up after this.
     pub(crate) grace: u64,
@@ -111,7 +126,7 @@ impl Plan {
             // Not every cut is worth a fill; a fill starts from an earlier one of the plan, if any.
             if place == 0 || rng.random_bool(0.8) {
                 let from = fills.last().filter(|_| rng.random_bool(0.7)).map(|fill| fill.key.clone());
-                fills.push(FillPlan { key: key.clone(), from, portion: PORTION });
+                fills.push(FillPlan { key: key.clone(), from, portion: PORTION, takes: FILL });
             }
         }
         let trials = (0..rng.random_range(1..=10)).map(|seed| {
@@ -133,6 +148,9 @@ impl Plan {
             stall: rng.random_range(15_000..=60_000),
             drain: rng.random_range(1_000..=5_000),
             failed_starts: rng.random_range(2..=4),
+            // Workers wait in a queue until it is their turn.
+            backlog: rng.random_bool(0.3).then(|| rng.random_range(1..=2)),
+            awaits_guests: rng.random_bool(0.3),
         };
         let quiet = rng.random_bool(0.05);
         let disturbances = Disturbance::ALL.into_iter().filter(|_| !quiet && rng.random_bool(0.5)).collect();
@@ -141,6 +159,8 @@ impl Plan {
             fills,
             features: keys.into_iter().zip(specs).collect(),
             workers: rng.random_range(1..=4),
+            hosts: [0, 0, 2, 3][rng.random_range(0..4)],
+            guests: if settings.awaits_guests { rng.random_range(1..=2) } else { 0 },
             settings,
             grace: rng.random_range(2_000..=40_000),
             latency: [5, 100, lease / 4][rng.random_range(0..3)],

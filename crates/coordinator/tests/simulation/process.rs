@@ -1,12 +1,12 @@
 //! Worker processes: they connect, train, report, come back; and crash, hang, fail and lie where they are made to.
 
-use crate::plan::{evaluation, metrics};
+use crate::plan::{Disturbance, FILL, evaluation, metrics};
 use crate::world::{Happening, World};
 use frostline_link::desk::Desk;
 use frostline_protocol::Stop;
 use frostline_protocol::codec::read_message;
 use frostline_protocol::{
-    Assignment, FromWorker, Greeting, Hello, Places, Report, ToWorker, VERSION, Work, WorkerId,
+    Assignment, FromWorker, Greeting, Hello, Report, Seat, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
 };
 use frostline_protocol::{Build, Claim, Filled};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
@@ -37,7 +37,19 @@ struct Training {
 
 #[derive(Debug)]
 pub(crate) struct Process {
+    /// What the coordinator calls it; 0 of a guest that has no place yet.
     pub(crate) worker: WorkerId,
+    /// The place that it was started in.
+    pub(crate) seat: Option<Seat>,
+    /// It came by itself.
+    pub(crate) is_guest: bool,
+    /// Its node was said to be gone.
+    pub(crate) is_parted: bool,
+    /// Whose features it has; none of the coordinator's own machine.
+    host: Option<u32>,
+    /// When it will be ended, and what it had left when it first greeted.
+    ends: Option<u64>,
+    pub(crate) left_at_join: Option<u64>,
     pub(crate) alive: bool,
     /// It does nothing before this.
     pub(crate) hung_until: u64,
@@ -52,6 +64,7 @@ pub(crate) struct Process {
     pub(crate) poisoned: bool,
     /// The run whose coordinator ended it.
     pub(crate) killed_by: Option<u64>,
+    is_evicted: bool,
     desk: Desk,
     link: Link,
     training: Option<Training>,
@@ -69,10 +82,10 @@ impl Process {
     }
 }
 
-/// Where a welcome says that things lie.
-fn places(message: &ToWorker) -> Places {
+/// The first word to a worker.
+fn welcome(message: &ToWorker) -> &Welcome {
     match message {
-        ToWorker::Welcome(welcome) => welcome.places.clone(),
+        ToWorker::Welcome(welcome) => welcome,
         other => panic!("the first word to a worker was {other:?}"),
     }
 }
@@ -83,11 +96,26 @@ fn messages(mut frames: &[u8]) -> Vec<FromWorker> {
 }
 
 impl World {
-    /// Starts a process; it connects later, if ever.
-    pub(crate) fn spawn(&mut self, worker: WorkerId) -> usize {
+    /// Starts a process, a guest where it has no seat; it connects later, if ever.
+    pub(crate) fn spawn(&mut self, seat: Option<Seat>) -> usize {
         let process = self.processes.len();
+        let worker = seat.map_or(WorkerId(0), |seat| seat.worker);
+        let is_guest = seat.is_none();
+        let hosts = self.plan.hosts;
+        let host = match hosts {
+            0 => is_guest.then_some(1),
+            _ => Some(self.rng.random_range(0..hosts)).filter(|host| is_guest || *host > 0),
+        };
+        let is_short = !self.is_calm() && self.plan.disturbances.contains(&Disturbance::Retire) && self.chance(0.3);
+        let ends = is_short.then(|| self.now + FILL / 2 + self.up_to(20 * FILL));
         self.processes.push(Process {
             worker,
+            seat,
+            is_guest,
+            is_parted: false,
+            host,
+            ends,
+            left_at_join: None,
             alive: true,
             hung_until: 0,
             lies: 0,
@@ -96,6 +124,7 @@ impl World {
             stuck: false,
             poisoned: false,
             killed_by: None,
+            is_evicted: false,
             desk: Desk::default(),
             link: Link::Alone { since: self.now },
             training: None,
@@ -116,7 +145,58 @@ impl World {
             }
         }
         self.after(pause, Happening::Connect { process });
+        if let Some(ends) = ends {
+            let left = ends - self.now;
+            self.after(left * 3 / 4, Happening::Retire { process });
+            self.after(left, Happening::Evict { process });
+        }
         process
+    }
+
+    /// A process' time is nearly over, or somebody asks it to go.
+    pub(crate) fn retire(&mut self, process: usize) -> Result<(), String> {
+        let known = &mut self.processes[process];
+        if !known.alive {
+            return Ok(());
+        }
+        known.desk.leave();
+        if known.training.is_some() {
+            let pause = self.up_to(SOON);
+            self.step_after(process, pause);
+        }
+        self.say(|| format!("process {process} is going to leave"));
+        self.see("a process whose time is over");
+        self.wake(process)
+    }
+
+    /// Whoever lent the machine takes it back: the process ends at once.
+    pub(crate) fn evict(&mut self, process: usize) {
+        if !self.processes[process].alive {
+            return;
+        }
+        self.see("a process that is evicted");
+        self.processes[process].is_evicted = true;
+        if self.processes[process].is_guest {
+            // Nobody tells of it.
+            self.blame.worker(self.processes[process].worker, self.now + self.plan.latency);
+        }
+        self.die(process);
+    }
+
+    /// A node is said to be gone, and lives on without anybody's knowing.
+    pub(crate) fn part(&mut self, process: usize) {
+        let known = &mut self.processes[process];
+        if !known.alive || known.is_guest || known.is_parted {
+            return;
+        }
+        known.is_parted = true;
+        let worker = known.worker;
+        let holder = self.coordinator.as_ref().filter(|it| it.processes.get(&worker) == Some(&process));
+        if let Some(run) = holder.map(|coordinator| coordinator.run) {
+            self.see("a node that is gone and lives");
+            let told = self.up_to(self.plan.latency);
+            self.after(told, Happening::Exited { run, process, is_excused: true });
+        }
     }
 
     pub(crate) fn connect(&mut self, process: usize) {
@@ -135,12 +215,20 @@ impl World {
             }
             return;
         };
+        let known = &mut self.processes[process];
+        let left = known.ends.map(|ends| ends.saturating_sub(self.now));
+        // A coordinator may hear of several greetings at once, and decide by the first.
+        known.left_at_join = known.left_at_join.or(left);
+        let who = known.seat.map_or(Who::Guest(process as u64), Who::Started);
+        let host = known.host;
         let hello = Hello {
             protocol: VERSION,
             token: String::new(),
-            worker,
+            who,
             process: process as u32,
             build: build(worker),
+            host: host.map(|host| format!("host {host}")),
+            seconds_left: left.map(|left| left as f64 / 1000.0),
             running: self.processes[process].desk.running(),
         };
         let connection = self.open(process, run, &Greeting::Worker(hello));
@@ -183,7 +271,8 @@ impl World {
         }
         if known.link == (Link::Greeting { connection }) {
             known.link = Link::Open { connection };
-            known.desk.connected(places(&message));
+            let welcome = welcome(&message);
+            known.desk.connected(welcome.places.clone());
             self.after(HEARTBEAT, Happening::Heartbeat { connection });
         } else if known.link != (Link::Open { connection }) {
             return Ok(());
@@ -219,9 +308,10 @@ impl World {
                 Work::Fill { from: Some(from), .. } => Some(from.key()),
                 _ => None,
             };
-            if let Some(key) = trial.filter(|key| !self.disk.features.contains(key)) {
+            let host = known.host;
+            if let Some(key) = trial.filter(|key| !self.disk.features.contains(&(host, key.clone()))) {
                 return Err(format!(
-                    "attempt {} needs the features {key}, which nobody has filled",
+                    "attempt {} needs the features {key}, which nobody has filled on its host",
                     assignment.attempt
                 ));
             }
@@ -273,7 +363,7 @@ impl World {
                 reports.extend(fails.map(failed));
             }
             Work::Fill { spec, .. } if training.resumed => {
-                let computed = self.disk.features.insert(spec.key());
+                let computed = self.disk.features.insert((known.host, spec.key()));
                 reports.push(Report::Filled(Filled { bytes: 1, seconds: 1.0, computed }));
             }
             Work::Fill { .. } => training.resumed = true,
@@ -319,7 +409,7 @@ impl World {
 
     /// A process is gone, and with it its connection; what it sent still arrives.
     pub(crate) fn die(&mut self, process: usize) {
-        let Process { alive, worker, link, killed_by, .. } = self.processes[process];
+        let Process { alive, worker, link, killed_by, is_evicted, is_guest, .. } = self.processes[process];
         if !alive {
             return;
         }
@@ -336,7 +426,12 @@ impl World {
             if killed_by.is_some_and(|killer| killer != run) {
                 self.blame.worker(worker, self.now + told);
             }
-            self.after(told, Happening::Exited { run, process });
+            let is_excused = is_evicted || self.processes[process].is_parted;
+            self.after(told, Happening::Exited { run, process, is_excused });
+        }
+        if is_guest {
+            let pause = self.up_to(20_000);
+            self.after(pause, Happening::Visit);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::plan::{Disturbance, Plan};
 use crate::process::Process;
 use crate::verdict::Blame;
 use frostline_protocol::codec::{encode, read_message};
-use frostline_protocol::{FromWorker, Greeting, ToWorker};
+use frostline_protocol::{FromWorker, Greeting, Incarnation, Seat, ToWorker, WorkerId};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::FailureKind;
 use frostline_sweep::trial::TrialId;
@@ -34,6 +34,12 @@ pub(crate) enum Bug {
     ForgetsLeases,
     /// A commit that failed is taken for one that did not, and deciding goes on.
     GoesOnAfterFailedCommit,
+    /// A process whose place has gone to another gets it back.
+    AcceptsOldIncarnations,
+    /// That a machine was taken back counts against the trial that ran there.
+    CountsEvictions,
+    /// All machines are taken to have the same features.
+    IgnoresHosts,
 }
 
 /// What happens at a point in time. Processes, connections and runs are given by their place.
@@ -92,6 +98,27 @@ pub(crate) enum Happening {
     Exited {
         run: u64,
         process: usize,
+        is_excused: bool,
+    },
+    /// A worker's turn in the queue has come.
+    Begin {
+        worker: WorkerId,
+        incarnation: Incarnation,
+    },
+    /// It is told that a worker is no longer in the queue.
+    Unqueued {
+        run: u64,
+        worker: WorkerId,
+    },
+    /// Somebody starts a guest.
+    Visit,
+    /// A process is asked to go.
+    Retire {
+        process: usize,
+    },
+    /// A process' machine is taken back.
+    Evict {
+        process: usize,
     },
     Disturb,
 }
@@ -112,7 +139,7 @@ pub(crate) struct Connection {
 pub(crate) struct Disk {
     /// Epochs done.
     pub(crate) checkpoints: BTreeMap<TrialId, u32>,
-    pub(crate) features: BTreeSet<FeatureKey>,
+    pub(crate) features: BTreeSet<(Option<u32>, FeatureKey)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +171,8 @@ pub(crate) struct World {
     /// The next process starts badly.
     pub(crate) bad_starts: u32,
     pub(crate) processes: Vec<Process>,
+    /// Processes that wait in somebody's queue, whatever becomes of who put them there.
+    pub(crate) jobs: BTreeMap<WorkerId, Incarnation>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) blame: Blame,
     pub(crate) bug: Option<Bug>,
@@ -171,6 +200,7 @@ impl World {
             doom: None,
             bad_starts: 0,
             processes: Vec::new(),
+            jobs: BTreeMap::new(),
             connections: Vec::new(),
             blame: Blame::default(),
             bug,
@@ -183,6 +213,7 @@ impl World {
     pub(crate) fn run(&mut self) -> Result<(), String> {
         self.after(0, Happening::Start);
         self.after(0, Happening::Disturb);
+        (0..self.plan.guests).for_each(|_| self.after(0, Happening::Visit));
         while let Some(((time, order), happening)) = self.queue.pop_first() {
             self.now = time;
             if let Some(process) = self.process_of(&happening)
@@ -254,10 +285,34 @@ impl World {
             Happening::Heartbeat { connection } => self.heartbeat(connection),
             Happening::Step { process, token } => self.step(process, token)?,
             Happening::Die { process } => self.die(process),
-            Happening::Exited { run, process } => self.arrive(run, Arrival::Exited { process }),
-            Happening::Disturb => self.disturb(),
+            Happening::Exited { run, process, is_excused } => {
+                self.arrive(run, Arrival::Exited { process, is_excused });
+            }
+            Happening::Begin { worker, incarnation } => self.begin(worker, incarnation),
+            Happening::Unqueued { run, worker } => self.arrive(run, Arrival::Unqueued { worker }),
+            Happening::Visit => drop(self.spawn(None)),
+            Happening::Retire { process } => self.retire(process)?,
+            Happening::Evict { process } => self.evict(process),
+            Happening::Disturb => self.disturb()?,
         }
         Ok(())
+    }
+
+    /// A job leaves the queue and becomes a process.
+    fn begin(&mut self, worker: WorkerId, incarnation: Incarnation) {
+        if self.jobs.get(&worker) != Some(&incarnation) {
+            return;
+        }
+        self.jobs.remove(&worker);
+        self.see("a job whose turn comes");
+        let process = self.spawn(Some(Seat { worker, incarnation }));
+        if let Some(coordinator) = &mut self.coordinator
+            && coordinator.queued.contains(&worker)
+        {
+            coordinator.processes.insert(worker, process);
+            let run = coordinator.run;
+            self.arrive(run, Arrival::Began { worker });
+        }
     }
 
     /// Whether nothing goes wrong any more.
@@ -344,9 +399,9 @@ impl World {
     }
 
     /// The next thing goes wrong, while things go wrong.
-    fn disturb(&mut self) {
+    fn disturb(&mut self) -> Result<(), String> {
         if self.is_calm() || self.plan.disturbances.is_empty() {
-            return;
+            return Ok(());
         }
         let pause = 1 + self.up_to(self.plan.pause);
         self.after(pause, Happening::Disturb);
@@ -388,8 +443,12 @@ impl World {
             }
             (Disturbance::Stall, _) => self.stall(),
             (Disturbance::Jump, _) => self.jump(),
+            (Disturbance::Retire, Some(process)) => self.retire(process)?,
+            (Disturbance::Evict, Some(process)) => self.evict(process),
+            (Disturbance::Part, Some(process)) => self.part(process),
             _ => {}
         }
+        Ok(())
     }
 }
 

@@ -28,7 +28,8 @@ impl<'a> Override<'a> {
             let message = "a key is written section.name, such as train.epochs".to_owned();
             return Err(Problem { place, message });
         };
-        let is_text = keys::find(section, name).is_some_and(|key| matches!(key.kind, Kind::Name | Kind::Text(_)));
+        let is_text = keys::find(section, name)
+            .is_some_and(|key| matches!(key.kind, Kind::Name | Kind::Text(_) | Kind::Address));
         let (value, node) = read(value, is_text, &place);
         Ok(Override { section, name, value, node })
     }

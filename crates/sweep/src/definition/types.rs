@@ -7,6 +7,7 @@ use crate::trial::{Augment, Validation};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// One TOML file, checked: everything in it is possible, though files that it names may not be there.
@@ -85,6 +86,8 @@ pub struct Workers {
     pub stall: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
+    /// Where workers of other machines may join.
+    pub listen: Option<SocketAddr>,
     /// GPUs take only algorithms that give the same sums each time.
     pub deterministic: bool,
 }

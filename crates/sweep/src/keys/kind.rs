@@ -2,6 +2,7 @@
 
 use crate::{metric, suggest};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// A form of value. What depends on other keys (two lists that have to be equally long, the layers of the network) is not
@@ -25,6 +26,8 @@ pub enum Kind {
     Name,
     /// Text that is not empty.
     Text(&'static str),
+    /// An IP address and a port.
+    Address,
     /// `true` or `false`.
     Switch,
     /// A number of bytes, or text with a unit; canonical is the number.
@@ -66,6 +69,9 @@ impl Kind {
                 "up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`".to_owned()
             }
             Kind::Text(what) => (*what).to_owned(),
+            Kind::Address => {
+                "an address and a port such as \"0.0.0.0:0\", where port 0 takes any that is free".to_owned()
+            }
             Kind::Switch => "true or false".to_owned(),
             Kind::Bytes => "a number of bytes, or text such as \"20 GB\"".to_owned(),
             Kind::Layers => {
@@ -92,6 +98,7 @@ impl Kind {
             Kind::Objective => return self.objective(value),
             Kind::Name => value.as_str().filter(|name| is_name(name)).map(Value::from),
             Kind::Text(_) => value.as_str().filter(|text| !text.is_empty()).map(Value::from),
+            Kind::Address => value.as_str().filter(|text| text.parse::<SocketAddr>().is_ok()).map(Value::from),
             Kind::Switch => value.as_bool().map(Value::from),
             Kind::Bytes => value.as_u64().or_else(|| bytes(value.as_str()?)).map(Value::from),
             Kind::Layers => is_layers(value).then(|| value.clone()),
@@ -171,6 +178,7 @@ impl Kind {
             Kind::Objective => json!({"type": "string", "enum": objectives()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
+            Kind::Address => json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
             Kind::Switch => json!({"type": "boolean"}),
             Kind::Bytes => {
                 let text = r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB)? *$";

@@ -34,7 +34,7 @@ pub static SECTIONS: [Section; 9] = [
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
 ];
 
-static KEYS: [Key; 44] = [
+static KEYS: [Key; 45] = [
     Key {
         section: "sweep",
         name: "name",
@@ -331,10 +331,11 @@ static KEYS: [Key; 44] = [
     Key {
         section: "workers",
         name: "count",
-        kind: Kind::WordOr("auto", &Kind::Whole { least: 1, most: 1024 }),
+        kind: Kind::WordOr("auto", &Kind::Whole { least: 0, most: 1024 }),
         default: Fallback::Is(r#""auto""#),
-        meaning: "Worker processes. `\"auto\"` takes one a core or one a GPU, and for sweeps of more than some minutes \
-                  the number that measuring finds to be fastest.",
+        meaning: "Worker processes on this machine. `\"auto\"` takes one a core or one a GPU, and for sweeps of more than \
+                  some minutes the number that measuring finds to be fastest. 0 leaves all to workers of other machines \
+                  (`listen`).",
         example: "2",
     },
     Key {
@@ -379,6 +380,16 @@ static KEYS: [Key; 44] = [
         default: Fallback::Is("30.0"),
         meaning: "How long a worker without its coordinator tries to come back before it ends.",
         example: "120",
+    },
+    Key {
+        section: "workers",
+        name: "listen",
+        kind: Kind::Address,
+        default: Fallback::Follows("nobody is let in"),
+        meaning: "Where workers of other machines may join ([cluster.md](cluster.md)): an address of this machine, or \
+                  `0.0.0.0` for all of them. They prove by a certificate that they have `run/access.json` of the results \
+                  folder.",
+        example: r#""0.0.0.0:7171""#,
     },
     Key {
         section: "workers",

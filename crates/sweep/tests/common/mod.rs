@@ -78,7 +78,7 @@ pub const CHANGES: &[(&str, &str)] = &[
     ("frozen_layers = 0.5\noptimizer = \"rmsprop\"", "epochs = 3"),
     ("frozen_layers = 0.5\noptimizer = \"rmsprop\"", "optimizer = [\"adam\", \"rmsprop\"]"),
     ("[[exclude]]", "[exclude]"),
-    ("count = \"auto\"", "count = 0"),
+    ("count = \"auto\"", "count = 1025"),
     ("device = \"cpu\"", "device = \"gpu\""),
     ("device = \"cpu\"", "device = \"cpu\"\n\n[cache]\nmax_bytes = \"20 gigs\""),
     ("device = \"cpu\"", "lease = 0"),

@@ -1,197 +1,13 @@
 //! The scheduler's decisions, one by one.
 
-use frostline_protocol::{Claim, Filled, Report, ToWorker, WorkerId};
-use frostline_scheduler::{Effect, Event, FillPlan, Restored, Scheduler, Settings, Task, Time, TrialRow};
-use frostline_sweep::features::FeatureKey;
-use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
-use frostline_sweep::record::{Build, Ending, Record, TaskKey};
-use frostline_sweep::trial::TrialId;
+mod bench;
+mod elsewhere;
 
-const EPOCHS: u32 = 2;
-
-/// A scheduler, its time, and the effects that nobody has looked at.
-struct Bench {
-    scheduler: Scheduler,
-    now: u64,
-    effects: Vec<Effect>,
-}
-
-impl Bench {
-    fn new(restored: Restored) -> Bench {
-        let mut effects = Vec::new();
-        let scheduler = Scheduler::restore(Settings::default(), restored, Time(0), &mut effects);
-        scheduler.check_invariants().expect("what must hold, holds");
-        Bench { scheduler, now: 0, effects }
-    }
-
-    fn does(&mut self, event: Event) {
-        self.scheduler.handle(Time(self.now), event, &mut self.effects);
-        self.scheduler.check_invariants().expect("what must hold, holds");
-    }
-
-    fn passes(&mut self, milliseconds: u64) {
-        self.now += milliseconds;
-        self.does(Event::Tick);
-    }
-
-    fn joins(&mut self, worker: u32, running: Option<Claim>) {
-        self.does(Event::Joined { worker: WorkerId(worker), build: build(), running });
-    }
-
-    fn exits(&mut self, worker: u32) {
-        let log = vec!["the last line".to_owned()];
-        self.does(Event::Exited { worker: WorkerId(worker), description: "signal: 9".to_owned(), log });
-    }
-
-    fn reports(&mut self, worker: u32, (attempt, task): &(u64, Task), number: u32, report: Report) {
-        let claim = Claim { task: task.key(), attempt: AttemptId(*attempt) };
-        self.does(Event::Reported { worker: WorkerId(worker), claim, number, report });
-    }
-
-    fn trains(&mut self, worker: u32, given: &(u64, Task)) {
-        (1..=EPOCHS).for_each(|number| self.reports(worker, given, number, epoch(number)));
-        self.reports(worker, given, EPOCHS + 1, complete());
-    }
-
-    /// Forgets what was decided so far.
-    fn look_away(&mut self) {
-        self.effects.clear();
-    }
-
-    /// What this worker was given last.
-    fn given(&self, worker: u32) -> (u64, Task) {
-        let assigned = |effect: &Effect| match effect {
-            Effect::Assign { worker: to, attempt, task } if to.0 == worker => Some((attempt.0, task.clone())),
-            _ => None,
-        };
-        self.effects.iter().rev().find_map(assigned).unwrap_or_else(|| panic!("worker {worker} was given nothing"))
-    }
-
-    fn launched(&self) -> Vec<u32> {
-        let launched = |effect: &Effect| match effect {
-            Effect::Launch(worker) => Some(worker.0),
-            _ => None,
-        };
-        self.effects.iter().filter_map(launched).collect()
-    }
-
-    fn assignments(&self) -> usize {
-        self.effects.iter().filter(|effect| matches!(effect, Effect::Assign { .. })).count()
-    }
-
-    /// How attempts ended, and what became of their trials.
-    fn endings(&self) -> Vec<(u64, Option<FailureKind>, Option<TrialState>)> {
-        let ended = |effect: &Effect| match effect {
-            Effect::Record(Record::Ended { attempt, ending, trial }) => {
-                let kind = match ending {
-                    Ending::Failed(failure) => Some(failure.kind),
-                    Ending::Interrupted | Ending::Cancelled => None,
-                };
-                Some((attempt.0, kind, trial.map(|(_, state)| state)))
-            }
-            _ => None,
-        };
-        self.effects.iter().filter_map(ended).collect()
-    }
-
-    /// What is recorded of attempts that failed.
-    fn complaints(&self) -> Vec<&str> {
-        let complaint = |effect| match effect {
-            &Effect::Record(Record::Ended { ending: Ending::Failed(Failure { ref message, .. }), .. }) => {
-                Some(message.as_str())
-            }
-            _ => None,
-        };
-        self.effects.iter().filter_map(complaint).collect()
-    }
-
-    fn told(&self, worker: u32, message: ToWorker) -> bool {
-        self.effects.contains(&Effect::Tell { worker: WorkerId(worker), message })
-    }
-
-    fn state(&self, number: u8) -> TrialState {
-        self.scheduler.state(trial(number)).expect("only trials of the sweep are asked for")
-    }
-}
-
-fn trial(number: u8) -> TrialId {
-    TrialId([number; 16])
-}
-
-fn key(name: &str) -> FeatureKey {
-    FeatureKey(name.to_owned())
-}
-
-fn row(number: u8, features: Option<&str>) -> TrialRow {
-    TrialRow {
-        trial: trial(number),
-        state: TrialState::Waiting,
-        epochs: EPOCHS,
-        features: features.map(key),
-        divisible: None,
-        failures: Vec::new(),
-        running: None,
-    }
-}
-
-fn restored(trials: Vec<TrialRow>, workers: u32) -> Restored {
-    let workers = (1..=workers).map(WorkerId).collect();
-    Restored { trials, workers, next_attempt: AttemptId(10), ..Restored::default() }
-}
-
-fn fill(name: &str, from: Option<&str>) -> FillPlan {
-    FillPlan { key: key(name), from: from.map(key), portion: 64 }
-}
-
-fn train(number: u8, features: Option<&str>) -> Task {
-    Task::Train { trial: trial(number), features: features.map(key), micro_batch: None }
-}
-
-fn filling(name: &str, from: Option<&str>, streams: u32) -> Task {
-    Task::Fill { key: key(name), from: from.map(key), streams, micro_batch: None }
-}
-
-fn epoch(epoch: u32) -> Report {
-    Report::Epoch(EpochMetrics {
-        epoch,
-        train_loss: 1.0,
-        train_accuracy: 0.5,
-        val_loss: 1.0,
-        val_accuracy: 0.5,
-        learning_rate: 1e-3,
-        seconds: 1.0,
-        images_per_second: 1.0,
-        peak_memory: 1,
-        by_class: None,
-    })
-}
-
-fn complete() -> Report {
-    Report::Complete(Evaluation {
-        test_loss: 1.0,
-        test_accuracy: 0.5,
-        class_accuracy: vec![0.5],
-        confusion: vec![vec![1]],
-        trained_parameters: 1,
-        seconds: 1.0,
-        validation_images: None,
-        by_class: None,
-        right: None,
-    })
-}
-
-fn filled() -> Report {
-    Report::Filled(Filled { bytes: 1, seconds: 1.0, computed: true })
-}
-
-fn failed(kind: FailureKind) -> Report {
-    Report::Failed(Failure { kind, message: "m".to_owned(), log: Vec::new() })
-}
-
-fn build() -> Build {
-    let text = || "t".to_owned();
-    Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() }
-}
+use bench::*;
+use frostline_protocol::{Claim, Incarnation, Report, ToWorker, WorkerId};
+use frostline_scheduler::{Effect, Event, FillPlan, Restored, Settings, Survivor, Task, Time, TrialRow};
+use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
+use frostline_sweep::record::{Build, Record, TaskKey};
 
 #[test]
 fn a_fill_comes_before_the_trials_that_need_it() {
@@ -421,7 +237,7 @@ fn a_result_makes_good_for_the_processes_that_ended_before_it() {
 
 #[test]
 fn the_end_of_a_process_that_was_to_end_is_no_failed_start() {
-    let survivors = [WorkerId(1)].into();
+    let survivors = [(WorkerId(1), Survivor { incarnation: Incarnation(3), is_queued: false })].into();
     let mut bench = Bench::new(Restored { survivors, ..restored(vec![row(1, None)], 1) });
     bench.exits(1);
     assert_eq!(bench.scheduler.last_exit(), None, "an earlier coordinator may have told it to leave");
@@ -484,7 +300,7 @@ fn a_drain_leaves_a_survivor_the_time_to_come_back_and_end_its_epoch() {
     let mut running = row(1, None);
     running.state = TrialState::Running;
     running.running = Some((AttemptId(5), WorkerId(1), 0));
-    let survivors = [WorkerId(1)].into();
+    let survivors = [(WorkerId(1), Survivor { incarnation: Incarnation(3), is_queued: false })].into();
     let mut bench = Bench::new(Restored { survivors, ..restored(vec![running], 1) });
     bench.does(Event::Drain);
     assert!(!bench.effects.contains(&Effect::Kill(WorkerId(1))));
@@ -582,7 +398,7 @@ fn an_attempt_for_another_sweep_ends_where_the_trial_is_cancelled() {
     let mut cancelled = row(1, None);
     cancelled.state = TrialState::Cancelled;
     cancelled.running = Some((AttemptId(5), WorkerId(1), 1));
-    let survivors = [WorkerId(1)].into();
+    let survivors = [(WorkerId(1), Survivor { incarnation: Incarnation(3), is_queued: false })].into();
     let mut bench = Bench::new(Restored { survivors, ..restored(vec![cancelled, row(2, None)], 1) });
     assert_eq!(bench.endings(), [(5, None, Some(TrialState::Waiting))], "it waits, for the other sweep");
     assert_eq!(bench.state(1), TrialState::Cancelled);
@@ -597,9 +413,10 @@ fn a_survivor_goes_on_where_it_was() {
     let mut running = row(1, None);
     running.state = TrialState::Running;
     running.running = Some((AttemptId(5), WorkerId(1), 1));
-    let survivors = [WorkerId(1)].into();
+    let survivors = [(WorkerId(1), Survivor { incarnation: Incarnation(3), is_queued: false })].into();
     let mut bench = Bench::new(Restored { survivors, ..restored(vec![running], 2) });
-    assert_eq!(bench.effects, [Effect::Launch(WorkerId(1))], "the launcher takes it over; nothing else is to do");
+    let launch = Effect::Launch { worker: WorkerId(1), incarnation: Incarnation(3) };
+    assert_eq!(bench.effects, [launch], "the launcher takes it over; nothing else is to do");
     let given = (5, train(1, None));
     bench.joins(1, Some(Claim { task: given.1.key(), attempt: AttemptId(5) }));
     bench.look_away();
@@ -626,7 +443,7 @@ fn what_no_survivor_runs_waits_again() {
 
 #[test]
 fn a_survivor_that_was_told_to_leave_costs_its_next_trial_nothing() {
-    let survivors = [WorkerId(1)].into();
+    let survivors = [(WorkerId(1), Survivor { incarnation: Incarnation(3), is_queued: false })].into();
     let mut bench = Bench::new(Restored { survivors, ..restored(vec![row(1, None)], 1) });
     for _ in 0..2 {
         bench.joins(1, None);
@@ -808,7 +625,7 @@ fn a_process_that_ended_for_want_of_memory_says_so() {
     let mut bench = Bench::new(restored(vec![divisible], 1));
     bench.joins(1, None);
     let log = vec!["memory allocation of 1440338 bytes failed".to_owned()];
-    bench.does(Event::Exited { worker: WorkerId(1), description: "signal: 6".to_owned(), log });
+    bench.does(Event::Exited { worker: WorkerId(1), is_excused: false, description: "signal: 6".to_owned(), log });
     assert_eq!(bench.endings(), [(10, Some(FailureKind::OutOfMemory), Some(TrialState::Waiting))]);
     bench.joins(1, None);
     assert_eq!(bench.given(1).1, Task::Train { trial: trial(1), features: None, micro_batch: Some(2) });
@@ -864,7 +681,7 @@ fn a_process_whose_gpu_failed_is_replaced_and_a_gpu_that_fails_twice_in_a_row_is
     let mut bench = Bench::new(restored(vec![row(1, None), row(2, None), row(3, None)], 2));
     let joins = |bench: &mut Bench, worker: u32, device: &str| {
         let build = Build { device: device.to_owned(), ..build() };
-        bench.does(Event::Joined { worker: WorkerId(worker), build, running: None });
+        bench.does(Event::Joined { worker: WorkerId(worker), about: about(build), running: None });
     };
     joins(&mut bench, 1, "cuda:0");
     joins(&mut bench, 2, "cuda:1");
@@ -902,7 +719,12 @@ fn processes_that_died_of_their_gpu_take_it_out_of_service() {
     bench.look_away();
     for worker in [1, 2] {
         let log = vec!["  what():  CUDA error: an illegal memory access was encountered".to_owned()];
-        bench.does(Event::Exited { worker: WorkerId(worker), description: "signal: 6".to_owned(), log });
+        bench.does(Event::Exited {
+            worker: WorkerId(worker),
+            is_excused: false,
+            description: "signal: 6".to_owned(),
+            log,
+        });
     }
     let lost = |attempt| (attempt, Some(FailureKind::Device), Some(TrialState::Waiting));
     assert_eq!(bench.endings(), [lost(10), lost(11)]);

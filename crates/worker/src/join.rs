@@ -1,0 +1,154 @@
+//! `join`: works for a coordinator of another machine.
+
+use crate::connect::{StandIn, prepare, write_log};
+use anyhow::{Context, bail};
+use frostline_link::{Options, Way, serve};
+use frostline_protocol::{Places, Who};
+use frostline_results::{Access, Folder, quoted};
+use frostline_sweep::device::Device;
+use rustix::process::getuid;
+use std::fs::{self, DirBuilder};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a worker looks for a coordinator that it has never seen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  frostline-worker join /shared/results/run/access.json
+  frostline-worker join access.json --data /data/cifar-10-batches-bin --weights /data/weights.safetensors
+  frostline-worker join access.json --minutes 55    # leaves in time, with a checkpoint";
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// `run/access.json` of the results folder: the file itself on a shared disk, or a copy that nobody else can read
+    access: PathBuf,
+    /// "cpu", "cuda" or "cuda:1"; what the sweep is computed on where it is not said
+    #[arg(long)]
+    device: Option<Device>,
+    /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Where the pretrained weights lie on this machine
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// A folder on a fast disk of this machine, for features, and for checkpoints where no disk is shared
+    #[arg(long)]
+    scratch: Option<PathBuf>,
+    /// Minutes until this process will be ended; under Slurm they are known
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: Option<u32>,
+    #[command(flatten)]
+    stand_in: StandIn,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let log = write_log();
+    let access = Access::read(&arguments.access)
+        .with_context(|| format!("the access file {} cannot be used", arguments.access.display()))?;
+    let device = arguments.device.unwrap_or(if access.on_gpu { Device::Cuda(0) } else { Device::Cpu });
+    if device.is_cuda() != access.on_gpu {
+        let (theirs, ours) = if access.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
+        bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", access.sweep);
+    }
+    let build = prepare(device, None, access.threads, false)?;
+    let scratch = scratch(arguments.scratch, &access)?;
+    let host = Some(format!("{}:{}", build.host, scratch.display()));
+    let ends = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * u64::from(minutes)));
+    let own = Own { access, data: arguments.data, weights: arguments.weights, scratch };
+    let options = Options {
+        way: Way::Access(arguments.access),
+        who: Who::Guest(number()?),
+        build,
+        host,
+        places: Box::new(move |places| own.places(places)),
+        ends,
+        leaves_on_signals: true,
+        log,
+        patience: PATIENCE,
+    };
+    serve(options, &mut *arguments.stand_in.trainer(device))?;
+    tracing::info!("no more work");
+    Ok(())
+}
+
+/// One that no other guest has.
+fn number() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Where things lie on this machine.
+struct Own {
+    access: Access,
+    data: Option<PathBuf>,
+    weights: Option<PathBuf>,
+    scratch: PathBuf,
+}
+
+impl Own {
+    /// The places of a worker here, by those of the coordinator's machine. Features are this machine's own; checkpoints and
+    /// models are where the coordinator has them, as far as that folder is here, too.
+    fn places(&self, theirs: Places) -> Result<Places, String> {
+        let is_shared = theirs.checkpoints.parent().is_some_and(|results| {
+            let access = Access::read(&Folder::new(results).access());
+            access.is_ok_and(|access| access.name == self.access.name)
+        });
+        let scratch = Folder::new(&self.scratch);
+        Ok(Places {
+            data: theirs.data.map(|theirs| here("data", self.data.as_ref(), theirs)).transpose()?,
+            weights: theirs.weights.map(|theirs| here("weights", self.weights.as_ref(), theirs)).transpose()?,
+            features: scratch.features(),
+            checkpoints: if is_shared { theirs.checkpoints } else { scratch.checkpoints() },
+            models: theirs.models.filter(|_| is_shared),
+        })
+    }
+}
+
+/// What is named here, else what lies where it lies on the coordinator's machine.
+fn here(what: &str, own: Option<&PathBuf>, theirs: PathBuf) -> Result<PathBuf, String> {
+    let (path, remedy) = match own {
+        Some(own) => (own.clone(), String::new()),
+        None => {
+            let remedy = format!(": mount the coordinator's disk, or copy it and name the copy with --{what}");
+            (theirs, remedy)
+        }
+    };
+    // Of several networks in one file, the key follows.
+    let file = path.to_str().and_then(|text| text.rsplit_once('#')).map_or(path.clone(), |(file, _)| file.into());
+    if path.exists() || file.exists() {
+        Ok(path)
+    } else {
+        Err(format!("the {what} {} is not on this machine{remedy}", path.display()))
+    }
+}
+
+/// This results folder's own place on a disk of this machine, closed to others.
+fn scratch(wanted: Option<PathBuf>, access: &Access) -> anyhow::Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let parent = wanted.or_else(|| variable("SLURM_TMPDIR")).unwrap_or_else(std::env::temp_dir);
+    let user = getuid().as_raw();
+    let ours = parent.join(format!("frostline-{user}-workers"));
+    let folder = ours.join(&access.name);
+    for folder in [&ours, &folder] {
+        private(folder, user)
+            .with_context(|| format!("the folder {} cannot be used: name another with --scratch", quoted(folder)))?;
+    }
+    Ok(folder)
+}
+
+fn private(folder: &Path, user: u32) -> anyhow::Result<()> {
+    match DirBuilder::new().mode(0o700).recursive(false).create(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(folder)?;
+    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
+        bail!("it is not a folder of this user alone");
+    }
+    Ok(())
+}
