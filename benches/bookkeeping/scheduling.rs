@@ -4,11 +4,11 @@ use crate::SIZES;
 use crate::common::{EPOCHS, build, parsed, sources};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use frostline_link::idle;
-use frostline_protocol::{Claim, Report, WorkerId};
-use frostline_scheduler::{Effect, Event, Restored, Scheduler, Settings, Task, Time, TrialRow};
+use frostline_protocol::{Claim, Incarnation, Report, WorkerId};
+use frostline_scheduler::{About, Effect, Event, Restored, Scheduler, Settings, Task, Time, TrialRow};
 use frostline_sweep::outcome::{AttemptId, TrialState};
 use frostline_sweep::record::TaskKey;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
 
 const WORKERS: u32 = 2;
@@ -46,8 +46,9 @@ fn restored(size: usize) -> Restored {
         trials: trials.into_iter().map(row).collect(),
         fills: Vec::new(),
         workers: (1..=WORKERS).map(WorkerId).collect(),
-        survivors: BTreeSet::new(),
+        survivors: BTreeMap::new(),
         next_attempt: AttemptId(1),
+        next_incarnation: Incarnation(1),
     }
 }
 
@@ -57,7 +58,8 @@ fn run(rows: Restored, size: usize) -> Scheduler {
     let mut scheduler = Scheduler::restore(Settings::default(), rows, Time(0), &mut effects);
     let mut pending: VecDeque<(WorkerId, AttemptId, Task)> = VecDeque::new();
     for worker in (1..=WORKERS).map(WorkerId) {
-        scheduler.handle(Time(0), Event::Joined { worker, build: build(), running: None }, &mut effects);
+        let about = About { build: build(), host: None, left: None };
+        scheduler.handle(Time(0), Event::Joined { worker, about, running: None }, &mut effects);
     }
     let mut complete = 0;
     loop {

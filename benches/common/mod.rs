@@ -7,8 +7,8 @@ use anyhow::Context;
 use frostline_assets::data::shapes;
 use frostline_link::idle::{self, Idle};
 use frostline_link::log::Tail;
-use frostline_link::{Options, serve};
-use frostline_protocol::WorkerId;
+use frostline_link::{Options, Way, serve};
+use frostline_protocol::{Incarnation, Seat, Who, WorkerId};
 use frostline_store::{Provenance, Sweep, Writer};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
@@ -135,10 +135,19 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 place.and_then(|place| arguments.get(place + 1)).with_context(|| format!("{name} is missing"))
             };
             let options = Options {
-                endpoint: value("--endpoint")?.into(),
-                token: std::env::var("FROSTLINE_TOKEN").context("FROSTLINE_TOKEN is missing")?,
-                worker: WorkerId(value("--worker")?.parse()?),
+                way: Way::Local {
+                    endpoint: value("--endpoint")?.into(),
+                    token: std::env::var("FROSTLINE_TOKEN").context("FROSTLINE_TOKEN is missing")?,
+                },
+                who: Who::Started(Seat {
+                    worker: WorkerId(value("--worker")?.parse()?),
+                    incarnation: Incarnation(value("--incarnation")?.parse()?),
+                }),
                 build: build(),
+                host: None,
+                places: Box::new(Ok),
+                ends: None,
+                leaves_on_signals: false,
                 log: Tail::default(),
                 patience: Duration::from_secs(30),
             };

@@ -13,7 +13,7 @@ const OPEN: &str = "launch demo.toml --set workers.count=0 --set workers.listen=
 fn joins(place: &Place, name: &str) -> Running {
     fs::create_dir_all(place.path(name)).unwrap();
     until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
-    place.start_worker(&format!("join results/run/access.json --scratch {name}"))
+    place.start(&format!("join results/run/access.json --scratch {name}"))
 }
 
 fn metrics(place: &Place) -> Vec<(Value, Value)> {
@@ -32,12 +32,14 @@ fn measured(place: &Place) -> Vec<(Value, Vec<Value>)> {
 #[test]
 fn workers_that_join_run_a_sweep_to_its_end_and_nobody_can_join_afterwards() {
     let place = Place::new();
+    place.hold();
     let running = place.start(OPEN);
     let workers = ["one", "two"].map(|name| joins(&place, name));
+    place.wait_for_epochs("demo", 2);
+    place.release();
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    let said =
-        "workers of other machines may join at 127.0.0.1:0: `frostline-worker join [PLACE]/results/run/access.json`";
+    let said = "workers of other machines may join at 127.0.0.1:0: `frostline join [PLACE]/results/run/access.json`";
     assert!(outcome.stderr.contains(said), "{outcome}");
     for worker in workers {
         let outcome = worker.wait();
@@ -87,6 +89,7 @@ fn a_worker_that_has_to_go_leaves_its_trial_to_the_next_at_nobodys_charge() {
         let worker = joins(&place, "first");
         place.wait_for_epochs("demo", 1);
         worker.signal(signal);
+        worker.wait_until_it_says("leaving: SIG");
         place.release();
         let outcome = worker.wait();
         assert_eq!(outcome.code, Some(0), "{outcome}");
@@ -134,12 +137,12 @@ fn what_lets_workers_in_is_kept_from_others() {
     // A copy that others may read.
     fs::copy(place.path("results/run/access.json"), place.path("copy.json")).unwrap();
     fs::set_permissions(place.path("copy.json"), fs::Permissions::from_mode(0o644)).unwrap();
-    let refused = place.start_worker("join copy.json").wait();
-    assert_eq!(refused.code, Some(1));
+    let refused = place.run("join copy.json");
+    assert_eq!(refused.code, Some(2));
     let said =
         "error: the access file copy.json cannot be used: it is open to others (mode 644): chmod 600 copy.json\n";
     assert_eq!(refused.stderr, said);
-    let missing = place.start_worker("join nothing.json").wait();
+    let missing = place.run("join nothing.json");
     assert!(missing.stderr.contains("nothing.json cannot be used: No such file"), "{missing}");
     // Nothing of it is said where others may read it.
     let access: Value = serde_json::from_str(&place.read("results/run/access.json")).unwrap();

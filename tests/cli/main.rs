@@ -21,6 +21,7 @@ mod ranking;
 mod real;
 mod remedies;
 mod reports;
+mod slurm;
 mod startup;
 mod surroundings;
 mod sweeps;

@@ -156,7 +156,7 @@ impl Place {
 
     fn command(&self, arguments: &str) -> Command {
         // Whoever runs the tests in the background has them ignore Ctrl-C, which frostline would take over.
-        self.command_with("--default-signal=HUP,INT,TERM", arguments)
+        self.command_with("--default-signal=HUP,INT,TERM,USR2", arguments)
     }
 
     /// `signals` says what `env` does with them before it becomes `frostline`.
@@ -245,16 +245,6 @@ impl Place {
 
     pub fn start(&self, arguments: &str) -> Running {
         self.spawn(self.command(arguments)).unwrap()
-    }
-
-    /// Starts a worker of this place by hand, as on another machine; arguments are separated by spaces.
-    pub fn start_worker(&self, arguments: &str) -> Running {
-        let mut command = Command::new("/usr/bin/env");
-        command.arg("--default-signal=HUP,INT,TERM,USR2").arg(worker()).args(arguments.split_whitespace());
-        if self.trainer == Trainer::Idle {
-            command.args(["--trainer", "idle", "--hold"]).arg(self.path("hold"));
-        }
-        self.spawn(self.prepared(command)).unwrap()
     }
 
     /// The same, started with this signal ignored, as `nohup` does.

@@ -128,7 +128,7 @@ fn what_is_no_message_closes_its_connection_and_is_counted() {
     let (running, _) = waiting(&place, "");
     let endpoint = Endpoint::read(&Folder::new(place.path("results")).endpoint()).unwrap();
     let socket = endpoint.unwrap().socket;
-    let greeting = r#"{"worker":{"protocol":1,"token":"guessed","worker":1,"process":1,"build":{"version":"","libtorch":"","device":"","threads":1,"host":""},"running":null}}"#;
+    let greeting = r#"{"worker":{"protocol":2,"token":"guessed","who":{"guest":1},"process":1,"build":{"version":"","libtorch":"","device":"","threads":1,"host":""},"running":null}}"#;
     let framed = |text: &str| [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
     for (fault, bytes) in [
         ("can't be read", framed("hello")),

@@ -2,6 +2,7 @@
 
 mod complete;
 mod export;
+mod join;
 mod json;
 mod look;
 mod models;
@@ -9,6 +10,7 @@ mod wrong;
 
 pub(crate) use complete::{answer as answer_shell, script as completion_script};
 pub(crate) use export::Export;
+pub(crate) use join::Join;
 pub(crate) use json::Json;
 pub(crate) use look::{Report, Serve};
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
@@ -93,6 +95,15 @@ pub(crate) enum Command {
     Launch(Launch),
     /// Continue a sweep that was interrupted
     Resume(Resume),
+    /// Work for a coordinator of another machine until it has no more to do, or this process' time is over
+    ///
+    /// Features are this machine's own; checkpoints and models go to the results folder where its disk is shared. SIGTERM
+    /// and SIGUSR2 make it leave with a checkpoint; docs/cluster.md says more.
+    #[command(after_help = "Examples:\n  \
+            frostline join /shared/results/run/access.json\n  \
+            frostline join access.json --data cifar-10-batches-bin --weights weights.safetensors\n  \
+            frostline join access.json --minutes 55    Leaves in time, with a checkpoint")]
+    Join(Join),
     /// Rank the finished trials of a sweep, or its configurations where it has several seeds
     ///
     /// With several seeds, each row is one configuration with the mean of the objective over its seeds, their sample

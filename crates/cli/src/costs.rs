@@ -12,6 +12,7 @@ use crate::setting::{Measured, Setting, processor};
 use crate::team::{Recorded, Team, team, teams};
 use frostline_coordinator::worker_program;
 use frostline_sweep::costs::Costs;
+use frostline_sweep::definition::LauncherChoice;
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::layers::{self, Row};
 use frostline_sweep::learned::{Figures, Learned};
@@ -64,8 +65,8 @@ pub(crate) fn arrange(
     recorded: Recorded,
     args::Measuring { remeasure }: args::Measuring,
 ) -> anyhow::Result<Arrangement> {
-    let workers = &prepared.definition.workers;
-    let first = team(workers, info, recorded)?;
+    let definition = &prepared.definition;
+    let first = team(definition, info, recorded)?;
     let sweep = Surroundings::of(prepared, done, results, info);
     if !first.is_cuda() && sweep.precisions().any(|precision| precision == Precision::Tf32) {
         return Err(wrong_input(
@@ -73,12 +74,13 @@ pub(crate) fn arrange(
              with a GPU",
         ));
     }
-    // Workers with arguments of their own may not do what would be measured.
-    if !worker_arguments().is_empty() {
+    // Workers with arguments of their own may not do what would be measured, and those of other machines are not here.
+    let is_elsewhere = definition.workers.launcher != LauncherChoice::Local || first.devices.is_empty();
+    if is_elsewhere || !worker_arguments().is_empty() {
         let arrangement = sweep.arranged(first, false, |_, _| None);
         return Ok(Arrangement { figures: BTreeMap::new(), ..arrangement });
     }
-    let teams = teams(workers, info, recorded)?;
+    let teams = teams(definition, info, recorded)?;
     if remeasure {
         // Of the whole sweep, whatever of it is done.
         let whole = Surroundings::of(prepared, &BTreeSet::new(), results, info);

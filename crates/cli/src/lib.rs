@@ -7,6 +7,7 @@ mod args;
 mod choice;
 mod commands;
 mod costs;
+mod engine;
 mod exit;
 mod gpus;
 mod learning;
@@ -27,7 +28,8 @@ mod watch;
 use args::{Arguments, Command, Common};
 use commands::{
     backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init,
-    launch, layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify, weights,
+    join, launch, layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify,
+    weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -65,6 +67,7 @@ fn answer(common: &Common, command: Option<Command>) -> anyhow::Result<Exit> {
         Command::Plan(arguments) => plan::run(common, &arguments),
         Command::Launch(arguments) => launch::launch(common, &arguments),
         Command::Resume(arguments) => launch::resume(common, &arguments),
+        Command::Join(arguments) => join::run(&arguments),
         Command::Best(arguments) => best::run(common, &arguments),
         Command::Compare(arguments) => compare::run(common, &arguments),
         Command::Effects(arguments) => effects::run(common, &arguments),

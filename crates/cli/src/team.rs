@@ -4,7 +4,7 @@ use crate::exit::wrong_input;
 use crate::machine::WorkerInfo;
 use crate::output::count;
 use frostline_store::Sweep;
-use frostline_sweep::definition::{DeviceChoice, Workers};
+use frostline_sweep::definition::{Definition, DeviceChoice, LauncherChoice, Workers};
 use frostline_sweep::device::Device;
 
 /// The workers of one run.
@@ -36,8 +36,15 @@ const SHARES: [usize; 3] = [1, 2, 4];
 ///
 /// # Errors
 /// A device is asked for that is not there.
-pub(crate) fn teams(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Vec<Team>> {
-    let first = team(workers, info, recorded)?;
+pub(crate) fn teams(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Vec<Team>> {
+    match definition.workers.launcher {
+        LauncherChoice::Local => local_teams(&definition.workers, info, recorded),
+        LauncherChoice::Slurm => Ok(vec![lent(definition, recorded)?]),
+    }
+}
+
+fn local_teams(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Vec<Team>> {
+    let first = local(workers, info, recorded)?;
     if workers.count.is_some() {
         return Ok(vec![first]);
     }
@@ -77,7 +84,28 @@ impl Recorded {
 ///
 /// # Errors
 /// A device is asked for that is not there, or another kind of it than finished trials had.
-pub(crate) fn team(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
+pub(crate) fn team(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
+    match definition.workers.launcher {
+        LauncherChoice::Local => local(&definition.workers, info, recorded),
+        LauncherChoice::Slurm => lent(definition, recorded),
+    }
+}
+
+/// The workers that Slurm is asked for. What this machine has says nothing of the nodes.
+fn lent(definition: &Definition, recorded: Recorded) -> anyhow::Result<Team> {
+    let Definition { workers, slurm, .. } = definition;
+    let on_gpu = match (workers.device, recorded.on_gpu) {
+        (DeviceChoice::Cpu, Some(true)) => return Err(other_device("a GPU", "workers.device = \"cpu\"")),
+        (DeviceChoice::Cuda, Some(false)) => return Err(other_device("the CPU", "workers.device = \"cuda\"")),
+        (DeviceChoice::Auto, recorded) => recorded.unwrap_or(slurm.gpus.is_some()),
+        (device, _) => device == DeviceChoice::Cuda,
+    };
+    let threads = recorded.threads.or(workers.threads).or(slurm.cpus).unwrap_or(1);
+    let device = if on_gpu { Device::Cuda(0) } else { Device::Cpu };
+    Ok(Team { devices: vec![device; slurm.max_jobs as usize], threads })
+}
+
+fn local(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
     let gpus = info.devices.len().saturating_sub(1);
     let on_gpu = match (workers.device, recorded.on_gpu) {
         (DeviceChoice::Cpu, Some(true)) => return Err(other_device("a GPU", "workers.device = \"cpu\"")),
@@ -171,6 +199,7 @@ mod tests {
 
     fn workers(count: Option<u32>, threads: Option<u32>, device: DeviceChoice) -> Workers {
         Workers {
+            launcher: LauncherChoice::Local,
             count,
             threads,
             device,
@@ -185,16 +214,16 @@ mod tests {
     #[test]
     fn a_cpu_gets_one_thread_workers_and_a_gpu_one_worker() {
         let auto = workers(None, None, DeviceChoice::Auto);
-        let cpu = team(&auto, &info(false, &["cpu"], 8), NOTHING).unwrap();
+        let cpu = local(&auto, &info(false, &["cpu"], 8), NOTHING).unwrap();
         assert_eq!((cpu.devices.len(), cpu.threads), (8, 1));
-        let gpus = team(&auto, &info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16), NOTHING).unwrap();
+        let gpus = local(&auto, &info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16), NOTHING).unwrap();
         assert_eq!((gpus.devices, gpus.threads), (vec![Device::Cuda(0), Device::Cuda(1)], 4));
     }
 
     #[test]
     fn what_a_definition_leaves_open_is_tried() {
         let describe = |workers, info: &WorkerInfo, recorded| {
-            let teams = teams(&workers, info, recorded).unwrap();
+            let teams = local_teams(&workers, info, recorded).unwrap();
             teams.iter().map(Team::describe).collect::<Vec<_>>()
         };
         let machine = info(false, &["cpu"], 4);
@@ -215,21 +244,21 @@ mod tests {
     #[test]
     fn recorded_threads_win_over_wanted_ones() {
         let wanted = workers(None, Some(1), DeviceChoice::Cpu);
-        let kept = team(&wanted, &info(false, &["cpu"], 4), threads(Some(2))).unwrap();
+        let kept = local(&wanted, &info(false, &["cpu"], 4), threads(Some(2))).unwrap();
         assert_eq!((kept.devices.len(), kept.threads), (2, 2));
     }
 
     #[test]
     fn gpus_are_shared_by_more_workers_than_there_are_of_them() {
         let two = info(true, &["cpu", "cuda:0 (A)", "cuda:1 (B)"], 16);
-        let devices = |count| team(&workers(Some(count), None, DeviceChoice::Auto), &two, NOTHING).unwrap().devices;
+        let devices = |count| local(&workers(Some(count), None, DeviceChoice::Auto), &two, NOTHING).unwrap().devices;
         assert_eq!(devices(1), [0].map(Device::Cuda));
         assert_eq!(devices(5), [0, 1, 0, 1, 0].map(Device::Cuda));
 
         let open = workers(None, None, DeviceChoice::Auto);
         let alone = WorkerInfo { gpus: vec![gpu(true), gpu(false)], ..two };
-        assert_eq!(teams(&open, &alone, NOTHING).unwrap().len(), 1, "none is tried that cannot start");
-        let refused = team(&workers(Some(3), None, DeviceChoice::Auto), &alone, NOTHING).unwrap_err().to_string();
+        assert_eq!(local_teams(&open, &alone, NOTHING).unwrap().len(), 1, "none is tried that cannot start");
+        let refused = local(&workers(Some(3), None, DeviceChoice::Auto), &alone, NOTHING).unwrap_err().to_string();
         assert_eq!(
             refused,
             "workers.count = 3 is more than one a GPU, and NVIDIA H100 takes one process only (its compute mode): use \
@@ -243,7 +272,7 @@ mod tests {
         let cpu = info(false, &["cpu"], 4);
         let chosen = |device, on_gpu: bool, info: &WorkerInfo| {
             let recorded = Recorded { threads: None, on_gpu: Some(on_gpu) };
-            team(&workers(None, None, device), info, recorded).map(|team| team.is_cuda())
+            local(&workers(None, None, device), info, recorded).map(|team| team.is_cuda())
         };
         assert!(!chosen(DeviceChoice::Auto, false, &both).unwrap(), "a GPU came later");
         assert!(chosen(DeviceChoice::Auto, true, &both).unwrap());
@@ -260,7 +289,7 @@ mod tests {
     #[test]
     fn cuda_that_is_not_there_is_refused_with_the_remedy() {
         let cuda = workers(None, None, DeviceChoice::Cuda);
-        let refused = |info: &WorkerInfo| team(&cuda, info, NOTHING).unwrap_err().to_string();
+        let refused = |info: &WorkerInfo| local(&cuda, info, NOTHING).unwrap_err().to_string();
         let without_driver = refused(&info(false, &["cpu"], 4));
         assert!(
             without_driver.contains("no driver") && without_driver.contains("workers.device=cpu"),

@@ -1,10 +1,10 @@
 //! Does what is committed: speaks to peers, starts and ends workers, answers commands. None of it waits.
 
 use crate::core::{Action, AskId, Input, PeerId};
-use crate::launch::{Exit, Launcher};
+use crate::launch::{Exit, Launcher, Told};
 use crate::net;
 use crate::net::Outbox;
-use frostline_protocol::{Response, WorkerId};
+use frostline_protocol::{Response, Seat, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
@@ -75,6 +75,18 @@ impl Hands {
             }
         }
         failed
+    }
+
+    /// What a launcher has told.
+    pub(crate) fn told(&mut self, told: Told) -> Input {
+        match told {
+            Told::Exit(exit) => self.exited(exit),
+            Told::Missing(incarnation, Exit { worker, is_excused, description, log }) => {
+                let seat = Seat { worker, incarnation };
+                Input::Missing { seat, is_excused, description, log }
+            }
+            Told::Began(worker) => Input::Began { worker },
+        }
     }
 
     /// A process has ended.

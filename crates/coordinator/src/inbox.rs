@@ -2,7 +2,7 @@
 
 use crate::core::Input;
 use crate::hands::Hands;
-use crate::launch::{Exit, Exits};
+use crate::launch::{Exit, Notices, Told};
 use crate::net;
 use crate::signals::{Interrupts, Signals};
 use std::time::Duration;
@@ -17,15 +17,15 @@ const BATCH: usize = 512;
 
 pub(crate) struct Inbox {
     from_net: Receiver<net::Event>,
-    exits: UnboundedReceiver<Exit>,
+    launched: UnboundedReceiver<Told>,
     signals: Signals,
 }
 
 impl Inbox {
-    pub(crate) fn new(signals: Signals) -> (Inbox, Sender<net::Event>, Exits) {
+    pub(crate) fn new(signals: Signals) -> (Inbox, Sender<net::Event>, Notices) {
         let (to_net, from_net) = channel(CAPACITY);
-        let (tell, exits) = unbounded_channel();
-        (Inbox { from_net, exits, signals }, to_net, Exits(tell))
+        let (tell, launched) = unbounded_channel();
+        (Inbox { from_net, launched, signals }, to_net, Notices(tell))
     }
 
     /// Waits for something to happen, `most` at the longest, and takes all that is there.
@@ -33,7 +33,7 @@ impl Inbox {
         let something = async {
             tokio::select! {
                 Some(event) = self.from_net.recv() => hands.take(event),
-                Some(exit) = self.exits.recv() => hands.exited(exit),
+                Some(told) = self.launched.recv() => hands.told(told),
                 () = self.signals.next() => Input::Interrupted,
             }
         };
@@ -46,8 +46,8 @@ impl Inbox {
             batch.push(hands.take(event));
         }
         // What a process said comes before its end.
-        while let Ok(exit) = self.exits.try_recv() {
-            batch.push(hands.exited(exit));
+        while let Ok(told) = self.launched.try_recv() {
+            batch.push(hands.told(told));
         }
         batch
     }
@@ -59,6 +59,14 @@ impl Inbox {
 
     /// The next end of a process, `most` from now at the latest.
     pub(crate) fn exit(&mut self, runtime: &Runtime, most: Duration) -> Option<Exit> {
-        runtime.block_on(async { timeout(most, self.exits.recv()).await }).ok().flatten()
+        let next = async {
+            loop {
+                match self.launched.recv().await? {
+                    Told::Exit(exit) | Told::Missing(_, exit) => break Some(exit),
+                    Told::Began(_) => {}
+                }
+            }
+        };
+        runtime.block_on(async { timeout(most, next).await }).ok().flatten()
     }
 }

@@ -36,8 +36,8 @@ pub use error::CoordinatorError;
 pub use hub::{Hub, News, Watcher};
 pub use job::Job;
 pub use launch::{
-    Access, CUDA_LIBRARY, Engine, Exit, Exits, Gpus, Launcher, LocalWorkers, TORCH, Torch, TorchError, torch_of,
-    worker_command, worker_program,
+    Access, CUDA_LIBRARY, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, SlurmWorkers, TORCH, Torch,
+    TorchError, torch_of, worker_command, worker_program,
 };
 pub use net::Invitation;
 pub use run::run;

@@ -52,16 +52,16 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("frostline-net").enable_all().build();
     let runtime = runtime.map_err(|source| CoordinatorError::Runtime { source })?;
     let signals = Signals::listen(runtime.handle()).map_err(|source| CoordinatorError::Runtime { source })?;
-    let (mut inbox, to_net, exits) = Inbox::new(signals);
+    let (mut inbox, to_net, notices) = Inbox::new(signals);
     let hub = Arc::new(hub);
     let results = job.results.canonicalize();
     let results = results.map_err(|source| CoordinatorError::File { path: job.results.clone(), source })?;
     let folder = Arc::new(Watched::open(&results)?);
     let sweep = job.sweep.clone();
     let token = token(&results)?;
-    let is_cuda = job.engine.is_cuda();
+    let (is_cuda, backlog) = (job.engine.is_cuda(), job.engine.backlog());
     let endpoint = Folder::new(&results).endpoint();
-    let access = Access { endpoint, token: token.clone(), exits, runtime: runtime.handle().clone() };
+    let access = Access { endpoint, token: token.clone(), notices, runtime: runtime.handle().clone() };
     let launcher = job.engine.start(access).map_err(|source| CoordinatorError::Launcher { source })?;
     let hands = Hands::new(launcher);
     if hands.launcher().survivors().is_empty() {
@@ -82,7 +82,8 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let settings = Settings {
         lease: milliseconds(job.lease),
         stall: milliseconds(job.stall),
-        awaits_guests: job.invitation.is_some(),
+        awaits_guests: job.invitation.is_some() && backlog.is_none(),
+        backlog,
         ..Settings::default()
     };
     let ledger = Ledger {
@@ -97,6 +98,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         places: job.places,
         heartbeat: HEARTBEAT.min(job.lease / 5.0),
         reconnect_grace: job.reconnect_grace,
+        is_lent: backlog.is_some(),
     };
     let clock = Clock::start();
     let (core, committed) = Core::restore(ledger, settings, restored, worklist, newest, terms, clock.now())?;

@@ -64,7 +64,7 @@ fn row(number: u8, epochs: u32) -> TrialRow {
 
 fn terms() -> Terms {
     let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
-    Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0 }
+    Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0, is_lent: false }
 }
 
 /// Trials from 1 on, each with its frozen layers and its epochs, and workers that are connected: the first has trial 1 in

@@ -13,6 +13,12 @@ impl Scheduler {
         self.workers.get(&worker).map(|slot| Seat { worker, incarnation: slot.incarnation })
     }
 
+    /// Whether the process of this seat may have ended: it has the place, and says nothing.
+    pub fn may_be_gone(&self, seat: Seat) -> bool {
+        let gone = |phase| !matches!(phase, Phase::Off | Phase::Broken | Phase::Connected { .. });
+        self.seat(seat.worker) == Some(seat) && self.workers.get(&seat.worker).is_some_and(|slot| gone(slot.phase))
+    }
+
     /// Gives a place to a worker that has come by itself. It joins next.
     pub fn admit(&mut self, now: Time) -> WorkerId {
         // Never one that a guest before it had: what follows from its end may still be to come.

@@ -10,7 +10,9 @@ mod types;
 
 pub use overrides::toml_string;
 pub use problems::{DefinitionErrors, Place, Problem};
-pub use types::{Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, Model, Workers};
+pub use types::{
+    Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Model, Slurm, Workers,
+};
 
 use crate::depth::Depths;
 use serde_json::Value;

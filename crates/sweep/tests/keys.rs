@@ -1,6 +1,6 @@
 //! The table of keys, and what is written down of it: the documentation and the JSON Schema. `FROSTLINE_BLESS=1` writes both anew.
 
-use frostline_sweep::definition::{Cache, Data, Definition, Keep, Workers};
+use frostline_sweep::definition::{Cache, Data, Definition, Keep, Slurm, Workers};
 use frostline_sweep::keys::{self, Fallback, HYPERPARAMETERS, Key, SECTIONS, schema};
 use std::collections::BTreeSet;
 use std::fs;
@@ -126,10 +126,26 @@ fn every_key_is_read_and_every_field_has_a_key() {
     assert_eq!(names("data"), data);
     assert_eq!(
         names("workers"),
-        fields!(Workers { count, threads, device, lease, stall, reconnect_grace, listen, deterministic })
+        fields!(Workers { launcher, count, threads, device, lease, stall, reconnect_grace, listen, deterministic })
     );
     assert_eq!(names("cache"), fields!(Cache { features, max_bytes }));
     assert_eq!(names("keep"), fields!(Keep { models, count, max_bytes }));
+    let slurm = fields!(Slurm {
+        partition,
+        account,
+        qos,
+        constraint,
+        gpus,
+        cpus,
+        memory,
+        time,
+        max_jobs,
+        backlog,
+        options,
+        prologue,
+        poll
+    });
+    assert_eq!(names("slurm"), slurm);
     assert_eq!(names("sweep"), BTreeSet::from(["name", "objective", "seeds"]));
     assert_eq!(names("model"), BTreeSet::from(["backbone", "weights"]));
     let definition = Definition::parse("demo.toml", BASE, &[]).unwrap();

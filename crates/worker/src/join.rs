@@ -1,9 +1,10 @@
 //! `join`: works for a coordinator of another machine.
 
 use crate::connect::{StandIn, prepare, write_log};
+use crate::slurm;
 use anyhow::{Context, bail};
 use frostline_link::{Options, Way, serve};
-use frostline_protocol::{Places, Who};
+use frostline_protocol::{Incarnation, Places, Seat, Who, WorkerId};
 use frostline_results::{Access, Folder, quoted};
 use frostline_sweep::device::Device;
 use rustix::process::getuid;
@@ -41,6 +42,11 @@ pub(crate) struct Arguments {
     /// Minutes until this process will be ended; under Slurm they are known
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: Option<u32>,
+    /// The place that it was started for
+    #[arg(long, hide = true, requires = "incarnation")]
+    worker: Option<u32>,
+    #[arg(long, hide = true)]
+    incarnation: Option<u64>,
     #[command(flatten)]
     stand_in: StandIn,
 }
@@ -57,11 +63,19 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let build = prepare(device, None, access.threads, false)?;
     let scratch = scratch(arguments.scratch, &access)?;
     let host = Some(format!("{}:{}", build.host, scratch.display()));
-    let ends = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * u64::from(minutes)));
+    let minutes = arguments.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
+    let ends = minutes.or_else(slurm::time_left).map(|left| Instant::now() + left);
+    let started = arguments.worker.zip(arguments.incarnation);
+    let who = match started {
+        Some((worker, incarnation)) => {
+            Who::Started(Seat { worker: WorkerId(worker), incarnation: Incarnation(incarnation) })
+        }
+        None => Who::Guest(number()?),
+    };
     let own = Own { access, data: arguments.data, weights: arguments.weights, scratch };
     let options = Options {
         way: Way::Access(arguments.access),
-        who: Who::Guest(number()?),
+        who,
         build,
         host,
         places: Box::new(move |places| own.places(places)),

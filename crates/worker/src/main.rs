@@ -5,6 +5,7 @@
 mod connect;
 mod info;
 mod join;
+mod slurm;
 mod tools;
 mod trainer;
 

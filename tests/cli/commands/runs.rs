@@ -147,3 +147,18 @@ fn a_server_prints_its_link_and_ends_when_it_is_told_to() {
     let refused = place.run("serve --host 0.0.0.0");
     assert!(refused.code == Some(2) && refused.stderr.contains("--allow-remote"), "{refused}");
 }
+
+#[test]
+fn a_worker_joins_with_all_that_it_can_be_told() {
+    let place = Place::new();
+    let running = place.start("launch demo.toml --set workers.count=0 --set workers.listen=127.0.0.1:0");
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    place.write("mine/weights.safetensors", "");
+    let joined = place.run(
+        "join results/run/access.json --data mine --weights mine/weights.safetensors --scratch mine --device cpu --minutes 60",
+    );
+    assert_eq!(joined.code, Some(0), "{joined}");
+    assert_eq!(running.wait().code, Some(0));
+    let wrong = place.run("join results/run/access.json");
+    assert_eq!(wrong.code, Some(2), "{wrong}");
+}

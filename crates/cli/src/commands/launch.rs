@@ -3,16 +3,17 @@
 use crate::args::{self, Common};
 use crate::choice;
 use crate::costs::{Arrangement, arrange};
+use crate::engine;
 use crate::exit::{Exit, wrong_input};
 use crate::learning::Lesson;
 use crate::log::log_to;
-use crate::machine::{Look, WorkerInfo, worker_arguments, worker_info};
+use crate::machine::{Look, WorkerInfo, worker_info};
 use crate::output::{self, Screen, Shown, count, events, ranking};
 use crate::prepare::{self, Missing, Prepared};
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
-use frostline_coordinator::{Hub, Invitation, Job, LocalWorkers, Outcome, run, worker_program};
+use frostline_coordinator::{Hub, Job, Outcome, run};
 use frostline_results::features::kept;
 use frostline_results::{Folder, quoted};
 use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
@@ -39,7 +40,8 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let info = worker_info(Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
-    team(&definition.workers, &info, Recorded::default())?;
+    let first = team(&definition, &info, Recorded::default())?;
+    engine::tried(&definition, &first, Folder::new(&common.results))?;
     let results = &common.results;
     let mut prepared = prepare::prepare(definition, Missing::Download, results)?;
     prepared.check_places(results)?;
@@ -104,7 +106,8 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let info = worker_info(Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     let recorded = Recorded::of(&known);
-    team(&definition.workers, &info, recorded)?;
+    let first = team(&definition, &info, recorded)?;
+    engine::tried(&definition, &first, Folder::new(&common.results))?;
     let mut prepared = prepare::prepare(definition, Missing::Download, &common.results)?;
     prepared.check_places(&common.results)?;
     prepared.pack(&common.results)?;
@@ -229,16 +232,11 @@ fn carry_out(
         let lesson =
             Lesson { reuse: reuse.clone(), workers: team.devices.len(), figures, first: writer.next_attempt()? };
         let cache = places.features.clone();
-        let invitation = definition.workers.listen.map(|address| Invitation {
-            address,
-            sweep: name.clone(),
-            on_gpu: team.is_cuda(),
-            threads: team.threads,
-        });
-        if let Some(invitation) = &invitation {
+        let invitation = engine::invitation(&definition, &team);
+        if let Some(invitation) = invitation.as_ref().filter(|_| definition.workers.listen.is_some()) {
             let access = quoted(&std::path::absolute(folder.access())?);
             output::note(&format!(
-                "workers of other machines may join at {}: `frostline-worker join {access}`",
+                "workers of other machines may join at {}: `frostline join {access}`",
                 invitation.address
             ));
         }
@@ -250,14 +248,7 @@ fn carry_out(
             places,
             keep: definition.keep,
             invitation,
-            engine: Box::new(LocalWorkers {
-                program: worker_program()?,
-                devices: team.devices,
-                gpus: info.access(definition.workers.deterministic),
-                threads: team.threads,
-                arguments: worker_arguments(),
-                folder,
-            }),
+            engine: engine::engine(&definition, &team, info, folder)?,
             lease: definition.workers.lease,
             stall: definition.workers.stall,
             reconnect_grace: definition.workers.reconnect_grace,

@@ -13,6 +13,7 @@ pub(crate) mod features;
 pub(crate) mod fetch;
 pub(crate) mod help;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod launch;
 pub(crate) mod layers;
 pub(crate) mod list;

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::choice;
 use crate::costs::{Arrangement, arrange};
+use crate::engine;
 use crate::exit::Exit;
 use crate::machine::{Look, WorkerInfo, worker_info};
 use crate::output::{self, DIM, Table, count, print_json};
@@ -10,6 +11,7 @@ use crate::prepare::{self, Missing, Prepared};
 use crate::refusal;
 use crate::space;
 use crate::team::{Recorded, Team, team};
+use frostline_results::Folder;
 use frostline_store::StoreError;
 use frostline_sweep::definition::{Definition, DeviceChoice};
 use frostline_sweep::keys::{self, HYPERPARAMETERS};
@@ -39,7 +41,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
     let done: BTreeSet<TrialId> =
         known.iter().filter(|(_, state)| state.is_final()).map(|(trial, _)| *trial).collect();
     // As `launch` does, which looks for what is asked for first.
-    let arranged = team(&prepared.definition.workers, &info, Recorded::default())
+    let arranged = team(&prepared.definition, &info, Recorded::default())
         .and_then(|_| arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring));
     // Whoever plans here may run it elsewhere.
     let (arrangement, elsewhere) = match arranged {
@@ -63,7 +65,12 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         (None, Some(_)) => Some("These times are for the CPU.".to_owned()),
         (None, None) => None,
     };
-    let refused = refused.or(elsewhere).or(room);
+    let lent = engine::tried(&prepared.definition, team, Folder::new(&common.results));
+    let (queue, refused_there) = match lent {
+        Ok(said) => (said, None),
+        Err(error) => (None, Some(error)),
+    };
+    let refused = refused.or(elsewhere).or(room).or(refused_there);
     // Which of them are left out is not known before they are decoded.
     let undecoded = (!prepared.is_final).then_some("decoded pictures");
     let plan = plan(Premises {
@@ -84,6 +91,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
         print(&mut anstream::stdout().lock(), &plan, &prepared, team, basis)?;
         info.remarks.iter().for_each(|remark| output::note(remark));
         on_cpu.iter().for_each(|said| output::note(said));
+        queue.iter().for_each(|said| output::note(&format!("Slurm: {said}")));
     }
     match refused {
         Some(error) => {

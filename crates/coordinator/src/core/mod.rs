@@ -15,7 +15,7 @@ mod worklist;
 pub use progress::{Fact, Running, Status};
 pub use worklist::Worklist;
 
-use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Response, ToWorker, WorkerId};
+use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Response, Seat, ToWorker, WorkerId};
 use frostline_scheduler::{Event, Restored, Scheduler, Settings, Time};
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::record::Record;
@@ -67,6 +67,13 @@ pub enum Input {
     /// A worker's process has ended, or could not be started. `is_excused` where whoever lent its machine has ended it.
     Exited {
         worker: WorkerId,
+        is_excused: bool,
+        description: String,
+        log: Vec<String>,
+    },
+    /// Whoever lent a worker its machine does not know its process any more, and says so again and again.
+    Missing {
+        seat: Seat,
         is_excused: bool,
         description: String,
         log: Vec<String>,
@@ -141,6 +148,8 @@ pub struct Terms {
     pub heartbeat: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
+    /// Somebody else runs the workers' processes, and may tell of their ends late: nobody waits for that.
+    pub is_lent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

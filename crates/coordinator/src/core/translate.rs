@@ -49,6 +49,13 @@ impl<J: Journal> Core<J> {
                 None
             }
             Input::Began { worker } => Some(Event::Began { worker }),
+            Input::Missing { seat, is_excused, description, log } => {
+                if !self.scheduler.may_be_gone(seat) {
+                    return None;
+                }
+                let worker = seat.worker;
+                self.translate(now, Input::Exited { worker, is_excused, description, log }, effects)
+            }
             Input::Exited { worker, is_excused, description, log } => {
                 self.roster.exited(worker);
                 // Said to be gone, it may live on behind a broken network: what it says is no longer this worker's word.

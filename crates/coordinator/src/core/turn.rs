@@ -92,7 +92,9 @@ impl<J: Journal> Core<J> {
     /// Ends workers whose time to leave is over.
     fn leave(&mut self, now: Time, actions: &mut Vec<Action>) {
         let Stage::Leaving { until, killed, outcome } = &mut self.stage else { return };
-        if self.roster.alive().next().is_some() {
+        let is_lent = self.terms.is_lent;
+        let lingers = |worker: &WorkerId| !is_lent || self.roster.peer(*worker).is_some();
+        if self.roster.alive().any(|worker| lingers(&worker)) {
             let in_haste = self.leaving && !*killed;
             if !in_haste && now < *until {
                 return;

@@ -7,7 +7,7 @@
 use super::adopt::processes_with;
 use super::command::{Gpus, worker_command};
 use super::log::{LogStart, bound};
-use super::{Access, Engine, Exit, Exits, Launcher};
+use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::Folder;
 use frostline_scheduler::Survivor;
@@ -50,12 +50,12 @@ impl Engine for LocalWorkers {
 
     /// Finds the workers that a dead coordinator left behind, and ends those that don't fit this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
-        let Access { endpoint, token, exits, runtime } = access;
+        let Access { endpoint, token, notices, runtime } = access;
         let mut launcher = LocalLauncher {
             workers: *self,
             endpoint,
             token,
-            exits,
+            notices,
             runtime,
             processes: BTreeMap::new(),
             survivors: BTreeMap::new(),
@@ -87,7 +87,7 @@ struct LocalLauncher {
     workers: LocalWorkers,
     endpoint: PathBuf,
     token: String,
-    exits: Exits,
+    notices: Notices,
     runtime: Handle,
     processes: BTreeMap<WorkerId, Process>,
     /// Workers of the coordinator before this one that still wait for somebody.
@@ -163,12 +163,12 @@ impl LocalLauncher {
         process: &Process,
         mut status: impl FnMut() -> Option<io::Result<ExitStatus>> + Send + 'static,
     ) {
-        let (process, exits) = (process.clone(), self.exits.clone());
+        let (process, notices) = (process.clone(), self.notices.clone());
         self.runtime.spawn(async move {
             wait_for_end(Arc::clone(&process.handle)).await;
             let killed = process.killed.load(Ordering::Relaxed);
             let description = status().map_or("ended".to_owned(), |status| describe(status, killed));
-            exits.tell(Exit { worker, is_excused: false, description, log: process.log.tail() });
+            notices.exit(Exit { worker, is_excused: false, description, log: process.log.tail() });
         });
     }
 }

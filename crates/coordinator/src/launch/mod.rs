@@ -7,10 +7,12 @@ mod adopt;
 mod command;
 mod local;
 mod log;
+mod slurm;
 mod torch;
 
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
+pub use slurm::SlurmWorkers;
 pub use torch::{TORCH, Torch, TorchError, torch_of};
 
 use frostline_protocol::{Incarnation, WorkerId};
@@ -26,6 +28,11 @@ pub trait Engine: Send {
     /// Whether its workers compute with CUDA.
     fn is_cuda(&self) -> bool;
 
+    /// Where workers wait in a queue before they start: how many may wait at a time.
+    fn backlog(&self) -> Option<u32> {
+        None
+    }
+
     /// # Errors
     /// Where it can't start anything here.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>>;
@@ -37,7 +44,7 @@ pub struct Access {
     pub endpoint: PathBuf,
     /// The results folder's secret.
     pub token: String,
-    pub exits: Exits,
+    pub notices: Notices,
     /// Where the ends of processes are waited for.
     pub runtime: Handle,
 }
@@ -78,13 +85,38 @@ pub struct Exit {
     pub log: Vec<String>,
 }
 
-/// Where a launcher tells that a worker's process has ended.
-#[derive(Debug, Clone)]
-pub struct Exits(pub(crate) UnboundedSender<Exit>);
+/// What a launcher tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Exit(Exit),
+    /// Whoever lent the machine does not know this process any more. That alone proves nothing.
+    Missing(Incarnation, Exit),
+    /// A worker's turn in a queue has come.
+    Began(WorkerId),
+}
 
-impl Exits {
-    pub fn tell(&self, exit: Exit) {
+/// Where a launcher tells what becomes of its workers.
+#[derive(Debug, Clone)]
+pub struct Notices(pub(crate) UnboundedSender<Told>);
+
+impl Notices {
+    fn tell(&self, told: Told) {
         // A coordinator that is gone needs to hear nothing.
-        let _ = self.0.send(exit);
+        let _ = self.0.send(told);
+    }
+
+    /// A worker's process has ended.
+    pub fn exit(&self, exit: Exit) {
+        self.tell(Told::Exit(exit));
+    }
+
+    /// A worker's process is not to be found. It may be told again and again.
+    pub fn missing(&self, incarnation: Incarnation, exit: Exit) {
+        self.tell(Told::Missing(incarnation, exit));
+    }
+
+    /// A worker that waited in a queue starts.
+    pub fn began(&self, worker: WorkerId) {
+        self.tell(Told::Began(worker));
     }
 }

@@ -48,13 +48,23 @@ pub(super) fn definition(
     let workers = reader.section("workers").into(&reader);
     let cache = reader.section("cache").into(&reader);
     let keep = reader.section("keep").into(&reader);
+    let slurm = reader.section("slurm").into(&reader);
     let axes = axes(&reader, architecture);
     let fixed = fixed(&reader, architecture);
     // Exclusions speak of axes: what they say of a broken one would only confuse.
     let exclude = if reader.is_sound() { exclusions(&reader, &axes, architecture) } else { Vec::new() };
-    let parts = (head, data, architecture, weights, workers, cache, keep, reader.is_sound());
-    let (Some(head), Some(data), Some(architecture), Some(weights), Some(workers), Some(cache), Some(keep), true) =
-        parts
+    let parts = (head, data, architecture, weights, workers, cache, keep, slurm, reader.is_sound());
+    let (
+        Some(head),
+        Some(data),
+        Some(architecture),
+        Some(weights),
+        Some(workers),
+        Some(cache),
+        Some(keep),
+        Some(slurm),
+        true,
+    ) = parts
     else {
         return Err(reader.errors());
     };
@@ -63,7 +73,7 @@ pub(super) fn definition(
     let model = Model { architecture, weights };
     let Head { name, seeds, .. } = head;
     let definition =
-        Definition { name, objective, seeds, data, model, axes, fixed, exclude, workers, cache, keep, text };
+        Definition { name, objective, seeds, data, model, axes, fixed, exclude, workers, cache, keep, slurm, text };
     if with_cells {
         check_cells(&definition, &reader);
     }

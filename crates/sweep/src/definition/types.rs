@@ -26,6 +26,8 @@ pub struct Definition {
     pub workers: Workers,
     pub cache: Cache,
     pub keep: Keep,
+    /// Of use where Slurm starts the workers.
+    pub slurm: Slurm,
     /// What was parsed, overrides included: parsing it again gives the same definition.
     pub text: String,
 }
@@ -73,6 +75,8 @@ pub struct Exclusion {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workers {
+    /// Who starts them.
+    pub launcher: LauncherChoice,
     /// None chooses by the machine.
     #[serde(deserialize_with = "automatic")]
     pub count: Option<u32>,
@@ -90,6 +94,38 @@ pub struct Workers {
     pub listen: Option<SocketAddr>,
     /// GPUs take only algorithms that give the same sums each time.
     pub deterministic: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LauncherChoice {
+    Local,
+    Slurm,
+}
+
+/// How Slurm is asked for workers. What is none is left to Slurm.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slurm {
+    pub partition: Option<String>,
+    pub account: Option<String>,
+    pub qos: Option<String>,
+    pub constraint: Option<String>,
+    /// Of each worker, as Slurm writes them.
+    pub gpus: Option<String>,
+    pub cpus: Option<u32>,
+    pub memory: Option<String>,
+    pub time: Option<String>,
+    /// Workers at a time.
+    pub max_jobs: u32,
+    /// Jobs that wait in the queue at a time.
+    pub backlog: u32,
+    /// Further arguments of `sbatch`.
+    pub options: Vec<String>,
+    /// Lines of shell before the worker.
+    pub prologue: Option<String>,
+    /// Seconds between two looks at the queue.
+    pub poll: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -10,7 +10,7 @@ use std::ops::Bound::Excluded;
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
 pub const HYPERPARAMETERS: &str = "train";
 
-pub static SECTIONS: [Section; 9] = [
+pub static SECTIONS: [Section; 10] = [
     Section { name: "sweep", keys: "sweep", meaning: "What the sweep is called and selects by." },
     Section { name: "data", keys: "data", meaning: "The images." },
     Section { name: "model", keys: "model", meaning: "The pretrained network." },
@@ -32,9 +32,10 @@ pub static SECTIONS: [Section; 9] = [
     Section { name: "workers", keys: "workers", meaning: "How the sweep is run." },
     Section { name: "cache", keys: "cache", meaning: "What is kept of the output of frozen layers." },
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
+    Section { name: "slurm", keys: "slurm", meaning: "How Slurm is asked for workers." },
 ];
 
-static KEYS: [Key; 45] = [
+static KEYS: [Key; 59] = [
     Key {
         section: "sweep",
         name: "name",
@@ -330,6 +331,15 @@ static KEYS: [Key; 45] = [
     },
     Key {
         section: "workers",
+        name: "launcher",
+        kind: Kind::Words(|| vec!["local", "slurm"]),
+        default: Fallback::Is(r#""local""#),
+        meaning: "Who starts workers: `\"local\"`, the coordinator on its own machine; `\"slurm\"`, as jobs of a cluster \
+                  ([cluster.md](cluster.md)), by what `[slurm]` says.",
+        example: r#""slurm""#,
+    },
+    Key {
+        section: "workers",
         name: "count",
         kind: Kind::WordOr("auto", &Kind::Whole { least: 0, most: 1024 }),
         default: Fallback::Is(r#""auto""#),
@@ -443,6 +453,115 @@ static KEYS: [Key; 45] = [
                   pretrained network: up to 80 MB where every layer of EfficientNetV2-S trained, 2 MB where only the \
                   head did.",
         example: r#""500 MB""#,
+    },
+    Key {
+        section: "slurm",
+        name: "partition",
+        kind: Kind::Text("the name of a partition"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--partition` of each worker's job.",
+        example: r#""gpu""#,
+    },
+    Key {
+        section: "slurm",
+        name: "account",
+        kind: Kind::Text("the name of an account"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--account`.",
+        example: r#""vision""#,
+    },
+    Key {
+        section: "slurm",
+        name: "qos",
+        kind: Kind::Text("the name of a quality of service"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--qos`.",
+        example: r#""normal""#,
+    },
+    Key {
+        section: "slurm",
+        name: "constraint",
+        kind: Kind::Text("features of nodes"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--constraint`: of nodes of one kind, metrics are the same to the bit.",
+        example: r#""a100""#,
+    },
+    Key {
+        section: "slurm",
+        name: "gpus",
+        kind: Kind::Text("GPUs as Slurm writes them"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--gpus` of each worker, which uses one. 1 where `workers.device` is `\"cuda\"`.",
+        example: r#""a100:1""#,
+    },
+    Key {
+        section: "slurm",
+        name: "cpus",
+        kind: Kind::Whole { least: 1, most: 1024 },
+        default: Fallback::Follows("`workers.threads`"),
+        meaning: "`--cpus-per-task` of each worker.",
+        example: "8",
+    },
+    Key {
+        section: "slurm",
+        name: "memory",
+        kind: Kind::Text("a size as Slurm writes it"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--mem` of each worker.",
+        example: r#""16G""#,
+    },
+    Key {
+        section: "slurm",
+        name: "time",
+        kind: Kind::Text("a time as Slurm writes it"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--time` of each worker. It leaves with a checkpoint before that, and another one goes on.",
+        example: r#""4:00:00""#,
+    },
+    Key {
+        section: "slurm",
+        name: "max_jobs",
+        kind: Kind::Whole { least: 1, most: 1024 },
+        default: Fallback::Is("4"),
+        meaning: "Workers at a time. Fewer are asked for where less is left to do.",
+        example: "16",
+    },
+    Key {
+        section: "slurm",
+        name: "backlog",
+        kind: Kind::Whole { least: 1, most: 64 },
+        default: Fallback::Is("4"),
+        meaning: "Jobs that wait in the queue at a time.",
+        example: "2",
+    },
+    Key {
+        section: "slurm",
+        name: "options",
+        kind: Kind::List {
+            noun: "arguments of sbatch",
+            of: &Kind::Text("an argument"),
+            filled: false,
+            distinct: false,
+        },
+        default: Fallback::Is("[]"),
+        meaning: "Further arguments of `sbatch`.",
+        example: r#"["--exclude=n7"]"#,
+    },
+    Key {
+        section: "slurm",
+        name: "prologue",
+        kind: Kind::Text("lines of a shell"),
+        default: Fallback::Follows("nothing"),
+        meaning: "What a job does before its worker starts.",
+        example: r#""module load cuda""#,
+    },
+    Key {
+        section: "slurm",
+        name: "poll",
+        kind: Kind::seconds(1.0),
+        default: Fallback::Is("30.0"),
+        meaning: "Time between two looks at the queue.",
+        example: "60",
     },
 ];
 

@@ -1,0 +1,70 @@
+//! Where a sweep's workers come from.
+
+use crate::exit::wrong_input;
+use crate::machine::{WorkerInfo, worker_arguments};
+use crate::team::Team;
+use anyhow::Context;
+use frostline_coordinator::{Engine, Invitation, LocalWorkers, SlurmWorkers, worker_program};
+use frostline_results::Folder;
+use frostline_sweep::definition::{Definition, LauncherChoice};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Starts workers as the definition says.
+///
+/// # Errors
+/// There is no program to start.
+pub(crate) fn engine(
+    definition: &Definition,
+    team: &Team,
+    info: &WorkerInfo,
+    folder: Folder,
+) -> anyhow::Result<Box<dyn Engine>> {
+    match definition.workers.launcher {
+        LauncherChoice::Local => Ok(Box::new(LocalWorkers {
+            program: worker_program()?,
+            devices: team.devices.clone(),
+            gpus: info.access(definition.workers.deterministic),
+            threads: team.threads,
+            arguments: worker_arguments(),
+            folder,
+        })),
+        LauncherChoice::Slurm => Ok(Box::new(slurm(definition, team, folder)?)),
+    }
+}
+
+/// # Errors
+/// This program's own place is not known.
+fn slurm(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result<SlurmWorkers> {
+    Ok(SlurmWorkers {
+        options: definition.slurm.clone(),
+        program: std::env::current_exe().context("the place of this program is not known")?,
+        on_gpu: team.is_cuda(),
+        threads: team.threads,
+        folder: Folder::new(std::path::absolute(folder.path())?),
+    })
+}
+
+/// What lets workers of other machines in, where any may come.
+pub(crate) fn invitation(definition: &Definition, team: &Team) -> Option<Invitation> {
+    let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let lent = matches!(definition.workers.launcher, LauncherChoice::Slurm).then_some(anywhere);
+    definition.workers.listen.or(lent).map(|address| Invitation {
+        address,
+        sweep: definition.name.clone(),
+        on_gpu: team.is_cuda(),
+        threads: team.threads,
+    })
+}
+
+/// Asks whoever lends machines whether it would; what it says, where anybody does.
+///
+/// # Errors
+/// Slurm refuses such jobs, or is not here.
+pub(crate) fn tried(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result<Option<String>> {
+    if definition.workers.launcher == LauncherChoice::Local {
+        return Ok(None);
+    }
+    let said = slurm(definition, team, folder)?.test();
+    said.map(Some)
+        .map_err(|error| wrong_input(format!("Slurm does not take a worker's job as [slurm] describes it: {error}")))
+}
