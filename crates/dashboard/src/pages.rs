@@ -168,8 +168,8 @@ fn compare(site: &Site, reader: &Reader, question: &Question) -> Result<Answer, 
         let message = "Name two trials by the first digits of their ids: /compare?of=3fa9c1e2,8de1ac31";
         return Ok(Answer::wrong(StatusCode::BAD_REQUEST, message, false));
     };
-    let compared = compared(reader, first, second)?;
     let (first, second) = (show(reader, first)?, show(reader, second)?);
+    let compared = compared(reader, &first, &second)?;
     let classes = (site.classes)(&first);
     let document = Document {
         title: "compare · frostline".to_owned(),

@@ -7,8 +7,8 @@ mod verdict;
 mod words;
 
 pub use row::{Basis, Best, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
-pub(crate) use verdict::{cell_of, right_of, sign};
-pub use words::{answer, decimals, remarks};
+pub(crate) use verdict::{cell_of, interval_of, right_of, sign};
+pub use words::{answer, remarks};
 
 use crate::{Columns, ViewError, stored};
 use finished::columns_of_sweep;

@@ -13,6 +13,7 @@ pub mod list;
 pub mod need;
 pub mod page;
 pub mod plan;
+pub mod row;
 pub mod show;
 pub mod status;
 pub mod stored;

@@ -2,17 +2,16 @@
 
 mod curves;
 mod network;
-mod row;
 mod saved;
 
 pub use curves::Curve;
 pub use network::{Network, Segment};
-pub use row::Row;
 pub use saved::Saved;
 
 use crate::ViewError;
 use crate::best::{Best, Question, best};
 use crate::effects::{Effects, effects};
+use crate::row::{self, Row};
 use crate::show::{Shown, show};
 use frostline_store::{Counts, Reader, Sweep};
 use frostline_sweep::filter::Filter;

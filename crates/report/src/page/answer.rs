@@ -4,7 +4,8 @@ use super::words;
 use crate::number::{self, Digits};
 use frostline_sweep::outcome::TrialState;
 use frostline_view::best::remarks;
-use frostline_view::page::{Page, Row};
+use frostline_view::page::Page;
+use frostline_view::row::Row;
 use maud::{Markup, html};
 
 /// Measured on images that select nothing.
@@ -30,7 +31,7 @@ pub(super) fn answer(page: &Page) -> Markup {
 
 /// "Freeze 135 of 151 layers, head 256-128-64: **0.796** (0.770 to 0.820)".
 fn headline(page: &Page, best: &Row) -> Markup {
-    let digits = digits(&page.rows);
+    let digits = Digits::of(&page.best);
     let what = words::configuration(&page.best.columns, best, page.network.as_ref());
     let what = if what.is_empty() { "The only configuration".to_owned() } else { number::sentence(&what) };
     let name = page.best.objective.name;
@@ -39,11 +40,6 @@ fn headline(page: &Page, best: &Row) -> Markup {
         @if let Some(interval) = best.interval { " " span.range { "(" (digits.interval(interval)) ")" } }
         "."
     }
-}
-
-/// One number of decimals for all that is ranked.
-pub(super) fn digits(rows: &[Row]) -> Digits {
-    Digits::of_all(rows.iter().map(|row| row.interval))
 }
 
 fn facts(page: &Page, best: &Row) -> Markup {
@@ -59,7 +55,7 @@ fn facts(page: &Page, best: &Row) -> Markup {
     html! {
         dl.facts {
             @if page.best.objective.name != TEST {
-                div { dt { "on test images" } dd { (digits(&page.rows).show(best.metric(TEST))) } }
+                div { dt { "on test images" } dd { (Digits::of(&page.best).show(best.metric(TEST))) } }
             }
             div { dt { "its training" } dd { (number::seconds(best.metric("seconds"))) @if best.is_group { " a seed" } } }
             @if best.is_group { div { dt { "seeds" } dd { (seeds) } } }

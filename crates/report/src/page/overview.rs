@@ -1,6 +1,6 @@
 //! The sections of a sweep's page.
 
-use super::answer::{answer, digits};
+use super::answer::answer;
 use super::board::{Board, board, drawn};
 use super::brush::parallel;
 use super::document::Links;
@@ -10,9 +10,10 @@ use crate::figure::depth::{Depth, Level, Point};
 use crate::figure::effects::{Axis, Change};
 use crate::figure::variance::Share;
 use crate::figure::{Words, curves, depth as deep, effects as changes, pareto, saved, strip, variance};
-use crate::number::{self, change, percent, seconds};
+use crate::number::{self, Digits, change, percent, seconds};
 use frostline_sweep::metric::{self, Direction};
-use frostline_view::page::{Page, Row};
+use frostline_view::page::Page;
+use frostline_view::row::Row;
 use frostline_view::shown;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -130,16 +131,11 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
 }
 
 fn label(page: &Page, row: &Row) -> String {
-    let digits = digits(&page.rows);
+    let digits = Digits::of(&page.best);
     let interval = row.interval.map_or(String::new(), |interval| format!(" ({})", digits.interval(interval)));
     let what = words::configuration(&page.best.columns, row, page.network.as_ref());
     let time = seconds(row.metric("seconds"));
     format!("{} {what}\n{} {}{interval}, {time}", row.trial.short(), page.best.objective.name, digits.show(row.value))
-}
-
-/// Rows that are drawn in colour: the best one and what cannot be told from it.
-fn is_chosen(row: &Row) -> bool {
-    row.rank == 1 || row.tied_with_best == Some(true)
 }
 
 fn larger_is_better(page: &Page) -> bool {
@@ -166,7 +162,12 @@ fn depth_figure(page: &Page) -> Option<Markup> {
         points: rows.iter().take(MOST_POINTS).map(|row| point(page, row)).collect(),
     };
     let levels: Vec<Level> = by_depth.into_iter().map(level).collect();
-    let depth = Depth { network: drawn(network), metric: page.best.objective.name.to_owned(), levels };
+    let depth = Depth {
+        network: drawn(network),
+        metric: page.best.objective.name.to_owned(),
+        digits: Digits::of(&page.best),
+        levels,
+    };
     let words = Words {
         id: "depth".to_owned(),
         title: "Depth".to_owned(),
@@ -200,7 +201,7 @@ fn drawn_from(page: &Page) -> String {
 }
 
 fn point(page: &Page, row: &Row) -> Point {
-    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: is_chosen(row) }
+    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: row.is_first() }
 }
 
 /// "Freezing 135 layers instead of 151 changes val_accuracy by +2.9 points on average, and a trial takes 20 s instead of 1 s."
@@ -328,13 +329,13 @@ fn cost_figure(page: &Page) -> Markup {
             drawn_from(page)
         )),
     };
-    pareto::figure(&words, &points, page.best.objective.name, larger_is_better(page))
+    pareto::figure(&words, &points, page.best.objective.name, larger_is_better(page), Digits::of(&page.best))
 }
 
 /// The fastest of those that cannot be told from the best.
 fn cost_finding(page: &Page) -> String {
     let Some(best) = page.rows.first() else { return String::new() };
-    let tied = page.rows.iter().filter(|row| is_chosen(row));
+    let tied = page.rows.iter().filter(|row| row.is_first());
     let fastest = tied.min_by(|one, other| one.metric("seconds").total_cmp(&other.metric("seconds")));
     let Some(fastest) = fastest else { return String::new() };
     let time = seconds(best.metric("seconds"));
@@ -352,7 +353,7 @@ fn curve_figure(page: &Page) -> Option<Markup> {
     // What is measured once, at the end, has no curve.
     let of_objective = page.curves.first().and_then(|curve| page.best.objective.of_epoch(curve.epochs.first()?));
     let metric = if of_objective.is_some() { page.best.objective } else { metric::find("val_accuracy")? };
-    let digits = digits(&page.rows);
+    let digits = Digits::of(&page.best);
     let mut drawn: Vec<Curve> = Vec::new();
     for (place, curve) in page.curves.iter().enumerate() {
         let row = page.rows.iter().find(|row| row.trial == curve.trial);

@@ -4,7 +4,7 @@ use super::board::{drawn, frost};
 use crate::figure::confusion::{self, Confusion};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves, strip};
-use crate::number::{self, decimals, seconds};
+use crate::number::{self, fixed, seconds};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::page::Network;
@@ -45,14 +45,14 @@ pub(super) fn summary(trial: &Shown) -> String {
     let validated = last.map(|last| {
         format!(
             ": val_accuracy {} after {}",
-            decimals(last.val_accuracy, 3),
+            fixed(last.val_accuracy, 3),
             number::count(u64::from(last.epoch), "epoch")
         )
     });
     let tested = trial.evaluation.as_ref().map(|it| {
         format!(
             ", {} on test images, {} parameters trained in {}",
-            decimals(it.test_accuracy, 3),
+            fixed(it.test_accuracy, 3),
             number::whole(it.trained_parameters),
             seconds(it.seconds)
         )
@@ -85,8 +85,8 @@ fn curve(trial: &Shown, id: &str) -> Option<Markup> {
         finding: format!(
             "After {}: val_accuracy {}, train_accuracy {}.",
             number::count(u64::from(last.epoch), "epoch"),
-            decimals(last.val_accuracy, 3),
-            decimals(last.train_accuracy, 3)
+            fixed(last.val_accuracy, 3),
+            fixed(last.train_accuracy, 3)
         ),
         note: Some("Line: validation images. Dashes: training images, measured while training.".to_owned()),
     };

@@ -5,7 +5,8 @@ use super::document::Links;
 use crate::figure::strip;
 use crate::number;
 use frostline_view::best::Best;
-use frostline_view::page::{Network, Row};
+use frostline_view::page::Network;
+use frostline_view::row::Row;
 use maud::{Markup, html};
 
 pub struct Trials<'a> {

@@ -5,7 +5,7 @@ use super::finished::Finished;
 use super::places::Place;
 use super::row::{Basis, Verdict, VersusBest, Wanted};
 use crate::ViewError;
-use frostline_ranking::{self as statistics, Cell, Method, Promise, compare, contenders, expected, need};
+use frostline_ranking::{self as statistics, Cell, Comparison, Method, Promise, compare, contenders, expected, need};
 use frostline_store::Reader;
 use frostline_sweep::bits::Bits;
 use frostline_sweep::metric::{Direction, Metric};
@@ -35,8 +35,7 @@ pub(super) fn verdict(
     }
     let versus = |(place, is_tied): (usize, bool)| {
         let found = compare(&cells[place], &cells[0])?;
-        let ends = [sign * found.low, sign * found.high];
-        let interval = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let interval = interval_of(&found, sign);
         let method = match found.method {
             Method::McNemar { .. } => "mcnemar",
             Method::Crossed { .. } => "images_and_seeds",
@@ -93,6 +92,12 @@ pub(crate) fn cell_of<'a>(objective: &Metric, trials: &[&Finished], right: &'a [
 /// What an objective is multiplied by so that larger is better.
 pub(crate) fn sign(objective: &Metric) -> f64 {
     if objective.direction == Direction::Minimise { -1.0 } else { 1.0 }
+}
+
+/// The interval of a difference between such cells, in the objective's own direction.
+pub(crate) fn interval_of(found: &Comparison, sign: f64) -> (f64, f64) {
+    let ends = [sign * found.low, sign * found.high];
+    (ends[0].min(ends[1]), ends[0].max(ends[1]))
 }
 
 fn wanted(places: &[Place], cells: &[Cell]) -> Option<Wanted> {

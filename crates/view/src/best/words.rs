@@ -4,30 +4,32 @@ use super::row::{Basis, Best, Rows, Verdict, Wanted};
 use crate::amount::{count, grouped, seconds};
 use frostline_sweep::metric::{Direction, Metric};
 
-/// As many decimals as an interval of this half warrants: the second digit of the half is the last one that says anything.
-pub fn decimals(half: f64) -> usize {
-    match half {
-        half if half.is_finite() && half > 0.0 => (1.0 - half.log10().floor()).clamp(1.0, 6.0) as usize,
-        _ => 4,
+impl Best {
+    /// Decimals that its objective is written with, everywhere: what the best one's interval warrants, however many rows are
+    /// shown.
+    pub fn decimals(&self) -> usize {
+        let first = match &self.rows {
+            Rows::Trials(rows) => rows.first().and_then(|row| row.interval),
+            Rows::Groups(rows) => rows.first().and_then(|row| row.interval),
+        };
+        first.map_or(DECIMALS, |(low, high)| warranted((high - low) / 2.0))
     }
 }
 
-/// Decimals of the objective: what the best one's interval warrants, however many rows are shown.
-fn decimals_of(best: &Best) -> usize {
-    let first = match &best.rows {
-        Rows::Trials(rows) => rows.first().and_then(|row| row.interval),
-        Rows::Groups(rows) => rows.first().and_then(|row| row.interval),
-    };
-    first.map_or(4, |interval| decimals(half(interval)))
-}
+/// Where nothing says how many are warranted.
+const DECIMALS: usize = 4;
 
-fn half((low, high): (f64, f64)) -> f64 {
-    (high - low) / 2.0
+/// As many decimals as an interval of this half warrants: the second digit of the half is the last one that says anything.
+fn warranted(half: f64) -> usize {
+    match half {
+        half if half.is_finite() && half > 0.0 => (1.0 - half.log10().floor()).clamp(1.0, 6.0) as usize,
+        _ => DECIMALS,
+    }
 }
 
 /// Which is the best, in one sentence; none while nothing has finished.
 pub fn answer(best: &Best) -> Option<String> {
-    let (name, digits) = (best.objective.name, decimals_of(best));
+    let (name, digits) = (best.objective.name, best.decimals());
     let interval =
         |interval: Option<(f64, f64)>| interval.map(|(low, high)| format!("{low:.digits$} to {high:.digits$}"));
     let (noun, parameters, objective, spread) = match &best.rows {
@@ -55,7 +57,7 @@ pub fn answer(best: &Best) -> Option<String> {
 
 /// How sure that is, and what would make it surer, in sentences.
 pub fn remarks(best: &Best) -> Vec<String> {
-    let digits = decimals_of(best);
+    let digits = best.decimals();
     let verdict = best.verdict.as_ref().filter(|verdict| verdict.compared > 1);
     let mut remarks = Vec::new();
     if let Some(verdict) = verdict {
@@ -160,8 +162,8 @@ mod tests {
 
     #[test]
     fn an_interval_warrants_its_second_digit() {
-        assert_eq!([0.25, 0.099, 0.025, 0.01, 0.003].map(decimals), [2, 3, 3, 3, 4]);
-        assert_eq!([0.0, f64::NAN, 12.0].map(decimals), [4, 4, 1]);
+        assert_eq!([0.25, 0.099, 0.025, 0.01, 0.003].map(warranted), [2, 3, 3, 3, 4]);
+        assert_eq!([0.0, f64::NAN, 12.0].map(warranted), [4, 4, 1]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric;
 use frostline_view::best::{Basis, Best, Group, Missing, Question, Ranked, Rows, best, remarks};
+use frostline_view::row::rows;
 
 fn ask(reader: &Reader, filters: &[Filter]) -> Best {
     best(reader, Question { filters, ..Question::of("demo", 10) }).unwrap()
@@ -51,6 +52,10 @@ fn trials(best: &Best) -> &[Ranked] {
     }
 }
 
+fn labels(best: &Best) -> Vec<String> {
+    rows(best).iter().map(|row| row.label()).collect()
+}
+
 #[test]
 fn trials_are_compared_image_by_image() {
     // The best, one that is right on a part of its images only, and one that is right on 40 others and wrong on 60 of its.
@@ -77,6 +82,9 @@ fn trials_are_compared_image_by_image() {
     let verdict = best.verdict.as_ref().unwrap();
     assert_eq!((verdict.compared, verdict.contenders), (3, 2));
     assert_eq!(verdict.basis, Basis::Images { images: 1_000, seeds: false });
+    assert_eq!(labels(&best), ["=1", "=1", "3"]);
+    let alone = frostline_view::best::best(&reader, Question::of("demo", 1)).unwrap();
+    assert_eq!(labels(&alone), ["=1"], "however many rows are shown");
     // (1.960 + 0.842)² (0.1 - 0.02²) / 0.02², of the two best.
     let wanted = verdict.wanted.unwrap();
     assert!(wanted.images.is_some_and(|images| (1_954..=1_957).contains(&images)), "{wanted:?}");

@@ -6,3 +6,4 @@
 mod best;
 mod compare;
 mod fixture;
+mod page;

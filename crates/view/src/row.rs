@@ -1,4 +1,4 @@
-//! A row of a ranking, whether it is a trial or a configuration.
+//! A row of a ranking, whether it is a trial or a configuration: what tables, figures and terminals show a line of.
 
 use crate::best::{Best, Group, Ranked, Rows, VersusBest};
 use crate::shown;
@@ -12,6 +12,8 @@ pub struct Row {
     pub rank: u32,
     /// Whether nothing tells it from the best one; none where that is not known.
     pub tied_with_best: Option<bool>,
+    /// Whether it shares the first place with others, shown or not.
+    pub is_tied: bool,
     /// The trial, or the best one of the configuration.
     pub trial: TrialId,
     pub group: GroupId,
@@ -30,6 +32,16 @@ pub struct Row {
 }
 
 impl Row {
+    /// Its rank, `=1` where it shares the first place.
+    pub fn label(&self) -> String {
+        if self.is_tied { "=1".to_owned() } else { self.rank.to_string() }
+    }
+
+    /// Whether it is the best, or cannot be told from it.
+    pub fn is_first(&self) -> bool {
+        self.rank == 1 || self.is_tied
+    }
+
     pub fn metric(&self, name: &str) -> f64 {
         self.metrics.get(name).copied().unwrap_or(f64::NAN)
     }
@@ -39,10 +51,13 @@ impl Row {
     }
 }
 
-pub(super) fn rows(best: &Best) -> Vec<Row> {
+/// The rows of a ranking, best first.
+pub fn rows(best: &Best) -> Vec<Row> {
+    let is_shared = best.verdict.as_ref().is_some_and(|verdict| verdict.contenders > 1);
+    let marked = |row: Row| Row { is_tied: is_shared && row.tied_with_best == Some(true), ..row };
     match &best.rows {
-        Rows::Trials(rows) => rows.iter().map(trial).collect(),
-        Rows::Groups(rows) => rows.iter().filter_map(group).collect(),
+        Rows::Trials(rows) => rows.iter().map(trial).map(marked).collect(),
+        Rows::Groups(rows) => rows.iter().filter_map(group).map(marked).collect(),
     }
 }
 
@@ -50,6 +65,7 @@ fn trial(row: &Ranked) -> Row {
     Row {
         rank: row.rank,
         tied_with_best: row.tied_with_best,
+        is_tied: false,
         trial: row.trial,
         group: row.group,
         value: row.objective,
@@ -68,6 +84,7 @@ fn group(row: &Group) -> Option<Row> {
     Some(Row {
         rank: row.rank,
         tied_with_best: row.tied_with_best,
+        is_tied: false,
         trial: row.trials.first()?.trial,
         group: row.group,
         value: row.objective,
@@ -84,7 +101,7 @@ fn group(row: &Group) -> Option<Row> {
 
 /// By a hyperparameter, a metric, `seconds`, `seeds` or the objective; by anything else the rows stay as they are. What has no
 /// value comes last either way.
-pub(super) fn sort(rows: &mut [Row], objective: &str, column: &str, down: bool) {
+pub(crate) fn sort(rows: &mut [Row], objective: &str, column: &str, down: bool) {
     let key = |row: &Row| -> Key {
         match column {
             "rank" => Key::number(f64::from(row.rank)),
@@ -147,32 +164,8 @@ impl PartialEq for Ordered {
 impl Eq for Ordered {}
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use frostline_sweep::trial::TrialSpec;
-    use serde_json::json;
-
-    /// A trial of the small network.
-    pub(crate) fn spec(frozen_layers: u32) -> TrialSpec {
-        let spec = json!({
-            "data": {
-                "dataset": "shapes", "digest": "d", "validation": { "share": 0.2 }, "image_size": 64,
-                "augment": "none", "train_limit": 60, "test_limit": 20,
-            },
-            "model": { "backbone": "efficientnet_lite0", "weights": "random" },
-            "parameters": {
-                "frozen_layers": frozen_layers, "head_units": [8], "head_dropout": [0.0], "optimizer": "adam",
-                "learning_rate": 0.001,
-                "recipe": {
-                    "schedule": "constant", "warmup_epochs": 0, "momentum": 0.0, "weight_decay": 0.0,
-                    "label_smoothing": 0.0, "clip_norm": 0.0,
-                },
-                "epochs": 2, "batch_size": 20, "precision": "float32",
-            },
-            "seed": 0,
-        });
-        serde_json::from_value(spec).unwrap()
-    }
 
     #[test]
     fn what_has_no_value_comes_last_whichever_way_rows_are_sorted() {
