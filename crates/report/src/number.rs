@@ -1,7 +1,7 @@
 //! Numbers in words: as many digits as what is known of them warrants.
 
 pub use frostline_view::amount::{count, grouped as whole, seconds};
-use frostline_view::best::Best;
+use frostline_view::best::Ranking;
 use maud::Render;
 
 /// A value with its sign, where a minus is as wide as a plus.
@@ -13,8 +13,8 @@ pub struct Digits(pub usize);
 
 impl Digits {
     /// Those of all that is ranked.
-    pub fn of(best: &Best) -> Digits {
-        Digits(best.decimals())
+    pub fn of(ranking: &Ranking) -> Digits {
+        Digits(ranking.decimals())
     }
 
     pub fn show(self, value: f64) -> String {

@@ -180,7 +180,10 @@ fn configurations(reader: &Reader, both: [&Shown; 2]) -> Result<Option<Configura
     let objective = crate::best::objective(&reader.sweep(sweep)?)?;
     let rows = reader.trials(sweep)?.into_iter().filter(|row| groups.contains(&row.group)).collect();
     let finished = Finished::of(rows);
-    let trials = groups.map(|group| finished.iter().filter(|it| it.row.group == group).collect::<Vec<_>>());
+    let trials = groups.map(|group| {
+        let of_group = finished.iter().filter(|it| it.row.group == group);
+        of_group.map(|it| it.contestant(objective)).collect::<Vec<_>>()
+    });
     let seeds = [trials[0].len(), trials[1].len()];
     if seeds[0] < 1 || seeds[1] < 1 || seeds[0].max(seeds[1]) < 2 {
         return Ok(None);

@@ -7,16 +7,17 @@ pub mod amount;
 pub mod best;
 mod columns;
 pub mod compare;
+pub mod csv;
 pub mod effects;
 mod error;
 pub mod list;
 pub mod need;
 pub mod page;
 pub mod plan;
-pub mod row;
 pub mod show;
 pub mod status;
 pub mod stored;
+pub mod table;
 
 pub use columns::{Columns, Varying, shown};
 pub use error::ViewError;

@@ -2,8 +2,8 @@
 
 use super::{DIM, Table, seconds, width, wrapped};
 use frostline_sweep::metric;
-use frostline_view::best::{Best, Rows, answer, remarks};
-use frostline_view::row::{Row, rows};
+use frostline_view::best::{Ranking, Row, answer, remarks};
+use frostline_view::csv::Lines;
 use frostline_view::shown;
 use std::io::Write;
 
@@ -28,10 +28,10 @@ const SHORT: [(&str, &str); 12] = [
 ];
 
 /// `columns` are names of hyperparameters and metrics to show instead of the usual ones.
-pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
-    let rows = rows(best);
+pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Result<()> {
+    let rows = &best.rows;
     let mut out = anstream::stdout().lock();
-    write!(out, "{}", fitting(table(best, &rows, columns), width(&std::io::stdout())))?;
+    write!(out, "{}", fitting(table(best, columns), width(&std::io::stdout())))?;
     let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
@@ -50,7 +50,8 @@ struct Column {
     goes: Option<u8>,
 }
 
-fn table(best: &Best, rows: &[Row], columns: Option<&[String]>) -> Vec<Column> {
+fn table(best: &Ranking, columns: Option<&[String]>) -> Vec<Column> {
+    let rows = &best.rows;
     let column = |name: &str, goes: Option<u8>, cell: &dyn Fn(&Row) -> String| Column {
         name: name.to_owned(),
         cells: rows.iter().map(cell).collect(),
@@ -58,7 +59,7 @@ fn table(best: &Best, rows: &[Row], columns: Option<&[String]>) -> Vec<Column> {
     };
     let digits = best.decimals();
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-    let as_groups = matches!(best.rows, Rows::Groups(_));
+    let as_groups = rows.iter().any(|row| row.is_group);
     let mut table = vec![
         column("rank", None, &|row| row.label()),
         column(if as_groups { "best trial" } else { "trial" }, None, &|row| row.trial.short()),
@@ -107,8 +108,8 @@ fn is_measured(name: &str) -> bool {
 }
 
 /// The names that `--columns` knows.
-pub(crate) fn column_names(best: &Best) -> Vec<String> {
-    let parameters = rows(best).first().map(|row| row.parameters.keys().cloned().collect()).unwrap_or_default();
+pub(crate) fn column_names(best: &Ranking) -> Vec<String> {
+    let parameters = best.rows.first().map(|row| row.parameters.keys().cloned().collect()).unwrap_or_default();
     let parameters: Vec<String> = parameters;
     parameters.into_iter().chain(metric::names().chain([SECONDS]).map(str::to_owned)).collect()
 }
@@ -144,38 +145,10 @@ fn fitting(mut columns: Vec<Column>, width: Option<usize>) -> Table {
 }
 
 /// One row a line, with every metric and hyperparameter.
-pub(crate) fn ranking_csv(best: &Best) -> anyhow::Result<()> {
-    let rows = rows(best);
-    let as_groups = matches!(best.rows, Rows::Groups(_));
-    let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
-    let ends = ["low", "high"].map(|end| format!("{}_{end}", best.objective.name));
-    let mut header: Vec<String> = ["rank", "tied_with_best", if as_groups { "best_trial" } else { "trial" }]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(ends)
-        .collect();
-    if as_groups {
-        header.extend(["deviation", "seeds", "seeds_wanted"].map(str::to_owned));
-    }
-    let measured: Vec<&str> = metric::names().chain([SECONDS]).collect();
-    header.extend(measured.iter().map(|name| (*name).to_owned()));
-    let parameters: Vec<&String> = rows.first().map(|row| row.parameters.keys().collect()).unwrap_or_default();
-    header.extend(parameters.iter().map(|name| (*name).clone()));
-    writer.write_record(&header)?;
-    let number =
-        |value: Option<f64>| value.filter(|value| value.is_finite()).map_or(String::new(), |it| it.to_string());
-    for row in &rows {
-        let tied = row.tied_with_best.map_or(String::new(), |tied| tied.to_string());
-        let (low, high) = row.interval.unzip();
-        let mut record = vec![row.rank.to_string(), tied, row.trial.short(), number(low), number(high)];
-        if as_groups {
-            record.extend([number(row.deviation), row.seeds.to_string(), row.seeds_wanted.to_string()]);
-        }
-        record.extend(measured.iter().map(|name| number(row.metrics.get(name).copied())));
-        record.extend(parameters.iter().map(|name| row.parameters.get(*name).map_or(String::new(), shown)));
-        writer.write_record(&record)?;
-    }
-    writer.flush()?;
+pub(crate) fn ranking_csv(best: &Ranking) -> anyhow::Result<()> {
+    let mut lines = Lines::of(best)?;
+    best.rows.iter().try_for_each(|row| lines.add(row))?;
+    std::io::stdout().lock().write_all(&lines.end()?)?;
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use frostline_store::{Counts, Reader};
 use frostline_sweep::outcome::AttemptOutcome;
 use frostline_sweep::record::TaskKey;
 use frostline_view::amount::seconds;
-use frostline_view::best::{Best, Question, best};
-use frostline_view::{Columns, row, shown};
+use frostline_view::best::{self, Question, Ranking, best};
+use frostline_view::{Columns, shown};
 use std::collections::BTreeMap;
 
 /// Rows of the ranking that are read.
@@ -78,18 +78,18 @@ impl Model {
     /// # Errors
     /// There is no such sweep, or a failure of the database.
     pub(crate) fn read(reader: &Reader, sweep: &str, trials: bool) -> anyhow::Result<Model> {
-        let best = best(reader, Question { trials, ..Question::of(sweep, MOST) })?;
-        let rows: Vec<Row> = row::rows(&best).into_iter().map(|row| seen(row, &best)).collect();
+        let ranking = best(reader, Question { trials, ..Question::of(sweep, MOST) })?.ranking;
+        let rows: Vec<Row> = ranking.rows.iter().map(|row| seen(row, &ranking)).collect();
         let mut model = Model {
             sweep: sweep.to_owned(),
-            objective: best.objective.name.to_owned(),
+            objective: ranking.objective.name.to_owned(),
             counts: reader.counts(sweep)?,
-            total: best.total,
-            digits: best.decimals(),
+            total: ranking.total,
+            digits: ranking.decimals(),
             // Until one has finished, the ranking does not say in what the trials differ.
-            columns: Some(match best.total {
+            columns: Some(match ranking.total {
                 0 => Columns::varying(reader.trials(sweep)?.iter().map(|row| &row.spec)),
-                _ => best.columns,
+                _ => ranking.columns,
             }),
             depths: depths(&rows),
             best: rows,
@@ -137,9 +137,9 @@ impl Model {
     }
 }
 
-fn seen(row: row::Row, best: &Best) -> Row {
+fn seen(row: &best::Row, ranking: &Ranking) -> Row {
     let frozen = u64::from(row.frozen_layers());
-    let others = best.columns.names().filter(|name| *name != "frozen_layers");
+    let others = ranking.columns.names().filter(|name| *name != "frozen_layers");
     let words = others.filter_map(|name| row.parameters.get(name)).map(shown).collect::<Vec<_>>().join(" ");
     Row {
         label: row.label(),
@@ -148,7 +148,7 @@ fn seen(row: row::Row, best: &Best) -> Row {
         interval: row.interval,
         seconds: row.metric("seconds"),
         frozen,
-        frozen_share: best.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
+        frozen_share: ranking.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
         words,
     }
 }

@@ -5,14 +5,13 @@ use super::words;
 use crate::figure::forest::{Column, Dot};
 use crate::figure::strip::{self, Cut, Frost};
 use crate::number::{self, Digits};
-use frostline_view::best::Best;
+use frostline_view::best::{Ranking, Row};
 use frostline_view::page::Network;
-use frostline_view::row::Row;
 use maud::{Markup, html};
 
 /// What is to be seen of a ranking.
 pub(super) struct Board<'a> {
-    pub(super) best: &'a Best,
+    pub(super) ranking: &'a Ranking,
     pub(super) rows: &'a [Row],
     pub(super) network: Option<&'a Network>,
     pub(super) links: &'a Links,
@@ -31,12 +30,12 @@ pub(super) struct Order<'a> {
 const TEST: &str = "test_accuracy";
 
 pub(super) fn board(board: &Board) -> Markup {
-    let Board { best, rows, network, links, .. } = board;
-    let objective = best.objective.name;
-    let digits = Digits::of(best);
+    let Board { ranking, rows, network, links, .. } = board;
+    let objective = ranking.objective.name;
+    let digits = Digits::of(ranking);
     let dot = |row: &Row| Dot { value: row.value, interval: row.interval, is_chosen: row.is_first() };
     let column = Column::of(rows.iter().map(dot), None);
-    let names: Vec<&'static str> = best.columns.names().collect();
+    let names: Vec<&'static str> = ranking.columns.names().collect();
     let has_intervals = rows.iter().any(|row| row.interval.is_some());
     let has_groups = rows.iter().any(|row| row.is_group);
     let has_frost = network.is_some() && names.contains(&"frozen_layers");

@@ -7,3 +7,4 @@ mod best;
 mod compare;
 mod fixture;
 mod page;
+mod table;

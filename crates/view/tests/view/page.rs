@@ -8,7 +8,8 @@ use frostline_sweep::outcome::AttemptId;
 use frostline_sweep::record::{Record, TaskKey};
 use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::{DataSpec, TrialSpec};
-use frostline_view::page::{Page, Saved, Wanted, page, ranking};
+use frostline_view::page::{Page, Saved, Wanted, read};
+use frostline_view::table::Table;
 use tempfile::TempDir;
 
 /// Three depths.
@@ -62,21 +63,24 @@ const WANTED: Wanted = Wanted { rows: 10, curves: 2, trials: 1, effects_of: 3 };
 #[test]
 fn a_page_has_the_ranking_and_what_it_is_seen_beside() {
     let (_folder, reader) = results(true);
-    let page = page(&reader, "demo", WANTED).unwrap();
-    let frozen: Vec<u32> = page.rows.iter().map(|row| row.frozen_layers()).collect();
+    let page = page_of(&reader, WANTED);
+    let frozen: Vec<u32> = page.ranking.rows.iter().map(|row| row.frozen_layers()).collect();
     assert_eq!(frozen, [135, 151, 0]);
-    assert_eq!((page.rows[0].value, page.rows[0].metric("seconds"), page.rows[0].is_group), (0.75, 20.0, false));
+    assert_eq!(
+        (page.ranking.rows[0].value, page.ranking.rows[0].metric("seconds"), page.ranking.rows[0].is_group),
+        (0.75, 20.0, false)
+    );
     assert_eq!((page.curves.len(), page.trials.len()), (2, 1));
-    assert_eq!(page.curves[0].trial, page.rows[0].trial);
+    assert_eq!(page.curves[0].trial, page.ranking.rows[0].trial);
     assert_eq!(page.effects.unwrap().axes[0].name, "frozen_layers");
     assert_eq!(page.network.unwrap().layers, 151);
     let few = page_of(&reader, Wanted { rows: 1, curves: 0, trials: 0, effects_of: 2 });
-    assert_eq!((few.rows.len(), few.trials.len(), few.effects.is_none()), (1, 0, true));
+    assert_eq!((few.ranking.rows.len(), few.trials.len(), few.effects.is_none()), (1, 0, true));
     assert!(few.spec.is_some(), "what trials have in common is known without one in full");
 }
 
 fn page_of(reader: &Reader, wanted: Wanted) -> Page {
-    page(reader, "demo", wanted).unwrap()
+    read(reader, "demo", wanted).unwrap()
 }
 
 #[test]
@@ -92,9 +96,11 @@ fn time_saved_scales_what_was_measured_by_what_was_estimated() {
 #[test]
 fn rows_come_in_the_order_of_any_column() {
     let (_folder, reader) = results(true);
+    let table = Table::read(&reader, "demo").unwrap();
+    let standing = table.standing(&reader, &[]).unwrap();
     let frozen = |order, after, most| -> Vec<u32> {
-        let found = ranking(&reader, "demo", &[], order, after, most).unwrap();
-        assert_eq!(found.best.total, 3);
+        let found = table.ranking(&standing, order, after, most);
+        assert_eq!(found.total, 3);
         found.rows.iter().map(|row| row.frozen_layers()).collect()
     };
     assert_eq!(frozen(None, 0, 10), [135, 151, 0]);
