@@ -85,7 +85,7 @@ CREATE TABLE right_images (
         test_images INTEGER NOT NULL CHECK (test_images >= 0),
         test BLOB NOT NULL CHECK (length(test) = (test_images + 7) / 8)
     ) STRICT;
-INSERT INTO "right_images" VALUES(X'3E08AB067DC144AB2286A9F9CA6D26B6',10,X'DB01',4,X'05');
+INSERT INTO "right_images" VALUES(X'3E08AB067DC144AB2286A9F9CA6D26B6',4,X'07',10,X'7F00');
 CREATE TABLE sweep (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
