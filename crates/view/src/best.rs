@@ -8,8 +8,8 @@ mod verdict;
 mod words;
 
 pub(crate) use places::{Shape, interval_of_mean};
-pub use ranking::{Ranking, Row};
-pub use row::{Basis, Best, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
+pub use ranking::{Best, Ranking, Row};
+pub use row::{Basis, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
 pub(crate) use verdict::{Contestant, cell_of, interval_of, right_of, sign, verdict};
 pub use words::{answer, remarks};
 

@@ -7,6 +7,13 @@ use frostline_sweep::trial::{GroupId, TrialId};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// The first places, as programs and as people see them.
+#[derive(Debug, Clone)]
+pub struct Best {
+    pub rows: Rows,
+    pub ranking: Ranking,
+}
+
 /// Some rows of a ranking.
 #[derive(Debug, Clone)]
 pub struct Ranking {

@@ -1,18 +1,10 @@
 //! The rows of a ranking.
 
-use super::ranking::Ranking;
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-
-/// The first places, as programs and as people see them.
-#[derive(Debug, Clone)]
-pub struct Best {
-    pub rows: Rows,
-    pub ranking: Ranking,
-}
 
 /// Best first. `--json` prints them as one list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
