@@ -58,6 +58,7 @@ bench:
     cargo bench -p frostline --bench bookkeeping
     cargo bench -p frostline --bench orchestration
     cargo bench -p frostline --bench scale
+    cargo bench -p frostline --bench pages
 
 # Measure a trial's orchestration of two builds, alternating: BEFORE is a folder with both programs of another commit
 bench-orchestration-pair before *arguments: build

@@ -6,7 +6,7 @@
 mod common;
 
 use anyhow::{Context, ensure};
-use common::{SWEEP, definition, fill, frostline, play_worker, say};
+use common::{SWEEP, definition, fill, frostline, peak_memory, play_worker, say};
 use frostline_store::Reader;
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
@@ -94,14 +94,6 @@ fn whole(results: &Path, arguments: &[&str]) -> anyhow::Result<(f64, f64)> {
     let seconds = start.elapsed().as_secs_f64();
     ensure!(child.wait()?.success(), "{arguments:?} failed");
     Ok((seconds, peak))
-}
-
-/// How much memory a process has had at most so far, in megabytes.
-fn peak_memory(child: &Child) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kilobytes * 1024.0 / 1e6)
 }
 
 /// Runs a coordinator for a while and says how much memory it has had at most, in megabytes.

@@ -18,7 +18,7 @@ use frostline_sweep::trial::WeightsIdentity;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Name of every sweep here.
@@ -91,6 +91,16 @@ pub fn life(attempt: u64, trial: &Trial) -> Vec<Record> {
 
 /// Makes a results folder with a sweep of `trials` trials; the first `finished` of them are complete.
 pub fn fill(results: &Path, trials: usize, finished: usize) -> anyhow::Result<()> {
+    fill_with(results, trials, finished, life)
+}
+
+/// The same, of trials that live as `life` says.
+pub fn fill_with(
+    results: &Path,
+    trials: usize,
+    finished: usize,
+    life: impl Fn(u64, &Trial) -> Vec<Record>,
+) -> anyhow::Result<()> {
     let definition = parsed(trials)?;
     let trials = definition.expand(&sources());
     let mut writer = Writer::open(results)?;
@@ -101,6 +111,14 @@ pub fn fill(results: &Path, trials: usize, finished: usize) -> anyhow::Result<()
         writer.apply(SWEEP, &records)?;
     }
     Ok(())
+}
+
+/// How much memory a process has had at most so far, in megabytes.
+pub fn peak_memory(child: &Child) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
 }
 
 /// `frostline` with this program as its worker.

@@ -125,7 +125,7 @@ fn list_status_and_show_agree() {
     let place = Place::new();
     place.succeed("launch demo.toml");
     let list = place.json("list --json");
-    assert_eq!(keys(&list[0]), ["created_at", "name", "objective", "trials", "updated_at"]);
+    assert_eq!(keys(&list[0]), ["created_at", "name", "note", "objective", "trials", "updated_at"]);
     assert_eq!((&list[0]["name"], &list[0]["trials"]["complete"]), (&json!("demo"), &json!(4)));
     let status = place.json("status demo --json");
     assert_eq!(keys(&status), ["columns", "counts", "file", "host", "objective", "run", "sweep", "trials"]);

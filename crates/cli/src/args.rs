@@ -6,6 +6,7 @@ mod join;
 mod json;
 mod look;
 mod models;
+mod run;
 mod wrong;
 
 pub(crate) use complete::{answer as answer_shell, script as completion_script};
@@ -14,6 +15,7 @@ pub(crate) use join::Join;
 pub(crate) use json::Json;
 pub(crate) use look::{Report, Serve};
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
+pub(crate) use run::{Launch, Resume, Said};
 pub(crate) use wrong::{read, unknown_command};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -158,6 +160,12 @@ pub(crate) enum Command {
     /// Remove a sweep, and those of its trials that no other sweep has
     #[command(after_help = "Example:\n  frostline rm cifar10-lite0")]
     Rm(Rm),
+    /// Note a sentence about a sweep, or read it
+    ///
+    /// Lists and pages show it. It stays when the sweep is launched again.
+    #[command(after_help = "Examples:\n  frostline note cifar10-lite0 'the wide heads, once more'\n  \
+            frostline note cifar10-lite0 ''")]
+    Note(Note),
     /// Check the database and the files for loss or damage
     ///
     /// Every trial counted once, no epoch missing, every checkpoint, feature cache and kept model as it was written.
@@ -274,32 +282,6 @@ pub(crate) struct Plan {
     pub(crate) measuring: Measuring,
     #[command(flatten)]
     pub(crate) json: Json,
-}
-
-#[derive(Args)]
-pub(crate) struct Launch {
-    #[command(flatten)]
-    pub(crate) definition: DefinitionFile,
-    #[command(flatten)]
-    pub(crate) measuring: Measuring,
-    /// Replace the sweep of this name although its finished trials were run with other values
-    #[arg(long)]
-    pub(crate) force_new: bool,
-    /// Print what happens as lines of JSON, for programs, and no ranking
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct Resume {
-    /// Name of the sweep, or its file; without it, the only one
-    #[arg(default_value = "", hide_default_value = true, add = complete::sweeps())]
-    pub(crate) sweep: String,
-    #[command(flatten)]
-    pub(crate) measuring: Measuring,
-    /// Print what happens as lines of JSON, for programs, and no ranking
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -425,6 +407,15 @@ pub(crate) struct Rm {
     /// Do not ask first
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Note {
+    /// Name of the sweep, or its file
+    #[arg(add = complete::sweeps())]
+    pub(crate) sweep: String,
+    /// In place of what was noted before; '' takes it away; without it, what is noted is printed
+    pub(crate) text: Option<String>,
 }
 
 #[derive(Args)]

@@ -35,6 +35,8 @@ pub(crate) fn resolve(common: &Common, command: &mut Command) -> anyhow::Result<
         Command::Resume(args::Resume { sweep, .. }) => ("resume", Purpose::Change, sweep),
         Command::Retry(args::Retry { sweep, .. }) => ("retry", Purpose::Change, sweep),
         Command::Rm(args::Rm { sweep, .. }) => ("rm", Purpose::Change, sweep),
+        // Who notes something means one sweep; a wrong one would be easy to overlook.
+        Command::Note(args::Note { sweep, .. }) => ("note", Purpose::Change, sweep),
         Command::Verify(args::Verify { sweep: Some(sweep), .. }) => ("verify", Purpose::Read, sweep),
         // Digits of a trial are told apart there.
         Command::Cancel(args::Cancel { what }) if what.is_empty() || is_file(what) => {

@@ -28,7 +28,7 @@ mod watch;
 use args::{Arguments, Command, Common};
 use commands::{
     backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init,
-    join, launch, layers, list, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify,
+    join, launch, layers, list, note, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify,
     weights,
 };
 use exit::{Exit, is_closed_pipe};
@@ -78,6 +78,7 @@ fn answer(common: &Common, command: Option<Command>) -> anyhow::Result<Exit> {
         Command::Cancel(arguments) => cancel::run(common, &arguments),
         Command::Retry(arguments) => retry::run(common, &arguments),
         Command::Rm(arguments) => rm::run(common, &arguments),
+        Command::Note(arguments) => note::run(common, &arguments),
         Command::Verify(arguments) => verify::run(common, &arguments),
         Command::Backup(arguments) => backup::run(common, &arguments),
         Command::Report(arguments) => report::run(common, &arguments),

@@ -22,6 +22,7 @@ pub(crate) struct Answer {
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
+const CSV: &str = "text/csv; charset=utf-8";
 
 /// Nothing is loaded but from here, and nothing is framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -41,6 +42,10 @@ impl Answer {
             }
             Err(error) => Answer::wrong(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string(), true),
         }
+    }
+
+    pub(crate) fn csv(lines: Vec<u8>) -> Answer {
+        Answer { status: StatusCode::OK, kind: CSV, body: lines.into() }
     }
 
     /// What is wrong, for people or for programs.

@@ -26,10 +26,13 @@ pub(crate) fn answer(site: &Site, reader: &Reader, path: &[&str], question: &Que
             Answer::json(&status(reader, sweep, run)?)
         }
         ["compare"] => match &question.of[..] {
-            [one, other] => Answer::json(&compare(reader, one, other)?),
+            [one, other] => Answer::json(&compare(reader, &show(reader, one)?, &show(reader, other)?)?),
             _ => Answer::wrong(StatusCode::BAD_REQUEST, "name two trials: ?of=ID,ID", true),
         },
-        ["sweeps", sweep, "effects"] => Answer::json(&effects(reader, sweep, &question.filters)?),
+        ["sweeps", sweep, "effects"] => {
+            let asked = site.held.asked(reader, site.live.version(), sweep, &Question::default())?;
+            Answer::json(&effects(&asked.table, &question.filters)?)
+        }
         ["sweeps", sweep, "best"] => {
             let asked = best::Question {
                 filters: &question.filters,

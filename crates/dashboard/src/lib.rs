@@ -9,13 +9,14 @@ mod api;
 mod assets;
 mod cache;
 mod guard;
+mod held;
 mod listen;
 mod live;
 mod pages;
 mod question;
 mod token;
 
-pub use listen::{Address, Limits, Options, ServeError, serve};
+pub use listen::{Address, Beside, Limits, Options, ServeError, serve};
 
 use frostline_view::show::Shown;
 use std::path::PathBuf;
@@ -33,4 +34,5 @@ pub(crate) struct Site {
     pub(crate) made_by: String,
     pub(crate) live: live::Live,
     pub(crate) cache: Arc<cache::Cache>,
+    pub(crate) held: Arc<held::Held>,
 }

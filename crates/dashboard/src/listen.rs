@@ -22,10 +22,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 /// The first port that is tried where none is named, and how many after it.
@@ -98,6 +99,63 @@ pub enum ServeError {
 /// # Errors
 /// An address that is not allowed or not free.
 pub fn serve(options: Options, ready: impl FnOnce(&Address)) -> Result<(), ServeError> {
+    let told = async {
+        // Without it, the process ends as it does anyway.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    serve_until(options, ready, told)
+}
+
+/// A server on a thread of its own, until it is dropped.
+pub struct Beside {
+    pub address: Address,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+impl Beside {
+    /// # Errors
+    /// An address that is not allowed or not free.
+    pub fn start(options: Options) -> Result<Beside, ServeError> {
+        let (stop, stopped) = oneshot::channel();
+        let (sender, ready) = mpsc::channel();
+        let serving = move || {
+            let told = async {
+                // Also where who started it is gone.
+                let _ = stopped.await;
+            };
+            serve_until(options, |address| drop(sender.send(address.clone())), told)
+        };
+        let thread = thread::Builder::new().name("pages".to_owned()).spawn(serving)?;
+        match ready.recv() {
+            Ok(address) => Ok(Beside { address, stop: Some(stop), thread: Some(thread) }),
+            // It has ended before it was ready.
+            Err(_) => match thread.join() {
+                Ok(Err(error)) => Err(error),
+                _ => Err(ServeError::Start(std::io::Error::other("its thread has ended"))),
+            },
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take()
+            && !matches!(thread.join(), Ok(Ok(())))
+        {
+            tracing::warn!("the server has ended before it was told to");
+        }
+    }
+}
+
+fn serve_until(
+    options: Options,
+    ready: impl FnOnce(&Address),
+    told: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     if !options.host.is_loopback() && !options.allow_remote {
         return Err(ServeError::Remote(options.host));
     }
@@ -106,7 +164,7 @@ pub fn serve(options: Options, ready: impl FnOnce(&Address)) -> Result<(), Serve
         .max_blocking_threads(READERS)
         .build()
         .map_err(ServeError::Start)?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let listener = listen(&options).await?;
         let address = listener.local_addr()?;
         let token = token()?;
@@ -118,22 +176,20 @@ pub fn serve(options: Options, ready: impl FnOnce(&Address)) -> Result<(), Serve
             made_by: options.made_by,
             live,
             cache: Arc::default(),
+            held: Arc::default(),
         };
         let limits = options.limits;
         let router = router(site, Guard::new(token, address), limits);
         ready(&Address { address, link });
-        let ended = async {
-            // Without it, the process ends as it does anyway.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             () = accept(listener, router, limits) => {}
-            () = ended => {}
+            () = told => {}
         }
         Ok(())
-    })
+    });
+    // A page that is still being made is nobody's any more.
+    runtime.shutdown_background();
+    served
 }
 
 async fn listen(options: &Options) -> Result<TcpListener, ServeError> {
@@ -300,21 +356,26 @@ async fn asset(request: Request) -> Response {
     response
 }
 
-/// Tells a version whenever it changes: whoever watches asks again for what is shown.
+/// Tells a version whenever it changes, of all or of one sweep: whoever watches asks again for what is shown.
 async fn events(State(server): State<Server>, request: Request) -> Response {
     let Ok(seat) = server.watchers.clone().try_acquire_owned() else {
         let message = "Too many pages wait for news already.";
         return Answer::wrong(StatusCode::SERVICE_UNAVAILABLE, message, false).response(request.headers());
     };
-    let (live, first) = (server.site.live.clone(), server.site.live.version());
+    let query = request.uri().query().unwrap_or_default();
+    let sweep =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sweep").map(|(_, it)| it.into_owned());
+    let live = server.site.live.clone();
+    let first = live.told(sweep.as_deref());
     let greeting = format!("retry: 2000\ndata: {first}\n\n").into_bytes();
-    let told = unfold((live, first, Some(greeting), seat), |(mut live, known, greeting, seat)| async move {
+    let begin = (live, sweep, first, Some(greeting), seat);
+    let told = unfold(begin, |(mut live, sweep, known, greeting, seat)| async move {
         if let Some(greeting) = greeting {
-            return Some((Ok::<_, std::io::Error>(greeting.into()), (live, known, None, seat)));
+            return Some((Ok::<_, std::io::Error>(greeting.into()), (live, sweep, known, None, seat)));
         }
         sleep(PAUSE).await;
-        let (known, event) = live.next(known, SILENCE).await;
-        Some((Ok(event), (live, known, None, seat)))
+        let (known, event) = live.next(sweep.as_deref(), known, SILENCE).await;
+        Some((Ok(event), (live, sweep, known, None, seat)))
     });
     let mut response = Response::new(Body::from_stream(told));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

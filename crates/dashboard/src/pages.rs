@@ -10,8 +10,9 @@ use frostline_store::Reader;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::ViewError;
 use frostline_view::compare::compare as compared;
+use frostline_view::csv::Lines;
 use frostline_view::list::list;
-use frostline_view::page::{Page, Wanted, page, ranking};
+use frostline_view::page::{Page, Wanted, page};
 use frostline_view::show::show;
 use maud::{Markup, html};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,6 +46,7 @@ pub(crate) fn answer(site: &Site, reader: &Reader, path: &[&str], question: &Que
         ["s", sweep, "all"] => {
             of_sweep(site, reader, sweep, "all", FIGURES, |page| drawn::all(page, &Links::Served))?
         }
+        ["s", sweep, "trials.csv"] => csv(site, reader, sweep, question)?,
         ["s", sweep, "report.html"] => report(site, reader, sweep)?,
         ["t", id] => trial(site, reader, id)?,
         ["compare"] => compare(site, reader, question)?,
@@ -63,8 +65,9 @@ fn sweeps(site: &Site, reader: &Reader) -> Result<Answer, ViewError> {
         heading: "Sweeps".to_owned(),
         state: None,
         places: Vec::new(),
+        now: None,
         live: Some("/events".to_owned()),
-        main: drawn::sweeps(&list(reader)?, now),
+        main: drawn::sweeps(&list(reader)?, now, &|sweep| site.live.now(sweep)),
         footer: html! { p { "Results in " (site.results.display()) ". Made by " (site.made_by) "." } },
     };
     Ok(page_of(&document))
@@ -84,8 +87,15 @@ fn places(sweep: &str, here: &str) -> Vec<(String, String, bool)> {
         let address = if path.is_empty() { format!("/s/{sweep}") } else { format!("/s/{sweep}/{path}") };
         (address, name.to_owned(), path == here)
     };
-    let report = (format!("/s/{sweep}/report.html"), "report ↓".to_owned(), false);
-    names.map(place).into_iter().chain([report]).collect()
+    let file = |name: &str, said: &str| (format!("/s/{sweep}/{name}"), said.to_owned(), false);
+    let files = [file("report.html", "report ↓"), file("trials.csv", "csv ↓")];
+    names.map(place).into_iter().chain(files).collect()
+}
+
+/// A sweep's page, whatever was asked of its trials.
+fn read(site: &Site, reader: &Reader, sweep: &str, wanted: Wanted) -> Result<Page, ViewError> {
+    let asked = site.held.asked(reader, site.live.version(), sweep, &Question::default())?;
+    page(reader, &asked.table, &asked.standing, wanted)
 }
 
 fn of_sweep(
@@ -96,7 +106,7 @@ fn of_sweep(
     wanted: Wanted,
     main: impl FnOnce(&Page) -> Markup,
 ) -> Result<Answer, ViewError> {
-    let page = page(reader, sweep, wanted)?;
+    let page = read(site, reader, sweep, wanted)?;
     let main = main(&page);
     Ok(page_of(&document(site, &page, here, main)))
 }
@@ -108,17 +118,40 @@ fn document(site: &Site, page: &Page, here: &str, main: Markup) -> Document {
         heading: name.clone(),
         state: Some(drawn::state(&|state: TrialState| page.counts.of(state))),
         places: places(name, here),
+        now: site.live.now(name),
         // What the script has drawn would be taken away.
-        live: (here != "all").then(|| "/events".to_owned()),
+        live: (here != "all").then(|| events(name)),
         main,
         footer: drawn::footer(page, &site.made_by),
     }
 }
 
-fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Result<Answer, ViewError> {
-    let page = page(reader, sweep, NOTHING)?;
+/// Where a page of a sweep hears of changes.
+fn events(sweep: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("sweep", sweep).finish();
+    format!("/events?{query}")
+}
+
+/// All rows of the table.
+fn csv(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Result<Answer, ViewError> {
     let order = question.sort.as_ref().map(|(column, down)| (column.as_str(), *down));
-    let found = ranking(reader, sweep, &question.filters, order, question.after, ROWS)?;
+    let asked = site.held.asked(reader, site.live.version(), sweep, question)?;
+    let written = || {
+        let mut lines = Lines::of(&asked.table.ranking(&asked.standing, None, 0, 0))?;
+        asked.table.rows(&asked.standing, order).try_for_each(|row| lines.add(&row))?;
+        lines.end()
+    };
+    Ok(match written() {
+        Ok(lines) => Answer::csv(lines),
+        Err(error) => Answer::wrong(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string(), false),
+    })
+}
+
+fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Result<Answer, ViewError> {
+    let page = read(site, reader, sweep, NOTHING)?;
+    let order = question.sort.as_ref().map(|(column, down)| (column.as_str(), *down));
+    let asked = site.held.asked(reader, site.live.version(), sweep, question)?;
+    let found = asked.table.ranking(&asked.standing, order, question.after, ROWS);
     let address = |column: &str| {
         // Up first, then down, then the ranking's own order again.
         let next = match &question.sort {
@@ -130,12 +163,11 @@ fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Res
     };
     let order = question.order();
     let place = |after| format!("/s/{sweep}/trials{}", question.with(order.as_deref(), after));
-    let total = found.best.total as usize;
+    let total = found.total as usize;
     let programs = format!("/api/v1/sweeps/{sweep}/best{}", question.with(None, 0));
     let main = drawn::trials(&Trials {
         sweep,
-        best: &found.best,
-        rows: &found.rows,
+        ranking: &found,
         network: page.network.as_ref(),
         address: &address,
         by: question.sort.clone().unwrap_or_else(|| ("rank".to_owned(), false)),
@@ -144,6 +176,7 @@ fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Res
         earlier: (question.after > 0).then(|| place(question.after.saturating_sub(ROWS))),
         later: (question.after + ROWS < total).then(|| place(question.after + ROWS)),
         programs: &programs,
+        csv: &format!("/s/{sweep}/trials.csv{}", question.with(order.as_deref(), 0)),
     });
     Ok(page_of(&document(site, &page, "trials", main)))
 }
@@ -156,7 +189,8 @@ fn trial(site: &Site, reader: &Reader, id: &str) -> Result<Answer, ViewError> {
         heading: format!("Trial {}", shown.trial.short()),
         state: Some(drawn::trial_state(shown.state)),
         places: shown.sweeps.first().map(|sweep| places(sweep, "-")).unwrap_or_default(),
-        live: Some("/events".to_owned()),
+        now: shown.sweeps.iter().find_map(|sweep| site.live.now(sweep)),
+        live: Some(shown.sweeps.first().map_or("/events".to_owned(), |sweep| events(sweep))),
         main: drawn::trial_page(&shown, &classes),
         footer: html! { p { "Made by " (site.made_by) "." } },
     };
@@ -168,14 +202,15 @@ fn compare(site: &Site, reader: &Reader, question: &Question) -> Result<Answer, 
         let message = "Name two trials by the first digits of their ids: /compare?of=3fa9c1e2,8de1ac31";
         return Ok(Answer::wrong(StatusCode::BAD_REQUEST, message, false));
     };
-    let compared = compared(reader, first, second)?;
     let (first, second) = (show(reader, first)?, show(reader, second)?);
+    let compared = compared(reader, &first, &second)?;
     let classes = (site.classes)(&first);
     let document = Document {
         title: "compare · frostline".to_owned(),
         heading: format!("{} against {}", first.trial.short(), second.trial.short()),
         state: None,
         places: first.sweeps.first().map(|sweep| places(sweep, "-")).unwrap_or_default(),
+        now: None,
         live: None,
         main: drawn::compare(&Pair { first: &first, second: &second, compared: &compared, classes }, &Links::Served),
         footer: html! { p { "Made by " (site.made_by) "." } },
@@ -185,7 +220,7 @@ fn compare(site: &Site, reader: &Reader, question: &Question) -> Result<Answer, 
 
 /// The report, as `frostline report` writes it.
 fn report(site: &Site, reader: &Reader, sweep: &str) -> Result<Answer, ViewError> {
-    let page = page(reader, sweep, REPORT)?;
+    let page = read(site, reader, sweep, REPORT)?;
     let classes: Vec<Vec<String>> = page.trials.iter().map(|trial| (site.classes)(trial)).collect();
     Ok(Answer::html(drawn::report(&page, &classes, &site.made_by)))
 }

@@ -1,6 +1,7 @@
 //! Numbers in words: as many digits as what is known of them warrants.
 
 pub use frostline_view::amount::{count, grouped as whole, seconds};
+use frostline_view::best::Ranking;
 use maud::Render;
 
 /// A value with its sign, where a minus is as wide as a plus.
@@ -8,30 +9,16 @@ const MINUS: &str = "\u{2212}";
 
 /// How many decimals a column of numbers has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digits(usize);
+pub struct Digits(pub usize);
 
 impl Digits {
-    /// More of them say nothing to people; the exact value is for programs.
-    const MOST: usize = 3;
-
-    /// Two figures of the half of an interval; where there is none, three decimals.
-    pub fn of(interval: Option<(f64, f64)>) -> Digits {
-        let half = interval.map_or(f64::NAN, |(low, high)| 0.5 * (high - low));
-        if !half.is_finite() || half <= 0.0 {
-            return Digits(Digits::MOST);
-        }
-        Digits(((1.0 - half.log10().floor()).max(0.0) as usize).min(Digits::MOST))
-    }
-
-    /// One number of decimals for all of a column: that of the narrowest interval.
-    pub fn of_all(intervals: impl Iterator<Item = Option<(f64, f64)>>) -> Digits {
-        let width = |interval: &(f64, f64)| interval.1 - interval.0;
-        let narrowest = intervals.flatten().filter(|it| width(it) > 0.0).min_by(|a, b| width(a).total_cmp(&width(b)));
-        Digits::of(narrowest)
+    /// Those of all that is ranked.
+    pub fn of(ranking: &Ranking) -> Digits {
+        Digits(ranking.decimals())
     }
 
     pub fn show(self, value: f64) -> String {
-        decimals(value, self.0)
+        fixed(value, self.0)
     }
 
     /// "0.770 to 0.820".
@@ -41,7 +28,7 @@ impl Digits {
 }
 
 /// With so many decimals, and a minus that is one.
-pub fn decimals(value: f64, decimals: usize) -> String {
+pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
@@ -55,7 +42,7 @@ pub fn decimals(value: f64, decimals: usize) -> String {
 
 /// With a sign.
 pub fn signed(value: f64, places: usize) -> String {
-    let shown = decimals(value, places);
+    let shown = fixed(value, places);
     if value > 0.0 && shown.chars().any(|digit| ('1'..='9').contains(&digit)) { format!("+{shown}") } else { shown }
 }
 
@@ -122,14 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_follow_the_interval() {
-        assert_eq!(Digits::of(Some((0.770, 0.820))).show(0.79612), "0.796");
-        assert_eq!(Digits::of(Some((0.55, 0.95))).show(0.79612), "0.80");
-        assert_eq!(Digits::of(Some((0.7950, 0.7970))).show(0.79612), "0.796", "never more than three");
-        assert_eq!(Digits::of(None).show(0.5), "0.500");
-        assert_eq!(Digits::of(Some((0.5, 0.5))).show(0.5), "0.500");
-        assert_eq!(Digits::of(Some((0.0, 80.0))).show(31.4), "31");
-        assert_eq!(Digits::of_all([None, Some((0.1, 0.9)), Some((0.77, 0.82))].into_iter()).show(0.8), "0.800");
+    fn an_interval_has_the_decimals_of_its_column() {
+        assert_eq!((Digits(3).show(0.79612), Digits(0).show(31.4)), ("0.796".to_owned(), "31".to_owned()));
+        assert_eq!(Digits(2).interval((0.5512, 0.95)), "0.55 to 0.95");
     }
 
     #[test]
@@ -138,7 +120,7 @@ mod tests {
         assert_eq!([0.031, -0.0312, 0.0002, -0.0002].map(|it| change(it, true)), ["+3.1", "−3.1", "0.0", "0.0"]);
         assert_eq!(change(-0.25, false), "−0.250");
         assert_eq!([0.0, 0.004, 0.314].map(percent), ["0 %", "<1 %", "31 %"]);
-        assert_eq!(decimals(f64::INFINITY, 2), "–");
+        assert_eq!(fixed(f64::INFINITY, 2), "–");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-// A served page asks again for itself when something has changed. What is said is a version, not data.
+// A served page asks again for itself when something has changed. What is said is a version, not data; and what runs now.
 const main = document.querySelector("main[data-live]");
 
 /** @param {Element} main */
@@ -7,9 +7,13 @@ function follow(main) {
   let known = "";
   let busy = false;
   events.addEventListener("message", async (event) => {
-    if (event.data === known || busy || document.hidden) return;
+    const said = JSON.parse(event.data);
+    const version = String(said.version ?? said);
+    const now = document.getElementById("now");
+    if (now) now.textContent = said.now ?? "";
+    if (version === known || busy || document.hidden) return;
     if (known === "") {
-      known = event.data;
+      known = version;
       return;
     }
     busy = true;
@@ -26,7 +30,7 @@ function follow(main) {
           [...main.querySelectorAll("details")].forEach((details, number) => (details.open = open[number] ?? false));
         }
         if (state) document.querySelector("header.top .state")?.replaceWith(state);
-        known = event.data;
+        known = version;
       }
     } finally {
       busy = false;

@@ -22,6 +22,7 @@
 //! It owns what was written. It must not decide anything, and knows nothing of workers or of what people are shown.
 
 mod error;
+mod follow;
 mod known;
 mod lock;
 mod lookup;
@@ -37,6 +38,7 @@ mod whole;
 mod writer;
 
 pub use error::StoreError;
+pub use follow::Moment;
 pub use frostline_results::DATABASE as FILE;
 pub use reader::Reader;
 pub use rows::{

@@ -96,7 +96,7 @@ impl Reader {
     /// Failures of the database, here and in every other query.
     pub fn sweeps(&self) -> Result<Vec<SweepSummary>, StoreError> {
         self.snapshot(|connection| {
-            let sql = "SELECT id, name, objective, created_at, updated_at FROM sweep ORDER BY id";
+            let sql = "SELECT id, name, objective, created_at, updated_at, note FROM sweep ORDER BY id";
             let mut statement = connection.prepare_cached(sql)?;
             let mut rows = statement.query([])?;
             let mut sweeps = Vec::new();
@@ -105,7 +105,7 @@ impl Reader {
                 let counts = counts(connection, cells.take()?)?;
                 let (name, objective) = (cells.take()?, cells.take()?);
                 let (created_at, updated_at) = (cells.take()?, cells.take()?);
-                sweeps.push(SweepSummary { name, objective, created_at, updated_at, counts });
+                sweeps.push(SweepSummary { name, objective, created_at, updated_at, counts, note: cells.take()? });
             }
             Ok(sweeps)
         })
@@ -115,6 +115,29 @@ impl Reader {
     /// [`StoreError::UnknownSweep`] with names that are near.
     pub fn sweep(&self, name: &str) -> Result<Sweep, StoreError> {
         self.snapshot(|connection| Ok(stored_sweep(connection, sweep_id(connection, name)?)?))
+    }
+
+    /// What somebody has noted of a sweep.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn note(&self, sweep: &str) -> Result<Option<String>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT note FROM sweep WHERE id = ?1";
+            Ok(connection.prepare_cached(sql)?.query_row([sweep_id(connection, sweep)?], |row| row.get(0))?)
+        })
+    }
+
+    /// When each sweep was changed last, in seconds since 1970: launched, noted, retried, or one of its trials.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn updated(&self) -> Result<Vec<(String, f64)>, StoreError> {
+        self.snapshot(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, updated_at FROM sweep ORDER BY id")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// How many of a sweep's trials are in each state.
@@ -388,17 +411,20 @@ pub(crate) fn stored_sweep(connection: &Connection, id: i64) -> rusqlite::Result
 }
 
 fn counts(connection: &Connection, sweep: i64) -> rusqlite::Result<Counts> {
+    // Whether a member is complete is in its own row: of a large sweep, the trials' rows take long to find.
+    let complete = "SELECT count(*) FROM member INDEXED BY member_rank WHERE sweep = ?1 AND ranked";
+    let complete = connection.prepare_cached(complete)?.query_row([sweep], |row| row.get(0))?;
     let sql = format!(
         "SELECT {MEMBER_STATE}, count(*) FROM member JOIN trial ON trial.id = member.trial
-        WHERE member.sweep = ?1 GROUP BY 1"
+        WHERE member.sweep = ?1 AND NOT ranked GROUP BY 1"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([sweep])?;
-    let mut counts = Counts::default();
+    let mut counts = Counts { complete, ..Counts::default() };
     while let Some(row) = rows.next()? {
         let cells = &mut Cells::of(row);
         let state = state(cells)?;
-        *counts.of_mut(state) = cells.take()?;
+        *counts.of_mut(state) += cells.take::<u64>()?;
     }
     Ok(counts)
 }

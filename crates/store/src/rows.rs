@@ -64,6 +64,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    pub fn counting(states: impl Iterator<Item = TrialState>) -> Counts {
+        let mut counts = Counts::default();
+        states.for_each(|state| *counts.of_mut(state) += 1);
+        counts
+    }
+
     pub fn of(&self, state: TrialState) -> u64 {
         let mut counts = *self;
         *counts.of_mut(state)
@@ -94,6 +100,8 @@ pub struct SweepSummary {
     /// Seconds since 1970: the last launch, retry or change of one of its trials.
     pub updated_at: f64,
     pub counts: Counts,
+    /// What somebody has noted of it.
+    pub note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

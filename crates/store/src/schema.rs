@@ -230,6 +230,11 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE trial ADD COLUMN test_macro_f1 REAL;
     ALTER TABLE trial ADD COLUMN test_top5_accuracy REAL;
     ",
+    // 7: what people note
+    "
+    -- A sentence of whoever looks after the sweep; NULL where there is none. It stays when the sweep is launched again.
+    ALTER TABLE sweep ADD COLUMN note TEXT;
+    ",
 ];
 
 /// Where a database stands.
@@ -359,7 +364,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
         let checked = check(&connection, Path::new(PATH), Path::new("results"));
-        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 6, .. })));
+        assert!(matches!(checked, Err(StoreError::Older { found: 0, known: 7, .. })));
     }
 
     /// A batch that has been released has its digest here. There are databases that have seen it, and `tests/schemas` has
@@ -373,6 +378,7 @@ mod tests {
             "b62e63aad145f56c4340c24000359341d8cad8776d7a49194a1479b4c7ffd53f",
             "4c3fbe6590d6ca09a98cb748d0ac91a789323ecc50545fa1d34ca5b8cf6b3018",
             "1b283c0a01386f359196974013dcdae53aba4e4e311b4c60b26ce3800e742f5c",
+            "d291f23216b3de1ac96306181044ce3ae56e3fb9ad06bf1a4bbc3cf3772df2d7",
         ];
         let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
         assert_eq!(digests.collect::<Vec<_>>(), released);

@@ -219,6 +219,19 @@ impl Writer {
         })
     }
 
+    /// Notes something of a sweep, in place of what was noted before; nothing where that is empty.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn note(&mut self, sweep: &str, text: &str) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let sweep = sweep_id(transaction, sweep)?;
+            let sql = "UPDATE sweep SET note = nullif(?2, ''), updated_at = ?3 WHERE id = ?1";
+            transaction.execute(sql, (sweep, text, now()))?;
+            Ok(())
+        })
+    }
+
     /// The number of the next attempt: above every one there was, fills included.
     ///
     /// # Errors

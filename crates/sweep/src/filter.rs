@@ -68,12 +68,22 @@ impl Filter {
 
     /// Whether a trial of this network meets the condition. Layers may be given as in a definition.
     pub fn matches(&self, spec: &TrialSpec, architecture: &Architecture) -> bool {
-        let Some((_, actual)) = named(spec).into_iter().find(|(name, _)| *name == self.name) else { return false };
+        let actual = named(spec).into_iter().find(|(name, _)| *name == self.name);
+        actual.is_some_and(|(_, actual)| self.accepts(&actual, architecture))
+    }
+
+    /// The hyperparameter that it is about.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a trial of this network meets the condition that has this value of the hyperparameter.
+    pub fn accepts(&self, actual: &Value, architecture: &Architecture) -> bool {
         let canonical = |key: &Key| canonical(key, &self.value, Some(architecture)).ok();
         let wanted = keys::hyperparameter(self.name).and_then(canonical).unwrap_or_else(|| self.value.clone());
         let order = match (actual.as_f64(), wanted.as_f64()) {
             (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
-            _ => (actual == wanted).then_some(Ordering::Equal),
+            _ => (*actual == wanted).then_some(Ordering::Equal),
         };
         match self.comparison {
             Comparison::Equal => order.is_some_and(Ordering::is_eq),

@@ -2,13 +2,16 @@
 
 pub(crate) mod finished;
 mod places;
+mod ranking;
 mod row;
 mod verdict;
 mod words;
 
-pub use row::{Basis, Best, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
-pub(crate) use verdict::{cell_of, right_of, sign};
-pub use words::{answer, decimals, remarks};
+pub(crate) use places::{Shape, interval_of_mean};
+pub use ranking::{Best, Ranking, Row};
+pub use row::{Basis, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
+pub(crate) use verdict::{Contestant, cell_of, interval_of, right_of, sign, verdict};
+pub use words::{answer, remarks};
 
 use crate::{Columns, ViewError, stored};
 use finished::columns_of_sweep;
@@ -16,13 +19,13 @@ use frostline_store::{Reader, Sweep, TrialRow};
 use frostline_sweep::backbone;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
-use places::{Place, Shape};
+use places::Place;
 
 /// Of a sweep with more finished trials, only the first places are read, from an index.
-const MOST_READ: usize = 2_000;
+pub(crate) const MOST_READ: usize = 2_000;
 
 /// The first ones of a larger sweep that are compared with the best, shown or not.
-const COMPARED: usize = 100;
+pub(crate) const COMPARED: usize = 100;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -60,26 +63,28 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
         true => places::of_rows(objective, shape, meeting(reader, name, filters)?),
         false => (places::first(reader, objective, shape, name, most.max(COMPARED))?, Missing::default()),
     };
-    let (compared, verdict) = verdict::verdict(reader, objective, &places, is_read)?;
-    let rows = places.iter().take(most).enumerate().map(|(place, it)| (it, compared.get(place).copied().flatten()));
-    let mut best = Best {
+    let contestants: Vec<Vec<Contestant>> = places.iter().map(|place| place.contestants(objective)).collect();
+    let (compared, verdict) = verdict(reader, objective, &contestants, is_read)?;
+    let shown = places.iter().take(most).enumerate().map(|(place, it)| (it, compared.get(place).copied().flatten()));
+    let shown = match shape {
+        Shape::Groups => Rows::Groups(shown.map(|(place, versus)| place.group(objective, versus)).collect()),
+        Shape::Trials => Rows::Trials(shown.filter_map(|(place, versus)| place.trial(objective, versus)).collect()),
+    };
+    let rows = ranking::rows(&shown, verdict.as_ref());
+    let mut ranking = Ranking {
         objective,
         total: places.len() as u64,
         columns: columns(&places, shape),
-        rows: match shape {
-            Shape::Groups => Rows::Groups(rows.map(|(place, versus)| place.group(objective, versus)).collect()),
-            Shape::Trials => {
-                Rows::Trials(rows.filter_map(|(place, versus)| place.trial(objective, versus)).collect())
-            }
-        },
+        first: rows.first().cloned(),
+        rows,
         verdict,
         missing,
         layers: places.iter().flat_map(|it| &it.trials).next().and_then(|first| layers(&first.row)),
     };
     if whole && !is_read {
         let counts = reader.counts(name)?;
-        best.missing.trials = counts.total() - counts.complete;
-        best.total = match shape {
+        ranking.missing.trials = counts.total() - counts.complete;
+        ranking.total = match shape {
             Shape::Groups => reader.finished_groups(name)?,
             Shape::Trials => reader.finished(name)?,
         };
@@ -88,10 +93,10 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
         // A definition that an older program stored may not be one any more: then the trials decide.
         if let Ok(definition) = stored::definition(&sweep) {
             let shown = places.iter().take(most.max(1)).flat_map(|it| &it.trials);
-            best.columns = shape.of(columns_of_sweep(&definition, shown));
+            ranking.columns = shape.of(columns_of_sweep(&definition, shown));
         }
     }
-    Ok(best)
+    Ok(Best { rows: shown, ranking })
 }
 
 fn layers(row: &TrialRow) -> Option<u32> {
@@ -114,7 +119,7 @@ fn has_seeds(reader: &Reader, sweep: &str) -> Result<bool, ViewError> {
 }
 
 /// A sweep's trials that meet the conditions, finished or not.
-pub(crate) fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
+fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
     let meets = |row: &TrialRow| {
         let architecture = backbone::find(&row.spec.model.backbone);
         architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))

@@ -19,6 +19,10 @@ pub struct Columns {
 }
 
 impl Columns {
+    pub(crate) fn of_names(names: Vec<&'static str>) -> Columns {
+        Columns { names, depths: Depths::default() }
+    }
+
     /// The names in which these trials differ. What the widths of the head say already is left out: its depth, and its
     /// dropout where each head has one.
     pub fn varying(specs: impl Iterator<Item = impl Borrow<TrialSpec>>) -> Columns {
@@ -112,7 +116,7 @@ impl Varying {
             "head_dropout" => self.dropout_varies,
             _ => true,
         };
-        Columns { names: names.filter(shown).collect(), depths: Depths::default() }
+        Columns::of_names(names.filter(shown).collect())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::ViewError;
 use crate::best::finished::Finished;
+use crate::show::Shown;
 use frostline_ranking::{Cell, Comparison, Method};
-use frostline_store::{Reader, TrialDetail};
+use frostline_store::Reader;
 use frostline_sweep::bits::Bits;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::outcome::{Evaluation, Right, TrialState};
@@ -98,34 +99,33 @@ pub struct Moved {
 }
 
 /// # Errors
-/// There is no such trial, or there are several, or a failure of the database.
-pub fn compare(reader: &Reader, one: &str, other: &str) -> Result<Compared, ViewError> {
-    let details = [reader.find_trial(one)?, reader.find_trial(other)?];
-    let [first, second] = &details;
-    let specs = [&first.row.spec, &second.row.spec];
-    let evaluations = [first.row.evaluation.as_ref(), second.row.evaluation.as_ref()];
-    let right = reader.right(&[first.row.trial, second.row.trial])?;
+/// A failure of the database.
+pub fn compare(reader: &Reader, first: &Shown, second: &Shown) -> Result<Compared, ViewError> {
+    let both = [first, second];
+    let specs = both.map(|shown| &shown.spec);
+    let evaluations = both.map(|shown| shown.evaluation.as_ref());
+    let right = reader.right(&both.map(|shown| shown.trial))?;
     let same_images = images_of(&specs[0].data) == images_of(&specs[1].data);
     let paired = |split: fn(&Right) -> &Bits| match &right[..] {
         [Some(one), Some(other)] if same_images => images(split(one), split(other)),
         _ => None,
     };
     Ok(Compared {
-        same: first.row.trial == second.row.trial,
+        same: first.trial == second.trial,
         differs: differs(specs),
-        metrics: metric::names().filter_map(metric::find).map(|metric| measured(metric, [first, second])).collect(),
+        metrics: metric::names().filter_map(metric::find).map(|metric| measured(metric, both)).collect(),
         validation: paired(|right| &right.validation),
         test: paired(|right| &right.test),
-        configurations: configurations(reader, [first, second])?,
+        configurations: configurations(reader, both)?,
         confusion: match evaluations {
             [Some(one), Some(other)] if same_images => moved(one, other),
             _ => Vec::new(),
         },
-        trials: details.map(|detail| Side {
-            trial: detail.row.trial,
-            group: detail.row.group,
-            sweeps: detail.sweeps,
-            state: detail.row.state,
+        trials: both.map(|shown| Side {
+            trial: shown.trial,
+            group: shown.group,
+            sweeps: shown.sweeps.clone(),
+            state: shown.state,
         }),
     })
 }
@@ -157,12 +157,9 @@ fn differs(specs: [&TrialSpec; 2]) -> Vec<Differs> {
     both.filter(|differs| differs.values[0] != differs.values[1]).collect()
 }
 
-fn measured(metric: &'static Metric, details: [&TrialDetail; 2]) -> Measured {
-    let value = |detail: &TrialDetail| {
-        let (last, evaluation) = (detail.row.last.as_ref()?, detail.row.evaluation.as_ref()?);
-        Some(metric.value(last, evaluation))
-    };
-    let values = details.map(value);
+fn measured(metric: &'static Metric, both: [&Shown; 2]) -> Measured {
+    let value = |shown: &Shown| Some(metric.value(shown.epochs.last()?, shown.evaluation.as_ref()?));
+    let values = both.map(value);
     let difference = values[0].zip(values[1]).map(|(one, other)| other - one);
     Measured { name: metric.name, values, difference }
 }
@@ -176,14 +173,17 @@ fn images(one: &Bits, other: &Bits) -> Option<Images> {
     Some(Images { images, both_right, only_first, only_second, both_wrong, difference, interval: (low, high), p })
 }
 
-fn configurations(reader: &Reader, details: [&TrialDetail; 2]) -> Result<Option<Configurations>, ViewError> {
-    let groups = details.map(|detail| detail.row.group);
-    let shared = details[0].sweeps.iter().rfind(|name| details[1].sweeps.contains(name));
+fn configurations(reader: &Reader, both: [&Shown; 2]) -> Result<Option<Configurations>, ViewError> {
+    let groups = both.map(|shown| shown.group);
+    let shared = both[0].sweeps.iter().rfind(|name| both[1].sweeps.contains(name));
     let Some(sweep) = shared.filter(|_| groups[0] != groups[1]) else { return Ok(None) };
     let objective = crate::best::objective(&reader.sweep(sweep)?)?;
     let rows = reader.trials(sweep)?.into_iter().filter(|row| groups.contains(&row.group)).collect();
     let finished = Finished::of(rows);
-    let trials = groups.map(|group| finished.iter().filter(|it| it.row.group == group).collect::<Vec<_>>());
+    let trials = groups.map(|group| {
+        let of_group = finished.iter().filter(|it| it.row.group == group);
+        of_group.map(|it| it.contestant(objective)).collect::<Vec<_>>()
+    });
     let seeds = [trials[0].len(), trials[1].len()];
     if seeds[0] < 1 || seeds[1] < 1 || seeds[0].max(seeds[1]) < 2 {
         return Ok(None);
@@ -196,14 +196,13 @@ fn configurations(reader: &Reader, details: [&TrialDetail; 2]) -> Result<Option<
     let (Some(first), Some(second)) = (cell(0), cell(1)) else { return Ok(None) };
     let Some(found) = frostline_ranking::compare(&second, &first) else { return Ok(None) };
     let sign = crate::best::sign(objective);
-    let ends = [sign * found.low, sign * found.high];
     Ok(Some(Configurations {
         sweep: sweep.clone(),
         objective: objective.name,
         seeds,
         means: [sign * first.replicates().mean, sign * second.replicates().mean],
         difference: sign * found.difference,
-        interval: (ends[0].min(ends[1]), ends[0].max(ends[1])),
+        interval: crate::best::interval_of(&found, sign),
         p: found.p,
         by_image: matches!(found.method, Method::Crossed { .. } | Method::McNemar { .. }),
     }))

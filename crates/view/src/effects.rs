@@ -1,10 +1,8 @@
 //! `effects`: what each axis of a sweep does to the objective, and how much of all differences it explains.
 
-use crate::best::finished::Finished;
-use crate::best::{meeting, objective};
-use crate::{Columns, ViewError, shown};
+use crate::table::Table;
+use crate::{ViewError, shown};
 use frostline_ranking::{AxisDifference, Cell, Observation, Residual, Share, axis_differences};
-use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::Metric;
 use serde::{Serialize, Serializer};
@@ -102,16 +100,17 @@ pub struct Together {
     pub effect: f64,
 }
 
+/// Over the trials that meet all conditions.
+///
 /// # Errors
-/// There is no such sweep, it has no finished trial that meets the conditions or one whose value is not a number, or a
-/// failure of the database.
-pub fn effects(reader: &Reader, name: &str, filters: &[Filter]) -> Result<Effects, ViewError> {
-    let objective = objective(&reader.sweep(name)?)?;
-    let rows = meeting(reader, name, filters)?;
-    let wanted = rows.len();
-    let finished = Finished::of(rows);
-    let grid = Grid::of(&finished, objective);
-    let refused = |error: &dyn ToString| ViewError::NoEffects { sweep: name.to_owned(), reason: error.to_string() };
+/// None of them has finished, or a value is not a number.
+pub fn effects(table: &Table, filters: &[Filter]) -> Result<Effects, ViewError> {
+    let all = table.meeting(filters);
+    let wanted = all.len();
+    let finished: Vec<u32> = all.into_iter().filter(|&place| table.is_finished(place)).collect();
+    let grid = Grid::of(table, &finished);
+    let name = &table.sweep().name;
+    let refused = |error: &dyn ToString| ViewError::NoEffects { sweep: name.clone(), reason: error.to_string() };
     let found = frostline_ranking::effects(&grid.observations).map_err(|error| refused(&error))?;
     let cells = grid.cells().map_err(|error| refused(&error))?;
     let (levels, cells): (Vec<Vec<usize>>, Vec<Cell>) = cells.into_iter().unzip();
@@ -154,7 +153,7 @@ pub fn effects(reader: &Reader, name: &str, filters: &[Filter]) -> Result<Effect
     interactions.sort_by(|one, other| other.explained.share.total_cmp(&one.explained.share));
     let names = |axes: Vec<usize>| axes.into_iter().map(|axis| grid.axes[axis].0).collect();
     Ok(Effects {
-        objective,
+        objective: table.objective(),
         mean: found.mean,
         trials: found.trials,
         configurations: found.cells,
@@ -181,28 +180,27 @@ struct Grid {
 }
 
 impl Grid {
-    fn of(finished: &[Finished], objective: &Metric) -> Grid {
-        let columns = Columns::varying(finished.iter().map(|it| &it.row.spec)).without_seed();
-        let named: Vec<_> = finished.iter().map(|it| columns.of(&it.row.spec)).collect();
-        let values = |name: &'static str| {
-            let mut values: Vec<Value> = Vec::new();
-            // By their text: a large sweep has few values and many trials.
-            let by_text: BTreeMap<String, &Value> =
-                named.iter().filter_map(|row| row.get(name)).map(|value| (value.to_string(), value)).collect();
-            values.extend(by_text.into_values().cloned());
-            values.sort_by(in_order);
-            (name, values)
+    fn of(table: &Table, finished: &[u32]) -> Grid {
+        // Of each axis, the values that occur, and for each value its place among them.
+        let mut levels: Vec<(&[u32], Vec<usize>)> = Vec::new();
+        let axis = |name: &'static str| {
+            let (values, codes) = table.parameter(name)?;
+            let mut occurs = vec![false; values.len()];
+            finished.iter().for_each(|&place| occurs[codes[place as usize] as usize] = true);
+            let mut order: Vec<usize> = (0..values.len()).filter(|&code| occurs[code]).collect();
+            order.sort_by(|&one, &other| in_order(&values[one], &values[other]));
+            let mut level = vec![0; values.len()];
+            order.iter().enumerate().for_each(|(place, &code)| level[code] = place);
+            let values: Vec<Value> = order.iter().map(|&code| values[code].clone()).collect();
+            levels.push((codes, level));
+            Some((name, values))
         };
-        let axes: Vec<(&'static str, Vec<Value>)> = columns.names().map(values).collect();
-        let level = |row: &serde_json::Map<String, Value>, (name, values): &(&'static str, Vec<Value>)| {
-            values.iter().position(|value| Some(value) == row.get(*name)).unwrap_or_default()
+        let axes = table.varying(finished).without_seed().names().filter_map(axis).collect();
+        let observation = |&place: &u32| Observation {
+            levels: levels.iter().map(|(codes, level)| level[codes[place as usize] as usize]).collect(),
+            value: table.value(table.objective().name, place),
         };
-        let observation = |(row, it): (&serde_json::Map<String, Value>, &Finished)| Observation {
-            levels: axes.iter().map(|axis| level(row, axis)).collect(),
-            value: objective.value(&it.last, &it.evaluation),
-        };
-        let observations = named.iter().zip(finished).map(observation).collect();
-        Grid { axes, observations }
+        Grid { axes, observations: finished.iter().map(observation).collect() }
     }
 
     fn cells(&self) -> Result<Vec<(Vec<usize>, Cell<'static>)>, frostline_ranking::CellError> {

@@ -7,6 +7,7 @@ pub mod amount;
 pub mod best;
 mod columns;
 pub mod compare;
+pub mod csv;
 pub mod effects;
 mod error;
 pub mod list;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod show;
 pub mod status;
 pub mod stored;
+pub mod table;
 
 pub use columns::{Columns, Varying, shown};
 pub use error::ViewError;

@@ -15,6 +15,8 @@ pub struct Listed {
     /// Seconds since 1970: the last launch, retry or change of one of its trials.
     pub updated_at: f64,
     pub trials: States,
+    /// What somebody has noted of it.
+    pub note: Option<String>,
 }
 
 /// How many trials are in each state, every state by its name.
@@ -32,12 +34,13 @@ impl Serialize for States {
 /// # Errors
 /// Failures of the database.
 pub fn list(reader: &Reader) -> Result<Vec<Listed>, ViewError> {
-    let listed = |SweepSummary { name, objective, created_at, updated_at, counts }| Listed {
+    let listed = |SweepSummary { name, objective, created_at, updated_at, counts, note }| Listed {
         name,
         objective,
         created_at,
         updated_at,
         trials: States(counts),
+        note,
     };
     Ok(reader.sweeps()?.into_iter().map(listed).collect())
 }

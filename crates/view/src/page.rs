@@ -2,20 +2,18 @@
 
 mod curves;
 mod network;
-mod row;
 mod saved;
 
 pub use curves::Curve;
 pub use network::{Network, Segment};
-pub use row::Row;
 pub use saved::Saved;
 
 use crate::ViewError;
-use crate::best::{Best, Question, best};
+use crate::best::Ranking;
 use crate::effects::{Effects, effects};
 use crate::show::{Shown, show};
+use crate::table::{Standing, Table};
 use frostline_store::{Counts, Reader, Sweep};
-use frostline_sweep::filter::Filter;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 
 /// Of more rows the first ones are told; figures say that there are others.
@@ -26,9 +24,9 @@ pub const MOST_ROWS: usize = 1_000;
 pub struct Page {
     pub sweep: Sweep,
     pub counts: Counts,
-    pub best: Best,
-    /// The rows of `best`, whether they are trials or configurations.
-    pub rows: Vec<Row>,
+    /// What somebody has noted of it.
+    pub note: Option<String>,
+    pub ranking: Ranking,
     /// What the trials have in common, by the best one of them; none before one has finished.
     pub spec: Option<TrialSpec>,
     pub network: Option<Network>,
@@ -54,68 +52,48 @@ pub struct Wanted {
     pub effects_of: u64,
 }
 
+/// Of a sweep in memory, whose trials stand as `standing` says; what only some of them are asked for is read.
+///
 /// # Errors
-/// There is no such sweep, or a failure of the database.
-pub fn page(reader: &Reader, name: &str, wanted: Wanted) -> Result<Page, ViewError> {
-    let sweep = reader.sweep(name)?;
-    let counts = reader.counts(name)?;
-    let best = best(reader, Question::of(name, wanted.rows.min(MOST_ROWS)))?;
-    let rows = row::rows(&best);
-    let firsts: Vec<TrialId> = rows.iter().map(|row| row.trial).collect();
+/// A failure of the database.
+pub fn page(reader: &Reader, table: &Table, standing: &Standing, wanted: Wanted) -> Result<Page, ViewError> {
+    let (sweep, counts) = (table.sweep(), table.counts());
+    let ranking = table.ranking(standing, None, 0, wanted.rows.min(MOST_ROWS));
+    let firsts: Vec<TrialId> = ranking.rows.iter().map(|row| row.trial).collect();
     let in_full = |trial: &TrialId| show(reader, &trial.to_string());
     let trials: Vec<Shown> = firsts.iter().take(wanted.trials.max(1)).map(in_full).collect::<Result<_, _>>()?;
     let spec = trials.first().map(|first| first.spec.clone());
     Ok(Page {
-        effects: effects_of(reader, name, counts.total() <= wanted.effects_of)?,
+        effects: effects_of(table, counts.total() <= wanted.effects_of)?,
         network: spec.as_ref().and_then(Network::of),
         curves: curves::curves(reader, &firsts, wanted.curves)?,
-        saved: saved::saved(reader, name, counts.total())?,
+        saved: saved::saved(reader, &sweep.name, counts.total())?,
         trials: trials.into_iter().take(wanted.trials).collect(),
-        sweep,
+        note: reader.note(&sweep.name)?,
+        sweep: sweep.clone(),
         counts,
-        best,
-        rows,
+        ranking,
         spec,
     })
 }
 
+/// The whole of a sweep that is not in memory yet.
+///
+/// # Errors
+/// There is no such sweep, or a failure of the database.
+pub fn read(reader: &Reader, sweep: &str, wanted: Wanted) -> Result<Page, ViewError> {
+    let table = Table::read(reader, sweep)?;
+    page(reader, &table, &table.standing(reader, &[])?, wanted)
+}
+
 /// None where there are none, or they are not wanted.
-fn effects_of(reader: &Reader, name: &str, is_wanted: bool) -> Result<Option<Effects>, ViewError> {
+fn effects_of(table: &Table, is_wanted: bool) -> Result<Option<Effects>, ViewError> {
     if !is_wanted {
         return Ok(None);
     }
-    match effects(reader, name, &[]) {
+    match effects(table, &[]) {
         Ok(effects) => Ok(Some(effects).filter(|effects| !effects.axes.is_empty())),
         Err(ViewError::NoEffects { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Some rows of a ranking.
-#[derive(Debug, Clone)]
-pub struct Ranking {
-    pub best: Best,
-    pub rows: Vec<Row>,
-}
-
-/// `most` rows after the first `after`, in the order of the ranking or in that of a column, downwards where it is said.
-///
-/// # Errors
-/// There is no such sweep, or a failure of the database.
-pub fn ranking(
-    reader: &Reader,
-    name: &str,
-    filters: &[Filter],
-    order: Option<(&str, bool)>,
-    after: usize,
-    most: usize,
-) -> Result<Ranking, ViewError> {
-    // Another order than that of the ranking is known when all rows are.
-    let read = if order.is_some() { usize::MAX } else { after.saturating_add(most) };
-    let best = best(reader, Question { filters, ..Question::of(name, read) })?;
-    let mut rows = row::rows(&best);
-    if let Some((column, down)) = order {
-        row::sort(&mut rows, best.objective.name, column, down);
-    }
-    Ok(Ranking { rows: rows.into_iter().skip(after).take(most).collect(), best })
 }

@@ -1,5 +1,6 @@
 //! `status`: how far a sweep has come, trial by trial.
 
+use crate::amount::{count, seconds};
 use crate::{Columns, States, ViewError, stored};
 use frostline_results::RunStatus;
 use frostline_store::{Reader, TrialRow};
@@ -16,6 +17,8 @@ pub struct Status {
     pub file: String,
     pub host: String,
     pub counts: States,
+    /// What somebody has noted of it.
+    pub note: Option<String>,
     /// The hyperparameters in which its trials differ.
     pub columns: Columns,
     /// In the order of the definition.
@@ -48,6 +51,13 @@ pub struct Failed {
     pub message: String,
 }
 
+/// What a coordinator is at: "running, 2 tasks, 58 s left".
+pub fn going_on(run: &RunStatus) -> String {
+    let left = run.seconds_left.map_or(String::new(), |left| format!(", {} left", seconds(left)));
+    let ending = if run.draining { ", ending" } else { "" };
+    format!("running, {}{left}{ending}", count(run.running.len() as u64, "task"))
+}
+
 /// `run` is what the coordinator of the results folder has left there, of whichever sweep it runs.
 ///
 /// # Errors
@@ -65,6 +75,7 @@ pub fn status(reader: &Reader, name: &str, run: Option<RunStatus>) -> Result<Sta
         file: sweep.file,
         host: sweep.provenance.host,
         counts: States(reader.counts(name)?),
+        note: reader.note(name)?,
         columns,
         trials,
         run: run.filter(|run| run.sweep == name),

@@ -162,3 +162,49 @@ fn a_worker_joins_with_all_that_it_can_be_told() {
     let wrong = place.run("join results/run/access.json");
     assert_eq!(wrong.code, Some(2), "{wrong}");
 }
+
+/// The page of a run is there while it runs, whether it is launched or resumed.
+#[test]
+fn a_run_shows_its_page_while_it_runs() {
+    let place = Place::new();
+    place.hold();
+    for command in ["launch demo.toml --serve", "resume demo --serve"] {
+        let running = place.start(command);
+        running.wait_until_it_says("Its page, for as long as it runs: http://127.0.0.1:");
+        place.wait_for_epochs("demo", 1);
+        running.signal(Signal::INT);
+        let ended = running.wait();
+        assert_eq!(ended.code, Some(130), "{ended}");
+        let link = ended.stderr.split("Its page, for as long as it runs: ").nth(1).unwrap();
+        let link = link.split_whitespace().next().unwrap();
+        assert!(link.contains("/s/demo?token="), "{link}");
+        // Nobody listens there any more.
+        let address = link.trim_start_matches("http://").split('/').next().unwrap();
+        assert!(std::net::TcpStream::connect(address).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn what_is_noted_of_a_sweep_is_shown_with_it() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    says!(place, "note demo", @r"
+    exit code 0
+    --- output
+    nothing is noted of `demo`
+    ");
+    place.succeed("note demo.toml wide");
+    place.succeed("launch demo.toml");
+    assert_eq!(place.succeed("note demo").stdout, "wide\n");
+    assert!(place.succeed("list").stdout.lines().nth(1).unwrap().ends_with("  wide"));
+    assert!(place.succeed("status demo").stdout.contains("\nwide\n"));
+    for json in [&place.json("list --json")[0], &place.json("status demo --json")] {
+        assert_eq!(json["note"], "wide");
+    }
+    place.succeed("report demo -o page.html");
+    assert!(std::fs::read_to_string(place.path("page.html")).unwrap().contains("Note: wide"));
+    let long = place.run(&format!("note demo {}", "x".repeat(501)));
+    assert_eq!(long.code, Some(2), "{long}");
+    assert!(long.stderr.contains("501 characters, and room for 500"), "{long}");
+    assert_eq!(place.run("note").code, Some(2), "one sweep is meant");
+}

@@ -19,7 +19,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
     if let Some(names) = &arguments.columns
         && !best.rows.is_empty()
     {
-        let known = column_names(&best);
+        let known = column_names(&best.ranking);
         if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
             return Err(wrong_input(format!(
                 "--columns {unknown}: there is no such column{}; there are {}",
@@ -32,17 +32,17 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
         return print_json(&best.rows);
     }
     if arguments.csv {
-        ranking_csv(&best)?;
+        ranking_csv(&best.ranking)?;
         return Ok(Exit::Done);
     }
-    if best.total == 0 {
+    if best.ranking.total == 0 {
         let counts = reader.counts(sweep)?;
         let which = if filters.is_empty() { "" } else { " that meets the conditions" };
         let summary = output::summary(&counts);
         writeln!(anstream::stdout().lock(), "`{sweep}` has no finished trial{which} ({summary})")?;
         return Ok(Exit::Done);
     }
-    ranking(&best, arguments.columns.as_deref())?;
+    ranking(&best.ranking, arguments.columns.as_deref())?;
     Ok(Exit::Done)
 }
 

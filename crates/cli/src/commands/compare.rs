@@ -11,8 +11,8 @@ use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Compare) -> anyhow::Result<Exit> {
     let reader = frostline_store::open(&common.results)?;
-    let compared = compare(&reader, &arguments.first, &arguments.second)?;
-    let first = show(&reader, &compared.trials[0].trial.to_string())?;
+    let (first, second) = (show(&reader, &arguments.first)?, show(&reader, &arguments.second)?);
+    let compared = compare(&reader, &first, &second)?;
     let count = first.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());
     let classes = sources::classes(&common.results, &first.spec.data, count);
     if arguments.json.json {

@@ -5,12 +5,13 @@ use crate::commands::best::filters;
 use crate::exit::Exit;
 use crate::output::{self, print_json};
 use frostline_view::effects::effects;
+use frostline_view::table::Table;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Effects) -> anyhow::Result<Exit> {
     let filters = filters(&arguments.conditions)?;
     let reader = frostline_store::open(&common.results)?;
-    let effects = effects(&reader, &arguments.sweep, &filters)?;
+    let effects = effects(&Table::read(&reader, &arguments.sweep)?, &filters)?;
     if arguments.json.json {
         return print_json(&effects);
     }

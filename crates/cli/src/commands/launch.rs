@@ -1,7 +1,8 @@
 //! `launch` and `resume`: the same path, from a file or from the database.
 
-use crate::args::{self, Common};
+use crate::args::{self, Common, Said};
 use crate::choice;
+use crate::commands::serve;
 use crate::costs::{Arrangement, arrange};
 use crate::engine;
 use crate::exit::{Exit, wrong_input};
@@ -93,7 +94,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     if let Some(said) = taken_over(&sweep.name, &put, &counts, from_others) {
         output::note(&said);
     }
-    carry_out(common, writer, prepared, arrangement, &info, arguments.json)
+    carry_out(common, writer, prepared, arrangement, &info, arguments.said())
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
@@ -115,7 +116,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let done = done(writer.reader(), &prepared)?;
     let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
-    carry_out(common, writer, prepared, arrangement, &info, arguments.json)
+    carry_out(common, writer, prepared, arrangement, &info, arguments.said())
 }
 
 /// The trials that will not run, because they are done with.
@@ -197,8 +198,9 @@ fn carry_out(
     prepared: Prepared,
     arrangement: Arrangement,
     info: &WorkerInfo,
-    as_json: bool,
+    said: Said,
 ) -> anyhow::Result<Exit> {
+    let Said { as_json, on_a_page } = said;
     let Arrangement { team, reuse, figures, .. } = arrangement;
     let places = prepared.places(&std::path::absolute(&common.results)?);
     let Prepared { definition, trials, .. } = prepared;
@@ -220,6 +222,7 @@ fn carry_out(
     }
     let mut saved = None;
     if missing > 0 {
+        let _page = on_a_page.then(|| serve::beside(&common.results, name)).transpose()?;
         // Of the whole sweep, so it says nothing of a part.
         let whole = missing == counts.total();
         let factor = reuse.expected_without(team.devices.len()) / reuse.expected(team.devices.len());
@@ -320,7 +323,7 @@ fn finish(
         let seconds = screen.elapsed().as_secs_f64();
         events::print(&json!({"event": "finished", "sweep": name, "trials": States(counts), "seconds": seconds}));
     } else if counts.complete > 0 {
-        ranking(&best(&reader, Question::of(name, SHOWN))?, None)?;
+        ranking(&best(&reader, Question::of(name, SHOWN))?.ranking, None)?;
     }
     if let Some(saved) = saved {
         output::note(&saved);

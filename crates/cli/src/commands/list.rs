@@ -19,6 +19,10 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let mut header = vec!["sweep", "objective", "trials", "complete"];
     header.extend(states.iter().map(|state| state.as_str()));
     header.push("changed");
+    let has_notes = sweeps.iter().any(|sweep| sweep.note.is_some());
+    if has_notes {
+        header.push("note");
+    }
     let mut table = Table::new(&header);
     for sweep in sweeps {
         let counts = sweep.trials.0;
@@ -26,6 +30,9 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         let mut row = vec![sweep.name, sweep.objective, counts.total().to_string(), of(&TrialState::Complete)];
         row.extend(states.iter().map(of));
         row.push(output::ago(sweep.updated_at));
+        if has_notes {
+            row.push(sweep.note.unwrap_or_default());
+        }
         table.row(row);
     }
     write!(anstream::stdout().lock(), "{table}")?;

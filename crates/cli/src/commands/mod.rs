@@ -17,6 +17,7 @@ pub(crate) mod join;
 pub(crate) mod launch;
 pub(crate) mod layers;
 pub(crate) mod list;
+pub(crate) mod note;
 pub(crate) mod overview;
 pub(crate) mod plan;
 pub(crate) mod predict;

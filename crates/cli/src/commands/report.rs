@@ -6,7 +6,7 @@ use crate::output;
 use crate::sources;
 use anyhow::Context;
 use frostline_report::page::{MARK, report};
-use frostline_view::page::{MOST_ROWS, Wanted, page};
+use frostline_view::page::{self, MOST_ROWS, Wanted};
 use frostline_view::show::Shown;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ const HEAD: u64 = 4 << 10;
 pub(crate) fn run(common: &Common, arguments: &args::Report) -> anyhow::Result<Exit> {
     let reader = frostline_store::open(&common.results)?;
     let wanted = Wanted { rows: MOST_ROWS, curves: CURVES, trials: arguments.trials, effects_of: u64::MAX };
-    let page = page(&reader, &arguments.sweep, wanted)?;
+    let page = page::read(&reader, &arguments.sweep, wanted)?;
     let classes: Vec<Vec<String>> = page.trials.iter().map(|trial| classes(&common.results, trial)).collect();
     let made_by = concat!("Frostline ", env!("CARGO_PKG_VERSION"));
     let report = report(&page, &classes, made_by);

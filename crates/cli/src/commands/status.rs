@@ -7,7 +7,7 @@ use frostline_results::{Folder, RunStatus};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::TaskKey;
 use frostline_sweep::trial::TrialId;
-use frostline_view::status::status;
+use frostline_view::status::{going_on, status};
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<Exit> {
@@ -19,10 +19,11 @@ pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<E
     let mut out = anstream::stdout().lock();
     writeln!(out, "`{}`  {}", status.sweep, output::summary(&status.counts.0))?;
     writeln!(out, "launched from {} on {}", status.file, status.host)?;
+    if let Some(note) = &status.note {
+        writeln!(out, "{note}")?;
+    }
     if let Some(run) = &status.run {
-        let left = run.seconds_left.map_or(String::new(), |left| format!(", {} left", output::seconds(left)));
-        let ending = if run.draining { ", ending" } else { "" };
-        writeln!(out, "running, {}{left}{ending}", output::count(run.running.len() as u64, "task"))?;
+        writeln!(out, "{}", going_on(run))?;
     }
     let mut header = vec!["trial", "state", "epoch", "val_accuracy", "attempts"];
     header.extend(status.columns.names());

@@ -24,7 +24,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
     if is_terminal && !is_dumb && arguments.every.is_none() {
         viewer.run()?;
         let reader = frostline_store::open(&common.results)?;
-        let best = best(&reader, Question::of(sweep, 5))?;
+        let best = best(&reader, Question::of(sweep, 5))?.ranking;
         writeln!(anstream::stdout().lock(), "`{sweep}`  {}", output::summary(&reader.counts(sweep)?))?;
         if best.total > 0 {
             ranking(&best, None)?;

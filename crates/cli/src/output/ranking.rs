@@ -2,10 +2,9 @@
 
 use super::{DIM, Table, seconds, width, wrapped};
 use frostline_sweep::metric;
-use frostline_view::best::{Best, Group, Ranked, Rows, answer, decimals, remarks};
+use frostline_view::best::{Ranking, Row, answer, remarks};
+use frostline_view::csv::Lines;
 use frostline_view::shown;
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Measured on the split that selects nothing; shown, unless it is what is ranked by.
@@ -29,10 +28,10 @@ const SHORT: [(&str, &str); 12] = [
 ];
 
 /// `columns` are names of hyperparameters and metrics to show instead of the usual ones.
-pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
-    let rows = rows(best);
+pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Result<()> {
+    let rows = &best.rows;
     let mut out = anstream::stdout().lock();
-    write!(out, "{}", fitting(table(best, &rows, columns), width(&std::io::stdout())))?;
+    write!(out, "{}", fitting(table(best, columns), width(&std::io::stdout())))?;
     let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
@@ -44,54 +43,6 @@ pub(crate) fn ranking(best: &Best, columns: Option<&[String]>) -> anyhow::Result
     Ok(())
 }
 
-/// What both kinds of rows have.
-struct Row<'a> {
-    rank: u32,
-    tied: Option<bool>,
-    id: Option<String>,
-    objective: f64,
-    deviation: Option<f64>,
-    interval: Option<(f64, f64)>,
-    seeds: Option<(u32, u32)>,
-    metrics: &'a BTreeMap<&'static str, f64>,
-    parameters: &'a Map<String, Value>,
-}
-
-fn rows(best: &Best) -> Vec<Row<'_>> {
-    match &best.rows {
-        Rows::Trials(rows) => rows.iter().map(of_trial).collect(),
-        Rows::Groups(rows) => rows.iter().map(of_group).collect(),
-    }
-}
-
-fn of_trial(row: &Ranked) -> Row<'_> {
-    Row {
-        rank: row.rank,
-        tied: row.tied_with_best,
-        id: Some(row.trial.short()),
-        objective: row.objective,
-        deviation: None,
-        interval: row.interval,
-        seeds: None,
-        metrics: &row.metrics,
-        parameters: &row.parameters,
-    }
-}
-
-fn of_group(row: &Group) -> Row<'_> {
-    Row {
-        rank: row.rank,
-        tied: row.tied_with_best,
-        id: row.trials.first().map(|first| first.trial.short()),
-        objective: row.objective,
-        deviation: row.deviation,
-        interval: row.interval,
-        seeds: Some((row.seeds, row.seeds_wanted)),
-        metrics: &row.metrics,
-        parameters: &row.parameters,
-    }
-}
-
 /// A column, and how early it goes where a line is short: the lowest first, never where it is none.
 struct Column {
     name: String,
@@ -99,26 +50,20 @@ struct Column {
     goes: Option<u8>,
 }
 
-fn table(best: &Best, rows: &[Row], columns: Option<&[String]>) -> Vec<Column> {
+fn table(best: &Ranking, columns: Option<&[String]>) -> Vec<Column> {
+    let rows = &best.rows;
     let column = |name: &str, goes: Option<u8>, cell: &dyn Fn(&Row) -> String| Column {
         name: name.to_owned(),
         cells: rows.iter().map(cell).collect(),
         goes,
     };
-    let half = |(low, high): (f64, f64)| (high - low) / 2.0;
-    let narrowest = rows.iter().filter_map(|row| row.interval).map(|interval| decimals(half(interval)));
-    let digits = narrowest.max().unwrap_or(4);
+    let digits = best.decimals();
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-    let is_shared = rows.iter().filter(|row| row.tied == Some(true)).count() > 1;
-    let rank = |row: &Row| match row.tied {
-        Some(true) if is_shared => "=1".to_owned(),
-        _ => row.rank.to_string(),
-    };
-    let as_groups = matches!(best.rows, Rows::Groups(_));
+    let as_groups = rows.iter().any(|row| row.is_group);
     let mut table = vec![
-        column("rank", None, &rank),
-        column(if as_groups { "best trial" } else { "trial" }, None, &|row| row.id.clone().unwrap_or("-".to_owned())),
-        column(best.objective.name, None, &|row| number(Some(row.objective))),
+        column("rank", None, &|row| row.label()),
+        column(if as_groups { "best trial" } else { "trial" }, None, &|row| row.trial.short()),
+        column(best.objective.name, None, &|row| number(Some(row.value))),
     ];
     if as_groups {
         table.push(column("±", Some(3), &|row| number(row.deviation)));
@@ -130,10 +75,9 @@ fn table(best: &Best, rows: &[Row], columns: Option<&[String]>) -> Vec<Column> {
         }));
     }
     if as_groups {
-        table.push(column("seeds", None, &|row| match row.seeds {
-            Some((seeds, wanted)) if wanted > seeds => format!("{seeds} of {wanted}"),
-            Some((seeds, _)) => seeds.to_string(),
-            None => "-".to_owned(),
+        table.push(column("seeds", None, &|row| match row.seeds_wanted > row.seeds {
+            true => format!("{} of {}", row.seeds, row.seeds_wanted),
+            false => row.seeds.to_string(),
         }));
     }
     let measured = |name: &str, goes: Option<u8>| {
@@ -164,8 +108,8 @@ fn is_measured(name: &str) -> bool {
 }
 
 /// The names that `--columns` knows.
-pub(crate) fn column_names(best: &Best) -> Vec<String> {
-    let parameters = rows(best).first().map(|row| row.parameters.keys().cloned().collect()).unwrap_or_default();
+pub(crate) fn column_names(best: &Ranking) -> Vec<String> {
+    let parameters = best.rows.first().map(|row| row.parameters.keys().cloned().collect()).unwrap_or_default();
     let parameters: Vec<String> = parameters;
     parameters.into_iter().chain(metric::names().chain([SECONDS]).map(str::to_owned)).collect()
 }
@@ -201,39 +145,10 @@ fn fitting(mut columns: Vec<Column>, width: Option<usize>) -> Table {
 }
 
 /// One row a line, with every metric and hyperparameter.
-pub(crate) fn ranking_csv(best: &Best) -> anyhow::Result<()> {
-    let rows = rows(best);
-    let as_groups = matches!(best.rows, Rows::Groups(_));
-    let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
-    let ends = ["low", "high"].map(|end| format!("{}_{end}", best.objective.name));
-    let mut header: Vec<String> = ["rank", "tied_with_best", if as_groups { "best_trial" } else { "trial" }]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(ends)
-        .collect();
-    if as_groups {
-        header.extend(["deviation", "seeds", "seeds_wanted"].map(str::to_owned));
-    }
-    let measured: Vec<&str> = metric::names().chain([SECONDS]).collect();
-    header.extend(measured.iter().map(|name| (*name).to_owned()));
-    let parameters: Vec<&String> = rows.first().map(|row| row.parameters.keys().collect()).unwrap_or_default();
-    header.extend(parameters.iter().map(|name| (*name).clone()));
-    writer.write_record(&header)?;
-    let number =
-        |value: Option<f64>| value.filter(|value| value.is_finite()).map_or(String::new(), |it| it.to_string());
-    for row in &rows {
-        let tied = row.tied.map_or(String::new(), |tied| tied.to_string());
-        let (low, high) = row.interval.unzip();
-        let mut record =
-            vec![row.rank.to_string(), tied, row.id.clone().unwrap_or_default(), number(low), number(high)];
-        if let Some((seeds, wanted)) = row.seeds {
-            record.extend([number(row.deviation), seeds.to_string(), wanted.to_string()]);
-        }
-        record.extend(measured.iter().map(|name| number(row.metrics.get(name).copied())));
-        record.extend(parameters.iter().map(|name| row.parameters.get(*name).map_or(String::new(), shown)));
-        writer.write_record(&record)?;
-    }
-    writer.flush()?;
+pub(crate) fn ranking_csv(best: &Ranking) -> anyhow::Result<()> {
+    let mut lines = Lines::of(best)?;
+    best.rows.iter().try_for_each(|row| lines.add(row))?;
+    std::io::stdout().lock().write_all(&lines.end()?)?;
     Ok(())
 }
 

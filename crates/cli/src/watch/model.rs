@@ -5,9 +5,8 @@ use frostline_store::{Counts, Reader};
 use frostline_sweep::outcome::AttemptOutcome;
 use frostline_sweep::record::TaskKey;
 use frostline_view::amount::seconds;
-use frostline_view::best::{Best, Group, Question, Ranked, Rows, best, decimals};
+use frostline_view::best::{self, Question, Ranking, best};
 use frostline_view::{Columns, shown};
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Rows of the ranking that are read.
@@ -79,20 +78,19 @@ impl Model {
     /// # Errors
     /// There is no such sweep, or a failure of the database.
     pub(crate) fn read(reader: &Reader, sweep: &str, trials: bool) -> anyhow::Result<Model> {
-        let best = best(reader, Question { trials, ..Question::of(sweep, MOST) })?;
-        let rows = rows(&best);
-        let digits = rows.iter().filter_map(|row| row.interval).map(|(low, high)| decimals((high - low) / 2.0)).max();
+        let ranking = best(reader, Question { trials, ..Question::of(sweep, MOST) })?.ranking;
+        let rows: Vec<Row> = ranking.rows.iter().map(|row| seen(row, &ranking)).collect();
         let mut model = Model {
             sweep: sweep.to_owned(),
-            objective: best.objective.name.to_owned(),
+            objective: ranking.objective.name.to_owned(),
             counts: reader.counts(sweep)?,
-            total: best.total,
+            total: ranking.total,
+            digits: ranking.decimals(),
             // Until one has finished, the ranking does not say in what the trials differ.
-            columns: Some(match best.total {
+            columns: Some(match ranking.total {
                 0 => Columns::varying(reader.trials(sweep)?.iter().map(|row| &row.spec)),
-                _ => best.columns,
+                _ => ranking.columns,
             }),
-            digits: digits.unwrap_or(4),
             depths: depths(&rows),
             best: rows,
             ..Model::default()
@@ -139,49 +137,19 @@ impl Model {
     }
 }
 
-fn rows(best: &Best) -> Vec<Row> {
-    let rows: Vec<(Row, Option<bool>)> = match &best.rows {
-        Rows::Trials(rows) => rows.iter().map(|row| (of_trial(row, best), row.tied_with_best)).collect(),
-        Rows::Groups(rows) => rows.iter().map(|row| (of_group(row, best), row.tied_with_best)).collect(),
-    };
-    let is_shared = rows.iter().filter(|(_, tied)| *tied == Some(true)).count() > 1;
-    let labelled = |(row, tied): (Row, Option<bool>)| match tied {
-        Some(true) if is_shared => Row { label: "=1".to_owned(), ..row },
-        _ => row,
-    };
-    rows.into_iter().map(labelled).collect()
-}
-
-fn of_trial(row: &Ranked, best: &Best) -> Row {
+fn seen(row: &best::Row, ranking: &Ranking) -> Row {
+    let frozen = u64::from(row.frozen_layers());
+    let others = ranking.columns.names().filter(|name| *name != "frozen_layers");
+    let words = others.filter_map(|name| row.parameters.get(name)).map(shown).collect::<Vec<_>>().join(" ");
     Row {
-        label: row.rank.to_string(),
+        label: row.label(),
         id: row.trial.short(),
-        value: row.objective,
+        value: row.value,
         interval: row.interval,
-        ..common(&row.parameters, &row.metrics, best)
-    }
-}
-
-fn of_group(row: &Group, best: &Best) -> Row {
-    Row {
-        label: row.rank.to_string(),
-        id: row.trials.first().map_or(String::new(), |first| first.trial.short()),
-        value: row.objective,
-        interval: row.interval,
-        ..common(&row.parameters, &row.metrics, best)
-    }
-}
-
-fn common(parameters: &Map<String, Value>, metrics: &BTreeMap<&'static str, f64>, best: &Best) -> Row {
-    let frozen = parameters.get("frozen_layers").and_then(Value::as_u64).unwrap_or_default();
-    let others = best.columns.names().filter(|name| *name != "frozen_layers");
-    let words = others.filter_map(|name| parameters.get(name)).map(shown).collect::<Vec<_>>().join(" ");
-    Row {
-        seconds: metrics.get("seconds").copied().unwrap_or(f64::NAN),
+        seconds: row.metric("seconds"),
         frozen,
-        frozen_share: best.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
+        frozen_share: ranking.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
         words,
-        ..Row::default()
     }
 }
 

@@ -13,7 +13,7 @@ mod made;
 
 use browser::Server;
 use driver::Browser;
-use frostline_view::page::{Wanted, page};
+use frostline_view::page::{Wanted, read};
 use made::Made;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn shown(browser: &Browser) -> Vec<String> {
 }
 
 fn report(made: &Made) -> PathBuf {
-    let page = page(&made.reader(), "made", Wanted { rows: 1000, curves: 50, trials: 3, effects_of: 100 }).unwrap();
+    let page = read(&made.reader(), "made", Wanted { rows: 1000, curves: 50, trials: 3, effects_of: 100 }).unwrap();
     let classes: Vec<String> = ["cat", "dog"].map(str::to_owned).into();
     let file = made.folder.path().join("report.html");
     let text = frostline_report::page::report(&page, &vec![classes; page.trials.len()], "Frostline test");

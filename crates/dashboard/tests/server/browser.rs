@@ -91,10 +91,10 @@ impl Server {
     }
 
     /// A stream of events, behind its head.
-    pub fn events(&self) -> impl Iterator<Item = String> {
+    pub fn events(&self, query: &str) -> impl Iterator<Item = String> {
         let mut stream = self.connect();
         let (host, cookie) = (self.host(), self.cookie());
-        stream.write_all(format!("GET /events HTTP/1.1\r\n{host}{cookie}\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("GET /events{query} HTTP/1.1\r\n{host}{cookie}\r\n").as_bytes()).unwrap();
         let lines = BufReader::new(stream).lines().map(|line| line.unwrap());
         lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned))
     }

@@ -137,6 +137,10 @@ impl Made {
         crate::browser::Server::of(self.folder.path())
     }
 
+    pub fn results(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub fn reader(&self) -> frostline_store::Reader {
         frostline_store::Reader::open(self.folder.path()).unwrap()
     }

@@ -1,10 +1,12 @@
 //! What pages say.
 
 use crate::made::{Made, ODD};
+use frostline_results::{Folder, RunStatus};
 use frostline_view::best::{Question, best};
 use frostline_view::effects::effects;
 use frostline_view::list::list;
 use frostline_view::status::status;
+use frostline_view::table::Table;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -86,7 +88,7 @@ fn programs_get_what_json_prints() {
     let api = |place: &str| json_of(&server.get(&format!("/api/v1/{place}")).body);
     assert_eq!(api("sweeps"), json!(list(&reader).unwrap()));
     assert_eq!(api("sweeps/made/status"), json!(status(&reader, "made", None).unwrap()));
-    assert_eq!(api("sweeps/made/effects"), json!(effects(&reader, "made", &[]).unwrap()));
+    assert_eq!(api("sweeps/made/effects"), json!(effects(&Table::read(&reader, "made").unwrap(), &[]).unwrap()));
     let question = |most| Question { whole: false, ..Question::of("made", most) };
     assert_eq!(api("sweeps/made/best"), json!(best(&reader, question(10)).unwrap().rows));
     assert_eq!(api("sweeps/made/best?n=2"), json!(best(&reader, question(2)).unwrap().rows));
@@ -127,13 +129,53 @@ fn a_browser_is_told_when_nothing_has_changed() {
 fn watchers_hear_of_changes_and_pages_show_them() {
     let mut made = Made::new();
     let server = made.server();
-    let mut events = server.events();
+    let mut events = server.events("");
     let first: u64 = events.next().unwrap().parse().unwrap();
     assert!(server.get("/s/made").body.contains("12 of 14 done"));
     made.go_on();
     let second = events.find(|event| event.parse::<u64>().unwrap() > first);
     assert!(second.is_some());
     assert!(server.get("/s/made").body.contains("13 of 14 done"));
+}
+
+#[test]
+fn watchers_of_a_sweep_hear_what_runs_of_it() {
+    let made = Made::new();
+    let status = RunStatus {
+        sweep: "made".to_owned(),
+        process: std::process::id(),
+        at: 1.0,
+        seconds_left: Some(61.0),
+        draining: false,
+        running: Vec::new(),
+    };
+    let file = Folder::new(made.results()).status();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    status.write(&file).unwrap();
+    let server = made.server();
+    let now = |event: String| json_of(&event)["now"].clone();
+    let mut events = server.events("?sweep=made");
+    let said = events.find(|event| !now(event.clone()).is_null()).unwrap();
+    assert_eq!(now(said), "running, 0 tasks, 1 min 01 s left");
+    assert!(server.get("/").body.contains("running, 0 tasks, 1 min 01 s left"));
+    std::fs::remove_file(&file).unwrap();
+    assert!(events.any(|event| now(event).is_null()), "and that it has ended");
+    let other = server.events("?sweep=other").next().unwrap();
+    assert_eq!(json_of(&other), json!({ "version": 0, "now": null }));
+}
+
+#[test]
+fn the_table_is_there_as_csv() {
+    let made = Made::new();
+    let server = made.server();
+    let all = server.get("/s/made/trials.csv");
+    assert_eq!((all.status, all.header("content-type")), (200, Some("text/csv; charset=utf-8")));
+    let lines: Vec<&str> = all.body.lines().collect();
+    assert!(lines[0].starts_with("rank,tied_with_best,best_trial,val_accuracy_low,"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 6);
+    let some = server.get("/s/made/trials.csv?where=frozen_layers%3D135&sort=-head_units").body;
+    assert_eq!(some.lines().count(), 1 + 2);
+    assert!(server.get("/s/made/trials?sort=seconds").body.contains("/s/made/trials.csv?sort=seconds"));
 }
 
 #[test]

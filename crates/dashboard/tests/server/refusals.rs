@@ -105,7 +105,7 @@ fn connections_are_bounded_and_idle_ones_make_room() {
     assert_eq!(server.get("/").status, 200);
     drop(idle);
     // Two of four may wait for news; a third is told so.
-    let mut watchers = [server.events(), server.events()];
+    let mut watchers = [server.events(""), server.events("?sweep=made")];
     for watcher in &mut watchers {
         watcher.next().unwrap();
     }

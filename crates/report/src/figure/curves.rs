@@ -2,7 +2,7 @@
 
 use super::axis::{self, Tick};
 use super::frame::{Table, Words, frame, svg};
-use crate::number::{Percent, Px, decimals};
+use crate::number::{Percent, Px, fixed};
 use crate::scale::Scale;
 use maud::{Markup, html};
 use std::fmt::Write;
@@ -33,7 +33,7 @@ pub fn figure(words: &Words, curves: &[Curve], metric: &str) -> Markup {
     // From the first epoch to the last; a single one stands in the middle.
     let x = Scale::linear(1.0, epochs as f64);
     let found = y.ticks(5);
-    let y_ticks: Vec<Tick> = found.values.iter().map(|&it| (y.share(it), decimals(it, found.decimals))).collect();
+    let y_ticks: Vec<Tick> = found.values.iter().map(|&it| (y.share(it), fixed(it, found.decimals))).collect();
     let x_ticks: Vec<Tick> = whole_ticks(epochs).into_iter().map(|it| (x.share(it as f64), it.to_string())).collect();
     // Later ones are drawn over earlier ones: the best last.
     let in_order = || {
@@ -63,7 +63,7 @@ pub fn figure(words: &Words, curves: &[Curve], metric: &str) -> Markup {
         let first = curve.values.first().copied().unwrap_or(f64::NAN);
         let last = curve.values.last().copied().unwrap_or(f64::NAN);
         let count = curve.values.len().to_string();
-        table.rows.push(vec![curve.label.clone(), decimals(first, 3), decimals(last, 3), count, metric.to_owned()]);
+        table.rows.push(vec![curve.label.clone(), fixed(first, 3), fixed(last, 3), count, metric.to_owned()]);
     }
     frame(words, svg(words, "", HEIGHT as u32 + 40, drawing), &table)
 }

@@ -4,7 +4,7 @@
 use super::axis;
 use super::frame::{Table, Words, frame, svg};
 use super::strip::Network;
-use crate::number::{Digits, Percent, Px, decimals, percent, seconds};
+use crate::number::{Digits, Percent, Px, fixed, percent, seconds};
 use crate::scale::Scale;
 use maud::{Markup, html};
 
@@ -13,6 +13,8 @@ pub struct Depth {
     pub network: Network,
     /// What is drawn upwards.
     pub metric: String,
+    /// Of the metric.
+    pub digits: Digits,
     /// Shallowest first.
     pub levels: Vec<Level>,
 }
@@ -83,7 +85,7 @@ pub fn figure(words: &Words, depth: &Depth) -> Markup {
     let scale = Scale::around(ends, 0.05);
     let found = scale.ticks(5);
     let ticks: Vec<axis::Tick> =
-        found.values.iter().map(|&value| (scale.share(value), decimals(value, found.decimals))).collect();
+        found.values.iter().map(|&value| (scale.share(value), fixed(value, found.decimals))).collect();
     let up = |value: f64| PLOT * (1.0 - scale.share(value));
     let longest = depth.levels.iter().map(|level| level.seconds).filter(|it| it.is_finite()).fold(0.0, f64::max);
     let floor = PLOT + GAP + BARS;
@@ -156,7 +158,7 @@ fn table(depth: &Depth) -> Table {
         Table::new(&["frozen layers", "computing frozen", "configurations", &metric, "lowest", "highest", "a trial"]);
     for level in &depth.levels {
         let values = || level.points.iter().map(|point| point.value).filter(|value| value.is_finite());
-        let digits = Digits::of_all(level.points.iter().map(|point| point.interval));
+        let digits = depth.digits;
         table.rows.push(vec![
             level.frozen_layers.to_string(),
             percent(level.share),
@@ -188,7 +190,7 @@ mod tests {
             points: values.iter().map(|&value| point(value)).collect(),
         };
         let levels = vec![level(10, 0.25, 40.0, &[0.75, 0.85]), level(36, 1.0, 1.0, &[0.65])];
-        Depth { network: network(), metric: "val_accuracy".to_owned(), levels }
+        Depth { network: network(), metric: "val_accuracy".to_owned(), digits: Digits(3), levels }
     }
 
     fn words() -> Words {

@@ -1,7 +1,7 @@
 //! A dot and its interval in a cell of a table: rows of them are a forest plot. The cell's numbers stand beside it.
 
 use super::axis::Tick;
-use crate::number::{Percent, Px, decimals};
+use crate::number::{Percent, Px, fixed};
 use crate::scale::Scale;
 use maud::{Markup, html};
 
@@ -88,7 +88,7 @@ impl Column {
 /// Round values inside the scale, those at its very ends left out, where their numbers would be cut off.
 fn ticks(scale: Scale, most: usize) -> Vec<Tick> {
     let found = scale.ticks(most);
-    let tick = |&value: &f64| (scale.share(value), decimals(value, found.decimals));
+    let tick = |&value: &f64| (scale.share(value), fixed(value, found.decimals));
     found.values.iter().map(tick).filter(|(share, _)| (0.03..=0.97).contains(share)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::axis::{self, Tick};
 use super::frame::{Table, Words, frame, svg};
-use crate::number::{Digits, Percent, Px, decimals, seconds};
+use crate::number::{Digits, Percent, Px, fixed, seconds};
 use crate::scale::Scale;
 use maud::{Markup, html};
 
@@ -55,7 +55,8 @@ pub fn standings(points: &[Point], larger_is_better: bool) -> Vec<Standing> {
 
 const HEIGHT: f64 = 230.0;
 
-pub fn figure(words: &Words, points: &[Point], metric: &str, larger_is_better: bool) -> Markup {
+/// `digits` are those of the metric.
+pub fn figure(words: &Words, points: &[Point], metric: &str, larger_is_better: bool, digits: Digits) -> Markup {
     let x = Scale::log(points.iter().map(|point| point.seconds));
     let ends = points.iter().flat_map(|it| {
         let (low, high) = it.interval.unwrap_or((it.value, it.value));
@@ -63,7 +64,7 @@ pub fn figure(words: &Words, points: &[Point], metric: &str, larger_is_better: b
     });
     let y = Scale::around(ends, 0.05);
     let found = y.ticks(5);
-    let y_ticks: Vec<Tick> = found.values.iter().map(|&it| (y.share(it), decimals(it, found.decimals))).collect();
+    let y_ticks: Vec<Tick> = found.values.iter().map(|&it| (y.share(it), fixed(it, found.decimals))).collect();
     let x_ticks: Vec<Tick> = x.times(6).into_iter().map(|time| (x.share(time), round_time(time))).collect();
     let up = |value: f64| HEIGHT * (1.0 - y.share(value));
     let standings = standings(points, larger_is_better);
@@ -90,7 +91,7 @@ pub fn figure(words: &Words, points: &[Point], metric: &str, larger_is_better: b
             }
         }
     };
-    frame(words, svg(words, "", HEIGHT as u32 + 40, drawing), &table(points, &standings, metric))
+    frame(words, svg(words, "", HEIGHT as u32 + 40, drawing), &table(points, &standings, metric, digits))
 }
 
 fn class(standing: Standing) -> &'static str {
@@ -120,8 +121,7 @@ fn round_time(time: f64) -> String {
     }
 }
 
-fn table(points: &[Point], standings: &[Standing], metric: &str) -> Table {
-    let digits = Digits::of_all(points.iter().map(|point| point.interval));
+fn table(points: &[Point], standings: &[Standing], metric: &str, digits: Digits) -> Table {
     let mut table = Table::new(&["configuration", metric, "a trial", "stands"]);
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|&one, &other| points[one].seconds.total_cmp(&points[other].seconds));

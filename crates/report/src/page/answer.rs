@@ -3,15 +3,15 @@
 use super::words;
 use crate::number::{self, Digits};
 use frostline_sweep::outcome::TrialState;
-use frostline_view::best::remarks;
-use frostline_view::page::{Page, Row};
+use frostline_view::best::{Row, remarks};
+use frostline_view::page::Page;
 use maud::{Markup, html};
 
 /// Measured on images that select nothing.
 const TEST: &str = "test_accuracy";
 
 pub(super) fn answer(page: &Page) -> Markup {
-    let Some(best) = page.rows.first() else {
+    let Some(best) = page.ranking.rows.first() else {
         return html! {
             div.answer {
                 p.says { "No trial has finished yet." }
@@ -22,7 +22,8 @@ pub(super) fn answer(page: &Page) -> Markup {
     html! {
         div.answer #answer {
             p.says { (headline(page, best)) }
-            p { @for remark in remarks(&page.best) { (remark) " " } }
+            @if let Some(note) = &page.note { p { "Note: " (note) } }
+            p { @for remark in remarks(&page.ranking) { (remark) " " } }
             (facts(page, best))
         }
     }
@@ -30,10 +31,10 @@ pub(super) fn answer(page: &Page) -> Markup {
 
 /// "Freeze 135 of 151 layers, head 256-128-64: **0.796** (0.770 to 0.820)".
 fn headline(page: &Page, best: &Row) -> Markup {
-    let digits = digits(&page.rows);
-    let what = words::configuration(&page.best.columns, best, page.network.as_ref());
+    let digits = Digits::of(&page.ranking);
+    let what = words::configuration(&page.ranking.columns, best, page.network.as_ref());
     let what = if what.is_empty() { "The only configuration".to_owned() } else { number::sentence(&what) };
-    let name = page.best.objective.name;
+    let name = page.ranking.objective.name;
     html! {
         (what) ": " (name) " " b { (digits.show(best.value)) }
         @if let Some(interval) = best.interval { " " span.range { "(" (digits.interval(interval)) ")" } }
@@ -41,15 +42,15 @@ fn headline(page: &Page, best: &Row) -> Markup {
     }
 }
 
-/// One number of decimals for all that is ranked.
-pub(super) fn digits(rows: &[Row]) -> Digits {
-    Digits::of_all(rows.iter().map(|row| row.interval))
-}
-
 fn facts(page: &Page, best: &Row) -> Markup {
-    let spent: f64 =
-        page.rows.iter().map(|row| row.metric("seconds") * f64::from(row.seeds)).filter(|it| it.is_finite()).sum();
-    let is_whole = page.best.total as usize == page.rows.len();
+    let spent: f64 = page
+        .ranking
+        .rows
+        .iter()
+        .map(|row| row.metric("seconds") * f64::from(row.seeds))
+        .filter(|it| it.is_finite())
+        .sum();
+    let is_whole = page.ranking.total as usize == page.ranking.rows.len();
     let done =
         format!("{} of {}", number::whole(page.counts.of(TrialState::Complete)), number::whole(page.counts.total()));
     let seeds = match best.seeds_wanted > best.seeds {
@@ -58,8 +59,8 @@ fn facts(page: &Page, best: &Row) -> Markup {
     };
     html! {
         dl.facts {
-            @if page.best.objective.name != TEST {
-                div { dt { "on test images" } dd { (digits(&page.rows).show(best.metric(TEST))) } }
+            @if page.ranking.objective.name != TEST {
+                div { dt { "on test images" } dd { (Digits::of(&page.ranking).show(best.metric(TEST))) } }
             }
             div { dt { "its training" } dd { (number::seconds(best.metric("seconds"))) @if best.is_group { " a seed" } } }
             @if best.is_group { div { dt { "seeds" } dd { (seeds) } } }

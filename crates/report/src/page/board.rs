@@ -1,18 +1,17 @@
 //! The leaderboard: a table that is a forest plot, with a frost line in each row.
 
-use super::answer::digits;
 use super::document::{Links, trial_link};
 use super::words;
 use crate::figure::forest::{Column, Dot};
 use crate::figure::strip::{self, Cut, Frost};
-use crate::number;
-use frostline_view::best::Best;
-use frostline_view::page::{Network, Row};
+use crate::number::{self, Digits};
+use frostline_view::best::{Ranking, Row};
+use frostline_view::page::Network;
 use maud::{Markup, html};
 
 /// What is to be seen of a ranking.
 pub(super) struct Board<'a> {
-    pub(super) best: &'a Best,
+    pub(super) ranking: &'a Ranking,
     pub(super) rows: &'a [Row],
     pub(super) network: Option<&'a Network>,
     pub(super) links: &'a Links,
@@ -31,14 +30,12 @@ pub(super) struct Order<'a> {
 const TEST: &str = "test_accuracy";
 
 pub(super) fn board(board: &Board) -> Markup {
-    let Board { best, rows, network, links, .. } = board;
-    let objective = best.objective.name;
-    let digits = digits(rows);
-    let contenders = best.verdict.as_ref().map_or(1, |verdict| verdict.contenders);
-    let is_tied = |row: &Row| contenders > 1 && row.tied_with_best == Some(true);
-    let dot = |row: &Row| Dot { value: row.value, interval: row.interval, is_chosen: row.rank == 1 || is_tied(row) };
+    let Board { ranking, rows, network, links, .. } = board;
+    let objective = ranking.objective.name;
+    let digits = Digits::of(ranking);
+    let dot = |row: &Row| Dot { value: row.value, interval: row.interval, is_chosen: row.is_first() };
     let column = Column::of(rows.iter().map(dot), None);
-    let names: Vec<&'static str> = best.columns.names().collect();
+    let names: Vec<&'static str> = ranking.columns.names().collect();
     let has_intervals = rows.iter().any(|row| row.interval.is_some());
     let has_groups = rows.iter().any(|row| row.is_group);
     let has_frost = network.is_some() && names.contains(&"frozen_layers");
@@ -61,8 +58,8 @@ pub(super) fn board(board: &Board) -> Markup {
                 }
                 tbody {
                     @for row in *rows {
-                        tr.tied[is_tied(row)] data-row=(row.trial) {
-                            th.rank scope="row" data-value=(row.rank) { @if is_tied(row) { "=1" } @else { (row.rank) } }
+                        tr.tied[row.is_tied] data-row=(row.trial) {
+                            th.rank scope="row" data-value=(row.rank) { (row.label()) }
                             td { (trial_link(links, row.trial)) }
                             td.number.value data-value=(row.value) { (digits.show(row.value)) }
                             @if let Some(network) = network.filter(|_| has_frost) {

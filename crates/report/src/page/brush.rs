@@ -1,6 +1,6 @@
 //! What the script draws parallel coordinates from: all rows over all axes.
 
-use frostline_view::page::Row;
+use frostline_view::best::Row;
 use frostline_view::{Columns, shown};
 use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use super::words::is_accuracy;
 use crate::figure::compare::{self as difference, Difference};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves};
-use crate::number::{self, change, decimals, seconds};
+use crate::number::{self, change, fixed, seconds};
 use frostline_sweep::parameters::named;
 use frostline_view::compare::{Compared, Configurations, Images};
 use frostline_view::show::Shown;
@@ -70,7 +70,7 @@ fn configurations(found: &Configurations) -> String {
         found.sweep,
         change(low, is_accuracy),
         change(high, is_accuracy),
-        decimals(found.p, 3)
+        fixed(found.p, 3)
     )
 }
 
@@ -88,7 +88,7 @@ fn by_image(compared: &Compared) -> Markup {
         ("both wrong", |it| number::whole(it.both_wrong)),
         ("difference, points", |it| change(it.difference, true)),
         ("95 % interval", |it| format!("{} to {}", change(it.interval.0, true), change(it.interval.1, true))),
-        ("p (McNemar)", |it| decimals(it.p, 3)),
+        ("p (McNemar)", |it| fixed(it.p, 3)),
     ];
     html! {
         @if !splits.is_empty() {
@@ -120,10 +120,10 @@ fn rows(shown_trial: &Shown) -> Vec<(String, String)> {
     rows.extend(named(spec).into_iter().map(|(name, value)| (name.replace('_', " "), shown(&value))));
     rows.push(("state".to_owned(), shown_trial.state.to_string()));
     if let Some(last) = shown_trial.epochs.last() {
-        rows.push(("val accuracy".to_owned(), decimals(last.val_accuracy, 3)));
+        rows.push(("val accuracy".to_owned(), fixed(last.val_accuracy, 3)));
     }
     if let Some(evaluation) = &shown_trial.evaluation {
-        rows.push(("test accuracy".to_owned(), decimals(evaluation.test_accuracy, 3)));
+        rows.push(("test accuracy".to_owned(), fixed(evaluation.test_accuracy, 3)));
         rows.push(("trained parameters".to_owned(), number::whole(evaluation.trained_parameters)));
         rows.push(("time".to_owned(), seconds(evaluation.seconds)));
     }

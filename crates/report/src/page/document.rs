@@ -52,7 +52,9 @@ pub struct Document {
     pub state: Option<(&'static str, String)>,
     /// Places that one can go to: address, name, whether it is this page.
     pub places: Vec<(String, String, bool)>,
-    /// The sweep of which this page is told when it changes.
+    /// What runs of it now.
+    pub now: Option<String>,
+    /// Where this page is told when it changes.
     pub live: Option<String>,
     pub main: Markup,
     pub footer: Markup,
@@ -105,6 +107,7 @@ impl Document {
                             }
                             h1 { (self.heading) }
                             @if !words.is_empty() { span class={ "state " (state) } { (words) } }
+                            @if self.live.is_some() { span.muted #now { (self.now.as_deref().unwrap_or_default()) } }
                             div.switch.push #theme role="group" aria-label="Colours" hidden {
                                 button type="button" value="light" { "light" }
                                 button type="button" value="dark" { "dark" }
@@ -138,6 +141,7 @@ mod tests {
             title: "<t>".to_owned(),
             heading: "<script>alert(1)</script>".to_owned(),
             state: Some(("done", "complete".to_owned())),
+            now: None,
             places: vec![("#depth".to_owned(), "depth".to_owned(), false)],
             live: None,
             main: html! { p { "x" } },

@@ -1,6 +1,6 @@
 //! The sections of a sweep's page.
 
-use super::answer::{answer, digits};
+use super::answer::answer;
 use super::board::{Board, board, drawn};
 use super::brush::parallel;
 use super::document::Links;
@@ -10,9 +10,10 @@ use crate::figure::depth::{Depth, Level, Point};
 use crate::figure::effects::{Axis, Change};
 use crate::figure::variance::Share;
 use crate::figure::{Words, curves, depth as deep, effects as changes, pareto, saved, strip, variance};
-use crate::number::{self, change, percent, seconds};
+use crate::number::{self, Digits, change, percent, seconds};
 use frostline_sweep::metric::{self, Direction};
-use frostline_view::page::{Page, Row};
+use frostline_view::best::Row;
+use frostline_view::page::Page;
 use frostline_view::shown;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -24,11 +25,11 @@ const FIRST_ROWS: usize = 15;
 
 /// The whole sweep at a glance.
 pub fn overview(page: &Page, links: &Links) -> Markup {
-    let shown = if links.is_served() { page.rows.len().min(FIRST_ROWS) } else { page.rows.len() };
+    let shown = if links.is_served() { page.ranking.rows.len().min(FIRST_ROWS) } else { page.ranking.rows.len() };
     html! {
         (definitions(page))
         (answer(page))
-        @if !page.rows.is_empty() {
+        @if !page.ranking.rows.is_empty() {
             (leaderboard(page, links, shown))
             div.grid {
                 @if let Some(figure) = depth_figure(page) { div { (figure) } }
@@ -78,7 +79,7 @@ pub fn all(page: &Page, links: &Links) -> Markup {
     html! {
         (definitions(page))
         (all_section(page))
-        (leaderboard(page, links, page.rows.len()))
+        (leaderboard(page, links, page.ranking.rows.len()))
     }
 }
 
@@ -87,7 +88,7 @@ pub(super) fn all_section(page: &Page) -> Markup {
         section #all {
             h2 { "All configurations" }
             p.lead { "A line each. Drag along an axis, or fill in its fields, to pick some; the leaderboard shows those alone." }
-            div.card { (parallel(&page.best.columns, &page.rows, page.best.objective.name)) }
+            div.card { (parallel(&page.ranking.columns, &page.ranking.rows, page.ranking.objective.name)) }
         }
     }
 }
@@ -97,16 +98,16 @@ pub(super) fn definitions(page: &Page) -> Markup {
 }
 
 fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
-    let rows = &page.rows[..shown];
+    let rows = &page.ranking.rows[..shown];
     let noun = if rows.iter().any(|row| row.is_group) { "configuration" } else { "trial" };
-    let hidden = page.best.total.saturating_sub(shown as u64);
+    let hidden = page.ranking.total.saturating_sub(shown as u64);
     let name = &page.sweep.name;
-    let tied = page.best.verdict.as_ref().is_some_and(|verdict| verdict.contenders > 1);
+    let tied = page.ranking.verdict.as_ref().is_some_and(|verdict| verdict.contenders > 1);
     html! {
         section #board {
             h2 { "Leaderboard" }
             p.lead {
-                (page.best.objective.name) " after the last epoch, with its 95 % interval."
+                (page.ranking.objective.name) " after the last epoch, with its 95 % interval."
                 @if tied { " Shaded rows cannot be told from the best." }
             }
             div.card {
@@ -115,14 +116,14 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
                     input #filter type="search" autocomplete="off" spellcheck="false" placeholder="words, such as adam 256-128";
                     span.muted #matching aria-live="polite" {}
                 }
-                (board(&Board { best: &page.best, rows, network: page.network.as_ref(), links, is_sortable: true, order: None }))
+                (board(&Board { ranking: &page.ranking, rows, network: page.network.as_ref(), links, is_sortable: true, order: None }))
                 p.below {
                     @if hidden > 0 {
-                        @if links.is_served() { a href={ "/s/" (name) "/trials" } { "all " (number::count(page.best.total, noun)) } }
+                        @if links.is_served() { a href={ "/s/" (name) "/trials" } { "all " (number::count(page.ranking.total, noun)) } }
                         @else { span { "… and " (number::count(hidden, &format!("more {noun}"))) } }
                     }
                     span { "the same in a terminal: " code { "frostline best " (name) } }
-                    @if links.is_served() { a href={ "/api/v1/sweeps/" (name) "/best?n=1000" } { "as JSON" } }
+                    @if links.is_served() { a href={ "/api/v1/sweeps/" (name) "/best?n=1000" } { "as JSON" } a href={ "/s/" (name) "/trials.csv" } { "as CSV" } }
                 }
             }
         }
@@ -130,26 +131,26 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
 }
 
 fn label(page: &Page, row: &Row) -> String {
-    let digits = digits(&page.rows);
+    let digits = Digits::of(&page.ranking);
     let interval = row.interval.map_or(String::new(), |interval| format!(" ({})", digits.interval(interval)));
-    let what = words::configuration(&page.best.columns, row, page.network.as_ref());
+    let what = words::configuration(&page.ranking.columns, row, page.network.as_ref());
     let time = seconds(row.metric("seconds"));
-    format!("{} {what}\n{} {}{interval}, {time}", row.trial.short(), page.best.objective.name, digits.show(row.value))
-}
-
-/// Rows that are drawn in colour: the best one and what cannot be told from it.
-fn is_chosen(row: &Row) -> bool {
-    row.rank == 1 || row.tied_with_best == Some(true)
+    format!(
+        "{} {what}\n{} {}{interval}, {time}",
+        row.trial.short(),
+        page.ranking.objective.name,
+        digits.show(row.value)
+    )
 }
 
 fn larger_is_better(page: &Page) -> bool {
-    page.best.objective.direction == Direction::Maximise
+    page.ranking.objective.direction == Direction::Maximise
 }
 
 fn depth_figure(page: &Page) -> Option<Markup> {
     let network = page.network.as_ref()?;
     let mut by_depth: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
-    for row in page.rows.iter().filter(|row| row.value.is_finite()) {
+    for row in page.ranking.rows.iter().filter(|row| row.value.is_finite()) {
         by_depth.entry(row.frozen_layers()).or_default().push(row);
     }
     if by_depth.len() < 2 {
@@ -166,7 +167,12 @@ fn depth_figure(page: &Page) -> Option<Markup> {
         points: rows.iter().take(MOST_POINTS).map(|row| point(page, row)).collect(),
     };
     let levels: Vec<Level> = by_depth.into_iter().map(level).collect();
-    let depth = Depth { network: drawn(network), metric: page.best.objective.name.to_owned(), levels };
+    let depth = Depth {
+        network: drawn(network),
+        metric: page.ranking.objective.name.to_owned(),
+        digits: Digits::of(&page.ranking),
+        levels,
+    };
     let words = Words {
         id: "depth".to_owned(),
         title: "Depth".to_owned(),
@@ -192,7 +198,7 @@ fn depth_note(depth: &Depth) -> String {
 
 /// Where not all rows are drawn, the worst are missing, and means look better than they are.
 fn drawn_from(page: &Page) -> String {
-    let (drawn, all) = (page.rows.len() as u64, page.best.total);
+    let (drawn, all) = (page.ranking.rows.len() as u64, page.ranking.total);
     match drawn < all {
         true => format!(" Drawn from the best {} of {}.", number::whole(drawn), number::whole(all)),
         false => String::new(),
@@ -200,7 +206,7 @@ fn drawn_from(page: &Page) -> String {
 }
 
 fn point(page: &Page, row: &Row) -> Point {
-    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: is_chosen(row) }
+    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: row.is_first() }
 }
 
 /// "Freezing 135 layers instead of 151 changes val_accuracy by +2.9 points on average, and a trial takes 20 s instead of 1 s."
@@ -209,7 +215,7 @@ fn depth_finding(page: &Page, depth: &Depth) -> String {
     let best = depth.levels.iter().max_by(|one, other| score(one).total_cmp(&score(other)));
     let fastest = depth.levels.iter().min_by(|one, other| one.seconds.total_cmp(&other.seconds));
     let (Some(best), Some(fastest)) = (best, fastest) else { return String::new() };
-    let name = page.best.objective.name;
+    let name = page.ranking.objective.name;
     if best.frozen_layers == fastest.frozen_layers {
         return format!(
             "Freezing {} layers is both the best on average and the fastest: {} a trial.",
@@ -317,10 +323,10 @@ fn cost_figure(page: &Page) -> Markup {
         value: row.value,
         interval: row.interval,
     };
-    let points: Vec<pareto::Point> = page.rows.iter().map(point).collect();
+    let points: Vec<pareto::Point> = page.ranking.rows.iter().map(point).collect();
     let words = Words {
         id: "cost".to_owned(),
-        title: format!("{} against seconds", page.best.objective.name),
+        title: format!("{} against seconds", page.ranking.objective.name),
         finding: cost_finding(page),
         note: Some(format!(
             "Filled in colour: nothing is both faster and better; with its 95 % interval. Rings: something is, but not by \
@@ -328,13 +334,13 @@ fn cost_figure(page: &Page) -> Markup {
             drawn_from(page)
         )),
     };
-    pareto::figure(&words, &points, page.best.objective.name, larger_is_better(page))
+    pareto::figure(&words, &points, page.ranking.objective.name, larger_is_better(page), Digits::of(&page.ranking))
 }
 
 /// The fastest of those that cannot be told from the best.
 fn cost_finding(page: &Page) -> String {
-    let Some(best) = page.rows.first() else { return String::new() };
-    let tied = page.rows.iter().filter(|row| is_chosen(row));
+    let Some(best) = page.ranking.rows.first() else { return String::new() };
+    let tied = page.ranking.rows.iter().filter(|row| row.is_first());
     let fastest = tied.min_by(|one, other| one.metric("seconds").total_cmp(&other.metric("seconds")));
     let Some(fastest) = fastest else { return String::new() };
     let time = seconds(best.metric("seconds"));
@@ -350,12 +356,12 @@ fn cost_finding(page: &Page) -> String {
 
 fn curve_figure(page: &Page) -> Option<Markup> {
     // What is measured once, at the end, has no curve.
-    let of_objective = page.curves.first().and_then(|curve| page.best.objective.of_epoch(curve.epochs.first()?));
-    let metric = if of_objective.is_some() { page.best.objective } else { metric::find("val_accuracy")? };
-    let digits = digits(&page.rows);
+    let of_objective = page.curves.first().and_then(|curve| page.ranking.objective.of_epoch(curve.epochs.first()?));
+    let metric = if of_objective.is_some() { page.ranking.objective } else { metric::find("val_accuracy")? };
+    let digits = Digits::of(&page.ranking);
     let mut drawn: Vec<Curve> = Vec::new();
     for (place, curve) in page.curves.iter().enumerate() {
-        let row = page.rows.iter().find(|row| row.trial == curve.trial);
+        let row = page.ranking.rows.iter().find(|row| row.trial == curve.trial);
         let values: Vec<f64> = curve.epochs.iter().filter_map(|epoch| metric.of_epoch(epoch)).collect();
         let label = row.map_or_else(|| curve.trial.short(), |row| label(page, row));
         drawn.push(Curve { label, values, kind: if place == 0 { Kind::Best } else { Kind::Other } });

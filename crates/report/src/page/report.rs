@@ -16,7 +16,7 @@ pub fn report(page: &Page, classes: &[Vec<String>], made_by: &str) -> String {
     let mut places = vec![place("#board", "leaderboard")];
     let main = html! {
         (overview(page, &links))
-        @if page.rows.len() > 1 { (all_section(page)) }
+        @if page.ranking.rows.len() > 1 { (all_section(page)) }
         @for (shown, classes) in page.trials.iter().zip(classes) {
             article.trial id={ "trial-" (shown.trial.short()) } {
                 h2 { "Trial " span.id { (shown.trial.short()) } }
@@ -41,6 +41,7 @@ pub fn report(page: &Page, classes: &[Vec<String>], made_by: &str) -> String {
         title: format!("{} · frostline", page.sweep.name),
         heading: page.sweep.name.clone(),
         state: Some(words::state(&|state| page.counts.of(state))),
+        now: None,
         places,
         live: None,
         main,

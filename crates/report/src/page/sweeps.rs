@@ -6,8 +6,9 @@ use frostline_sweep::outcome::TrialState;
 use frostline_view::list::Listed;
 use maud::{Markup, html};
 
-/// Newest first. `now` is in seconds since 1970.
-pub fn sweeps(sweeps: &[Listed], now: f64) -> Markup {
+/// Newest first. `now` is in seconds since 1970, `going_on` says what runs of a sweep.
+pub fn sweeps(sweeps: &[Listed], now: f64, going_on: &dyn Fn(&str) -> Option<String>) -> Markup {
+    let has_notes = sweeps.iter().any(|sweep| sweep.note.is_some());
     html! {
         section {
             @if sweeps.is_empty() {
@@ -25,6 +26,7 @@ pub fn sweeps(sweeps: &[Listed], now: f64) -> Markup {
                                     th.number scope="col" { "trials" }
                                     th.number scope="col" { "failed" }
                                     th scope="col" { "changed" }
+                                    @if has_notes { th scope="col" { "note" } }
                                 }
                             }
                             tbody {
@@ -32,11 +34,12 @@ pub fn sweeps(sweeps: &[Listed], now: f64) -> Markup {
                                     @let (_, state) = words::state(&|state| sweep.trials.0.of(state));
                                     tr {
                                         th scope="row" { a href={ "/s/" (sweep.name) } { (sweep.name) } }
-                                        td { (state) }
+                                        td { (state) @if let Some(now) = going_on(&sweep.name) { "; " (now) } }
                                         td { (sweep.objective) }
                                         td.number { (number::whole(sweep.trials.0.total())) }
                                         td.number { (number::whole(sweep.trials.0.of(TrialState::Failed))) }
                                         td { (number::about((now - sweep.updated_at).max(0.0))) " ago" }
+                                        @if has_notes { td { (sweep.note.as_deref().unwrap_or_default()) } }
                                     }
                                 }
                             }

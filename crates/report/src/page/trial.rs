@@ -4,8 +4,8 @@ use super::board::{drawn, frost};
 use crate::figure::confusion::{self, Confusion};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves, strip};
-use crate::number::{self, decimals, seconds};
-use frostline_sweep::outcome::TrialState;
+use crate::number::{self, fixed, seconds};
+use frostline_sweep::outcome::{ClassMetrics, TrialState};
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::page::Network;
 use frostline_view::show::{Attempt, Shown};
@@ -31,7 +31,7 @@ pub(super) fn trial(trial: &Shown, classes: &[String]) -> Markup {
             @if let Some(network) = &network { div.wide { (frost_line(trial, network, &id)) } }
             @if let Some(figure) = curve(trial, &id) { div { (figure) } }
             @if let Some(evaluation) = trial.evaluation.as_ref().filter(|it| !it.confusion.is_empty()) {
-                div { (mistakes(&id, classes, &evaluation.confusion)) }
+                div { (mistakes(&id, classes, &evaluation.confusion)) @if let Some(metrics) = by_class(trial) { (metrics) } }
             }
             div { (parameters(trial)) }
             div { (attempts(trial)) (commands(trial)) }
@@ -45,14 +45,14 @@ pub(super) fn summary(trial: &Shown) -> String {
     let validated = last.map(|last| {
         format!(
             ": val_accuracy {} after {}",
-            decimals(last.val_accuracy, 3),
+            fixed(last.val_accuracy, 3),
             number::count(u64::from(last.epoch), "epoch")
         )
     });
     let tested = trial.evaluation.as_ref().map(|it| {
         format!(
             ", {} on test images, {} parameters trained in {}",
-            decimals(it.test_accuracy, 3),
+            fixed(it.test_accuracy, 3),
             number::whole(it.trained_parameters),
             seconds(it.seconds)
         )
@@ -85,8 +85,8 @@ fn curve(trial: &Shown, id: &str) -> Option<Markup> {
         finding: format!(
             "After {}: val_accuracy {}, train_accuracy {}.",
             number::count(u64::from(last.epoch), "epoch"),
-            decimals(last.val_accuracy, 3),
-            decimals(last.train_accuracy, 3)
+            fixed(last.val_accuracy, 3),
+            fixed(last.train_accuracy, 3)
         ),
         note: Some("Line: validation images. Dashes: training images, measured while training.".to_owned()),
     };
@@ -102,6 +102,37 @@ fn mistakes(id: &str, classes: &[String], counts: &[Vec<u32>]) -> Markup {
         note: None,
     };
     confusion::figure(&words, &confusion)
+}
+
+/// How well classes are recognised whatever their sizes.
+fn by_class(trial: &Shown) -> Option<Markup> {
+    let validation = trial.epochs.last().and_then(|last| last.by_class);
+    let test = trial.evaluation.as_ref().and_then(|it| it.by_class);
+    if validation.is_none() && test.is_none() {
+        return None;
+    }
+    let cell = |metrics: Option<ClassMetrics>, of: fn(&ClassMetrics) -> f64| {
+        metrics.map_or("–".to_owned(), |metrics| fixed(of(&metrics), 3))
+    };
+    let row = |name, of: fn(&ClassMetrics) -> f64| (name, cell(validation, of), cell(test, of));
+    let rows = [
+        row("balanced accuracy", |it| it.balanced_accuracy),
+        row("macro F1", |it| it.macro_f1),
+        row("top-5 accuracy", |it| it.top5_accuracy),
+    ];
+    Some(html! {
+        h3 { "Whatever the sizes of classes" }
+        div.scroll tabindex="0" role="group" aria-label="Metrics by class" {
+            table.pairs {
+                thead { tr { th scope="col" { "metric" } th scope="col" { "validation" } th scope="col" { "test" } } }
+                tbody {
+                    @for (name, validation, test) in rows {
+                        tr { th scope="row" { (name) } td { (validation) } td { (test) } }
+                    }
+                }
+            }
+        }
+    })
 }
 
 /// Whose weights it starts from, by content.

@@ -4,14 +4,13 @@ use super::board::{Board, Order, board, drawn};
 use super::document::Links;
 use crate::figure::strip;
 use crate::number;
-use frostline_view::best::Best;
-use frostline_view::page::{Network, Row};
+use frostline_view::best::Ranking;
+use frostline_view::page::Network;
 use maud::{Markup, html};
 
 pub struct Trials<'a> {
     pub sweep: &'a str,
-    pub best: &'a Best,
-    pub rows: &'a [Row],
+    pub ranking: &'a Ranking,
     pub network: Option<&'a Network>,
     /// Where a column's name leads.
     pub address: &'a dyn Fn(&str) -> String,
@@ -25,10 +24,13 @@ pub struct Trials<'a> {
     pub later: Option<String>,
     /// Where programs get the same.
     pub programs: &'a str,
+    /// Where all rows are as CSV.
+    pub csv: &'a str,
 }
 
 pub fn trials(trials: &Trials) -> Markup {
-    let Trials { sweep, best, rows, network, .. } = trials;
+    let Trials { sweep, ranking, network, .. } = trials;
+    let rows = &ranking.rows;
     let order = Order { address: trials.address, by: &trials.by.0, down: trials.by.1 };
     let where_ = trials.conditions.join(" and ");
     let conditions: String = trials.conditions.iter().map(|it| format!(" --where '{it}'")).collect();
@@ -46,16 +48,17 @@ pub fn trials(trials: &Trials) -> Markup {
                 @if rows.is_empty() {
                     p { "No finished trial " @if where_.is_empty() { "yet." } @else { "meets the conditions." } }
                 } @else {
-                    (board(&Board { best, rows, network: *network, links: &Links::Served, is_sortable: false, order: Some(order) }))
+                    (board(&Board { ranking, rows, network: *network, links: &Links::Served, is_sortable: false, order: Some(order) }))
                 }
                 p.below {
                     @if let Some(earlier) = &trials.earlier { a href=(earlier) rel="prev" { "← earlier" } }
                     @if !rows.is_empty() {
-                        span { (number::whole(trials.after as u64 + 1)) " to " (number::whole((trials.after + rows.len()) as u64)) " of " (number::whole(best.total)) }
+                        span { (number::whole(trials.after as u64 + 1)) " to " (number::whole((trials.after + rows.len()) as u64)) " of " (number::whole(ranking.total)) }
                     }
                     @if let Some(later) = &trials.later { a href=(later) rel="next" { "later →" } }
                     span { "the same in a terminal: " code { "frostline best " (sweep) (conditions) } }
                     a href=(trials.programs) { "as JSON" }
+                    a href=(trials.csv) { "as CSV" }
                 }
             }
         }

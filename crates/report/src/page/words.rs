@@ -2,7 +2,8 @@
 
 use crate::number;
 use frostline_sweep::outcome::TrialState;
-use frostline_view::page::{Network, Row};
+use frostline_view::best::Row;
+use frostline_view::page::Network;
 use frostline_view::{Columns, shown};
 use serde_json::Value;
 

@@ -51,6 +51,23 @@ fn launching_again_replaces_what_is_said_about_the_sweep() {
 }
 
 #[test]
+fn what_was_noted_stays_until_it_is_noted_anew() {
+    let (mut results, trials) = Results::with_trials(1);
+    let note = |results: &Results| results.writer.reader().note("demo").unwrap();
+    assert_eq!(note(&results), None);
+    results.writer.note("demo", "the wide heads, once more").unwrap();
+    results.writer.put_sweep(&sweep("demo"), &trials, true).unwrap();
+    assert_eq!(note(&results).as_deref(), Some("the wide heads, once more"), "launching again says nothing of it");
+    assert_eq!(results.writer.reader().sweeps().unwrap()[0].note, note(&results));
+    let before = results.writer.reader().updated().unwrap();
+    results.writer.note("demo", "").unwrap();
+    assert_eq!(note(&results), None);
+    let after = results.writer.reader().updated().unwrap();
+    assert!(before[0].0 == "demo" && after[0].1 > before[0].1, "whoever looks is told");
+    assert!(matches!(results.writer.note("dem", "x"), Err(StoreError::UnknownSweep { .. })));
+}
+
+#[test]
 fn a_trial_of_two_sweeps_is_run_once() {
     let (mut results, trials) = Results::with_trials(2);
     results.writer.apply("demo", &life(1, trials[1].id)).unwrap();

@@ -10,12 +10,13 @@ use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record};
 use rusqlite::Connection;
 
-const VERSIONS: [&str; 5] = [
+const VERSIONS: [&str; 6] = [
     include_str!("../schemas/v1.sql"),
     include_str!("../schemas/v2.sql"),
     include_str!("../schemas/v3.sql"),
     include_str!("../schemas/v4.sql"),
     include_str!("../schemas/v5.sql"),
+    include_str!("../schemas/v6.sql"),
 ];
 
 /// A results folder with the database of a dump.

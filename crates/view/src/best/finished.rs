@@ -1,6 +1,7 @@
 //! Finished trials as they come from the database, and their order.
 
 use super::row::Ranked;
+use super::verdict::Contestant;
 use crate::Columns;
 use frostline_ranking::{Candidate, accuracy_interval};
 use frostline_store::TrialRow;
@@ -69,14 +70,27 @@ impl Finished {
         Some(counted).filter(|counted| *counted > 0)
     }
 
-    /// 95 % interval of the objective where it is an accuracy on a known number of images.
-    pub(crate) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
-        let images = match objective.name {
+    /// On how many images the objective was measured, where it is an accuracy and that is known.
+    fn images(&self, objective: &Metric) -> Option<u64> {
+        match objective.name {
             "val_accuracy" => self.validation_images(),
             "test_accuracy" => self.test_images(),
             _ => None,
-        };
-        accuracy_interval(objective.value(&self.last, &self.evaluation), images?)
+        }
+    }
+
+    /// 95 % interval of the objective where it is an accuracy on a known number of images.
+    pub(crate) fn interval(&self, objective: &Metric) -> Option<(f64, f64)> {
+        accuracy_interval(objective.value(&self.last, &self.evaluation), self.images(objective)?)
+    }
+
+    pub(crate) fn contestant(&self, objective: &Metric) -> Contestant {
+        Contestant {
+            trial: self.row.trial,
+            value: objective.value(&self.last, &self.evaluation),
+            images: self.images(objective),
+            seconds: self.evaluation.seconds,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::finished::Finished;
 use super::row::{Group, Missing, Ranked, VersusBest};
+use super::verdict::Contestant;
 use crate::{Columns, ViewError};
 use frostline_ranking::{Candidate, Certainty, Replicates, groups, order, summarise};
 use frostline_store::{Reader, TrialRow};
@@ -11,14 +12,14 @@ use std::collections::BTreeMap;
 
 /// What a row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Trials,
     Groups,
 }
 
 impl Shape {
     /// A row that stands for all seeds has none.
-    pub(super) fn of(self, columns: Columns) -> Columns {
+    pub(crate) fn of(self, columns: Columns) -> Columns {
         match self {
             Shape::Trials => columns,
             Shape::Groups => columns.without_seed(),
@@ -99,7 +100,21 @@ pub(super) fn first(
     })
 }
 
+/// 95 % interval of a configuration's mean, from three seeds on.
+pub(crate) fn interval_of_mean(objective: &Metric, replicates: &Replicates) -> Option<(f64, f64)> {
+    match replicates.certainty() {
+        // Student's t knows no bounds, a share does.
+        Certainty::Interval { low, high } if objective.is_share() => Some((low.max(0.0), high.min(1.0))),
+        Certainty::Interval { low, high } => Some((low, high)),
+        _ => None,
+    }
+}
+
 impl Place {
+    pub(super) fn contestants(&self, objective: &Metric) -> Vec<Contestant> {
+        self.trials.iter().map(|finished| finished.contestant(objective)).collect()
+    }
+
     pub(super) fn trial(&self, objective: &Metric, versus: Option<VersusBest>) -> Option<Ranked> {
         let ranked = self.trials.first()?.ranked(self.rank, objective);
         Some(Ranked { tied_with_best: versus.map(|it| it.is_tied), versus_best: versus, ..ranked })
@@ -118,12 +133,7 @@ impl Place {
             group: self.group,
             objective: self.replicates.mean,
             deviation: self.replicates.deviation,
-            interval: match self.replicates.certainty() {
-                // Student's t knows no bounds, a share does.
-                Certainty::Interval { low, high } if objective.is_share() => Some((low.max(0.0), high.min(1.0))),
-                Certainty::Interval { low, high } => Some((low, high)),
-                _ => None,
-            },
+            interval: interval_of_mean(objective, &self.replicates),
             seeds: self.replicates.count,
             seeds_wanted: self.seeds,
             versus_best: versus,

@@ -1,29 +1,10 @@
 //! The rows of a ranking.
 
-use crate::Columns;
-use frostline_sweep::metric::Metric;
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-
-/// The first places and what they are seen against.
-#[derive(Debug, Clone)]
-pub struct Best {
-    pub objective: &'static Metric,
-    /// How many rows there are in all, those included that are not shown.
-    pub total: u64,
-    /// The hyperparameters in which the rows differ.
-    pub columns: Columns,
-    pub rows: Rows,
-    /// None where nothing is known of how far chance moves the objective.
-    pub verdict: Option<Verdict>,
-    /// Of a large sweep only the number of trials is known.
-    pub missing: Missing,
-    /// Layers of the network; none while nothing has finished.
-    pub layers: Option<u32>,
-}
 
 /// Best first. `--json` prints them as one list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -151,5 +132,5 @@ pub struct VersusBest {
     pub p: f64,
     pub method: &'static str,
     #[serde(skip)]
-    pub(super) is_tied: bool,
+    pub(crate) is_tied: bool,
 }

@@ -1,77 +1,75 @@
 //! A ranking in sentences: which is the best, and how sure that is.
 
-use super::row::{Basis, Best, Rows, Verdict, Wanted};
+use super::ranking::Ranking;
+use super::row::{Basis, Verdict, Wanted};
 use crate::amount::{count, grouped, seconds};
 use frostline_sweep::metric::{Direction, Metric};
 
-/// As many decimals as an interval of this half warrants: the second digit of the half is the last one that says anything.
-pub fn decimals(half: f64) -> usize {
-    match half {
-        half if half.is_finite() && half > 0.0 => (1.0 - half.log10().floor()).clamp(1.0, 6.0) as usize,
-        _ => 4,
+impl Ranking {
+    /// Decimals that the objective is written with, everywhere: what the best one's interval warrants, however many rows are
+    /// shown.
+    pub fn decimals(&self) -> usize {
+        let interval = self.first.as_ref().and_then(|first| first.interval);
+        interval.map_or(DECIMALS, |(low, high)| warranted((high - low) / 2.0))
     }
 }
 
-/// Decimals of the objective: what the best one's interval warrants, however many rows are shown.
-fn decimals_of(best: &Best) -> usize {
-    let first = match &best.rows {
-        Rows::Trials(rows) => rows.first().and_then(|row| row.interval),
-        Rows::Groups(rows) => rows.first().and_then(|row| row.interval),
-    };
-    first.map_or(4, |interval| decimals(half(interval)))
-}
+/// Where nothing says how many are warranted.
+const DECIMALS: usize = 4;
 
-fn half((low, high): (f64, f64)) -> f64 {
-    (high - low) / 2.0
+/// As many decimals as an interval of this half warrants: the second digit of the half is the last one that says anything.
+fn warranted(half: f64) -> usize {
+    match half {
+        half if half.is_finite() && half > 0.0 => (1.0 - half.log10().floor()).clamp(1.0, 6.0) as usize,
+        _ => DECIMALS,
+    }
 }
 
 /// Which is the best, in one sentence; none while nothing has finished.
-pub fn answer(best: &Best) -> Option<String> {
-    let (name, digits) = (best.objective.name, decimals_of(best));
-    let interval =
-        |interval: Option<(f64, f64)>| interval.map(|(low, high)| format!("{low:.digits$} to {high:.digits$}"));
-    let (noun, parameters, objective, spread) = match &best.rows {
-        Rows::Trials(rows) => {
-            let first = rows.first()?;
-            let spread = interval(first.interval).map(|ends| format!(" ({ends} by its images alone)"));
-            ("trial", &first.parameters, first.objective, spread.unwrap_or_default())
+pub fn answer(ranking: &Ranking) -> Option<String> {
+    let (name, digits) = (ranking.objective.name, ranking.decimals());
+    let first = ranking.first.as_ref()?;
+    let interval = first.interval.map(|(low, high)| format!("{low:.digits$} to {high:.digits$}"));
+    let (noun, spread) = match first.is_group {
+        false => {
+            let spread = interval.map(|ends| format!(" ({ends} by its images alone)"));
+            ("trial", spread.unwrap_or_default())
         }
-        Rows::Groups(rows) => {
-            let first = rows.first()?;
+        true => {
             let deviation = first.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.digits$}"));
             let seeds = count(u64::from(first.seeds), "seed");
-            let meaning = match (first.deviation, interval(first.interval)) {
+            let meaning = match (first.deviation, interval) {
                 (None, _) => String::new(),
                 (Some(_), None) => "; ± is their standard deviation".to_owned(),
                 (Some(_), Some(ends)) => format!("; ± is their standard deviation, the interval of the mean {ends}"),
             };
-            ("configuration", &first.parameters, first.objective, format!("{deviation} ({seeds}{meaning})"))
+            ("configuration", format!("{deviation} ({seeds}{meaning})"))
         }
     };
-    let words = best.columns.words(parameters);
+    let words = ranking.columns.words(&first.parameters);
     let words = if words.is_empty() { "".to_owned() } else { format!(", {words},") };
-    Some(format!("The best {noun}{words} has {name} {objective:.digits$}{spread}."))
+    Some(format!("The best {noun}{words} has {name} {:.digits$}{spread}.", first.value))
 }
 
 /// How sure that is, and what would make it surer, in sentences.
-pub fn remarks(best: &Best) -> Vec<String> {
-    let digits = decimals_of(best);
-    let verdict = best.verdict.as_ref().filter(|verdict| verdict.compared > 1);
+pub fn remarks(ranking: &Ranking) -> Vec<String> {
+    let digits = ranking.decimals();
+    let verdict = ranking.verdict.as_ref().filter(|verdict| verdict.compared > 1);
     let mut remarks = Vec::new();
     if let Some(verdict) = verdict {
-        remarks.push(told_apart(verdict, best));
+        remarks.push(told_apart(verdict, ranking));
         if verdict.contenders > 1 {
             remarks.extend(verdict.wanted.and_then(wanted));
         }
-        remarks.extend(optimism(verdict, best, digits));
+        remarks.extend(optimism(verdict, ranking, digits));
     }
-    remarks.extend(missing(best));
+    remarks.extend(missing(ranking));
     remarks
 }
 
-fn told_apart(verdict: &Verdict, best: &Best) -> String {
+fn told_apart(verdict: &Verdict, ranking: &Ranking) -> String {
     let of = match verdict.compared as u64 {
-        compared if compared < best.total => format!(", of the first {}", grouped(compared)),
+        compared if compared < ranking.total => format!(", of the first {}", grouped(compared)),
         _ => String::new(),
     };
     let (others, rest) = (verdict.contenders as u64 - 1, (verdict.compared - verdict.contenders) as u64);
@@ -109,15 +107,12 @@ fn wanted(wanted: Wanted) -> Option<String> {
 }
 
 /// The first of many was picked for being the first: chance is in it.
-fn optimism(verdict: &Verdict, best: &Best, digits: usize) -> Option<String> {
-    let observed = match &best.rows {
-        Rows::Trials(rows) => rows.first()?.objective,
-        Rows::Groups(rows) => rows.first()?.objective,
-    };
+fn optimism(verdict: &Verdict, ranking: &Ranking, digits: usize) -> Option<String> {
+    let observed = ranking.first.as_ref()?.value;
     let expected = verdict.expected?;
     let better =
-        if best.objective.direction == Direction::Minimise { expected - observed } else { observed - expected };
-    let amount = amount(best.objective, better);
+        if ranking.objective.direction == Direction::Minimise { expected - observed } else { observed - expected };
+    let amount = amount(ranking.objective, better);
     (better > 0.5 * 10f64.powi(-(digits as i32))).then(|| {
         format!(
             "As the best of {} it looks {amount} too good: expect {expected:.digits$} on new images.",
@@ -135,8 +130,8 @@ fn amount(metric: &Metric, difference: f64) -> String {
     format!("{points:.1} {}", if format!("{points:.1}") == "1.0" { "point" } else { "points" })
 }
 
-fn missing(best: &Best) -> Option<String> {
-    let missing = best.missing;
+fn missing(ranking: &Ranking) -> Option<String> {
+    let missing = ranking.missing;
     let what = match (missing.configurations, missing.incomplete) {
         (0, 0) => "which may change the order".to_owned(),
         (0, incomplete) => format!("so {} lacks seeds and may move", plural(incomplete, "configuration")),
@@ -160,8 +155,8 @@ mod tests {
 
     #[test]
     fn an_interval_warrants_its_second_digit() {
-        assert_eq!([0.25, 0.099, 0.025, 0.01, 0.003].map(decimals), [2, 3, 3, 3, 4]);
-        assert_eq!([0.0, f64::NAN, 12.0].map(decimals), [4, 4, 1]);
+        assert_eq!([0.25, 0.099, 0.025, 0.01, 0.003].map(warranted), [2, 3, 3, 3, 4]);
+        assert_eq!([0.0, f64::NAN, 12.0].map(warranted), [4, 4, 1]);
     }
 
     #[test]

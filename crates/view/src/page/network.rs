@@ -56,13 +56,33 @@ impl Network {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::page::row::tests::spec;
+    use frostline_sweep::definition::Definition;
+    use frostline_sweep::expand::Sources;
+    use frostline_sweep::trial::WeightsIdentity;
+
+    const TEXT: &str = r#"
+[sweep]
+name = "demo"
+[data]
+dataset = "shapes"
+[model]
+backbone = "efficientnet_lite0"
+weights = "random"
+[grid]
+learning_rate = [0.1]
+[train]
+frozen_layers = 0
+head_units = [8]
+epochs = 1
+"#;
 
     #[test]
     fn shares_grow_from_nothing_to_all() {
-        let network = Network::of(&spec(0)).unwrap();
+        let definition = Definition::parse("demo.toml", TEXT, &[]).unwrap();
+        let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
+        let network = Network::of(&trials[0].spec).unwrap();
         assert_eq!((network.layers, network.segments.len()), (151, 18));
         assert_eq!((network.share(0), network.share(151), network.share(500)), (0.0, 1.0, 1.0));
         assert!(network.segments.is_sorted_by(|one, other| one.end < other.end && one.layers < other.layers));

@@ -30,8 +30,8 @@ fn the_luckiest_trial_does_not_make_its_configuration_the_best() {
     assert_eq!(rates(&best), [0.2, 0.3, 0.1]);
     let first = &groups(&best)[0];
     assert!((first.objective - 0.71).abs() < 1e-12 && (first.deviation.unwrap() - 0.01).abs() < 1e-12);
-    assert_eq!((first.seeds, first.seeds_wanted, best.total), (3, 3, 3));
-    assert_eq!(best.columns.names().collect::<Vec<_>>(), ["learning_rate"], "a row stands for all seeds");
+    assert_eq!((first.seeds, first.seeds_wanted, best.ranking.total), (3, 3, 3));
+    assert_eq!(best.ranking.columns.names().collect::<Vec<_>>(), ["learning_rate"], "a row stands for all seeds");
     let trials = best_trials(&reader);
     assert_eq!((trials[0], trials.len()), (0.9, 9), "which `--trials` shows");
 }
@@ -49,6 +49,10 @@ fn trials(best: &Best) -> &[Ranked] {
         Rows::Trials(trials) => trials,
         Rows::Groups(_) => panic!("groups: {best:?}"),
     }
+}
+
+fn labels(best: &Best) -> Vec<String> {
+    best.ranking.rows.iter().map(|row| row.label()).collect()
 }
 
 #[test]
@@ -74,16 +78,19 @@ fn trials_are_compared_image_by_image() {
     assert!((low + 0.039_899_708).abs() < 1e-8 && (high + 0.000_295_151).abs() < 1e-8, "{versus:?}");
     assert!(rows[2].versus_best.unwrap().interval.1 < 0.0);
 
-    let verdict = best.verdict.as_ref().unwrap();
+    let verdict = best.ranking.verdict.as_ref().unwrap();
     assert_eq!((verdict.compared, verdict.contenders), (3, 2));
     assert_eq!(verdict.basis, Basis::Images { images: 1_000, seeds: false });
+    assert_eq!(labels(&best), ["=1", "=1", "3"]);
+    let alone = frostline_view::best::best(&reader, Question::of("demo", 1)).unwrap();
+    assert_eq!(labels(&alone), ["=1"], "however many rows are shown");
     // (1.960 + 0.842)² (0.1 - 0.02²) / 0.02², of the two best.
     let wanted = verdict.wanted.unwrap();
     assert!(wanted.images.is_some_and(|images| (1_954..=1_957).contains(&images)), "{wanted:?}");
     assert_eq!((wanted.seeds, wanted.both, wanted.seconds), (None, None, None));
     assert!(verdict.expected.unwrap() < 0.86);
     assert_eq!(
-        remarks(&best)[..2],
+        remarks(&best.ranking)[..2],
         [
             "One other (=1) cannot be told from it image by image on 1000 images; how far another seed would move them is \
              not known.",
@@ -105,7 +112,7 @@ fn with_several_seeds_images_and_seeds_tell_apart() {
     let (_folder, reader) = filled_with(TEXT, &scores);
     let best = ask(&reader, &[]);
     assert_eq!(rates(&best), [0.3, 0.2, 0.1]);
-    let verdict = best.verdict.as_ref().unwrap();
+    let verdict = best.ranking.verdict.as_ref().unwrap();
     assert_eq!(verdict.basis, Basis::Images { images: 2_000, seeds: true });
     assert_eq!((verdict.compared, verdict.contenders), (3, 1));
     let rows = groups(&best);
@@ -117,8 +124,8 @@ fn with_several_seeds_images_and_seeds_tell_apart() {
     // The two weaker ones alone lie close.
     let filter = Filter::parse("learning_rate!=0.3").unwrap();
     let close = ask(&reader, &[filter]);
-    assert_eq!(close.verdict.as_ref().unwrap().contenders, 2);
-    let wanted = close.verdict.unwrap().wanted.unwrap();
+    assert_eq!(close.ranking.verdict.as_ref().unwrap().contenders, 2);
+    let wanted = close.ranking.verdict.unwrap().wanted.unwrap();
     assert_eq!(wanted.seconds, wanted.seeds.map(|seeds| (seeds - 3) as f64 * 8.0), "a trial took 4 s");
 }
 
@@ -134,7 +141,7 @@ fn a_loss_is_the_better_the_smaller_it_is() {
     let versus = rows[1].versus_best.unwrap();
     assert!((versus.difference - 0.18).abs() < 1e-12 && versus.method == "seeds", "{versus:?}");
     assert!(0.0 < versus.interval.0 && versus.interval.0 < versus.interval.1, "{versus:?}");
-    let verdict = best.verdict.as_ref().unwrap();
+    let verdict = best.ranking.verdict.as_ref().unwrap();
     assert_eq!((verdict.basis, verdict.contenders), (Basis::Seeds, 1));
 }
 
@@ -143,12 +150,12 @@ fn while_each_has_one_seed_the_validation_images_say_what_is_told_apart() {
     let (_folder, reader) = filled([Some(0.5), None, None, Some(0.9), None, None, Some(0.88), None, None]);
     let best = ask(&reader, &[]);
     assert_eq!(rates(&best), [0.2, 0.3, 0.1]);
-    let verdict = best.verdict.as_ref().unwrap();
+    let verdict = best.ranking.verdict.as_ref().unwrap();
     assert_eq!((verdict.basis, verdict.contenders), (Basis::Unpaired { seeds: false }, 2));
     let first = &groups(&best)[0];
     assert_eq!((first.deviation, first.seeds, first.seeds_wanted), (None, 1, 3));
-    assert_eq!(best.missing, Missing { trials: 6, configurations: 0, incomplete: 3 });
-    let last = remarks(&best).pop().unwrap();
+    assert_eq!(best.ranking.missing, Missing { trials: 6, configurations: 0, incomplete: 3 });
+    let last = remarks(&best.ranking).pop().unwrap();
     assert_eq!(last, "6 trials have no result yet, so each of 3 configurations lacks seeds and may move.");
 }
 
@@ -156,8 +163,8 @@ fn while_each_has_one_seed_the_validation_images_say_what_is_told_apart() {
 fn what_has_no_result_yet_may_be_better() {
     let (_folder, reader) = filled([Some(0.5), Some(0.5), Some(0.5), None, None, None, None, None, None]);
     let best = ask(&reader, &[]);
-    assert_eq!(best.missing, Missing { trials: 6, configurations: 2, incomplete: 0 });
-    let last = remarks(&best).pop().unwrap();
+    assert_eq!(best.ranking.missing, Missing { trials: 6, configurations: 2, incomplete: 0 });
+    let last = remarks(&best.ranking).pop().unwrap();
     assert_eq!(last, "6 trials have no result yet, so 2 configurations have none yet and may be better.");
 }
 
@@ -168,7 +175,7 @@ fn what_is_not_a_number_is_ranked_and_not_compared() {
     let best = ask(&reader, &[]);
     assert_eq!(rates(&best), [0.3, 0.1, 0.2]);
     assert_eq!(groups(&best).iter().map(|row| row.tied_with_best.is_some()).collect::<Vec<_>>(), [true, true, false]);
-    assert_eq!(best.verdict.as_ref().unwrap().compared, 2);
+    assert_eq!(best.ranking.verdict.as_ref().unwrap().compared, 2);
 }
 
 #[test]
@@ -180,12 +187,12 @@ fn the_first_places_of_a_large_sweep_are_those_of_all_of_it() {
     let (_folder, reader) = filled_with(&text, &scores);
     let by_index = ask(&reader, &[]);
     let all = ask(&reader, &[Filter::parse("epochs=1").unwrap()]);
-    assert_eq!((by_index.total, all.total), (2_001, 2_001));
+    assert_eq!((by_index.ranking.total, all.ranking.total), (2_001, 2_001));
     let plain =
         |best: &Best| -> Vec<_> { trials(best).iter().map(|row| (row.rank, row.trial, row.objective)).collect() };
     assert_eq!(plain(&by_index), plain(&all));
-    assert_eq!(by_index.verdict.as_ref().unwrap().compared, 100);
-    assert!(by_index.verdict.unwrap().expected.is_none(), "what was not read is not known");
+    assert_eq!(by_index.ranking.verdict.as_ref().unwrap().compared, 100);
+    assert!(by_index.ranking.verdict.unwrap().expected.is_none(), "what was not read is not known");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use crate::fixture::{Score, TEXT, filled, filled_with, one_seed};
 use frostline_store::Reader;
 use frostline_view::compare::{Compared, compare};
+use frostline_view::show::show;
 use serde_json::json;
 
 /// Two trials by their places in the sweep.
 fn compared(reader: &Reader, one: usize, other: usize) -> Compared {
     let trials = reader.members("demo").unwrap();
-    compare(reader, &trials[one].to_string(), &trials[other].to_string()).unwrap()
+    let [one, other] = [one, other].map(|place| show(reader, &trials[place].to_string()).unwrap());
+    compare(reader, &one, &other).unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@ use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Right};
 use frostline_sweep::record::{Build, Record, TaskKey};
+use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::WeightsIdentity;
 use tempfile::TempDir;
 
@@ -35,8 +36,23 @@ pub(crate) enum Score {
     Right(Bits),
 }
 
-/// A results folder in which the trials of `text`, in their order, have come to these scores; those without one wait.
-pub(crate) fn filled_with(text: &str, scores: &[Option<Score>]) -> (TempDir, Reader) {
+/// How a trial has come to its score.
+#[derive(Clone)]
+pub(crate) struct Life {
+    pub(crate) score: Score,
+    pub(crate) seconds: f64,
+    /// Where it started, and what was estimated before.
+    pub(crate) plan: Option<(u32, Estimate)>,
+}
+
+impl From<Score> for Life {
+    fn from(score: Score) -> Life {
+        Life { score, seconds: 4.0, plan: None }
+    }
+}
+
+/// A results folder into which `text` was launched, and its trials in their order.
+pub(crate) fn launched(text: &str) -> (TempDir, Writer, Vec<Trial>) {
     let folder = tempfile::tempdir().unwrap();
     let definition = Definition::parse("demo.toml", text, &[]).unwrap();
     let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
@@ -51,9 +67,17 @@ pub(crate) fn filled_with(text: &str, scores: &[Option<Score>]) -> (TempDir, Rea
     };
     let mut writer = Writer::open(folder.path()).unwrap();
     writer.put_sweep(&sweep, &trials, false).unwrap();
+    (folder, writer, trials)
+}
+
+/// A results folder in which the trials of `text`, in their order, have come to these scores; those without one wait.
+pub(crate) fn filled_with(text: &str, scores: &[Option<Score>]) -> (TempDir, Reader) {
+    let (folder, mut writer, trials) = launched(text);
     let lives = (1..).zip(trials.iter().zip(scores));
-    let records: Vec<Record> =
-        lives.filter_map(|(attempt, (trial, score))| Some(life(attempt, trial, score.clone()?))).flatten().collect();
+    let life = |(attempt, (trial, score)): (u64, (&Trial, &Option<Score>))| {
+        Some(lived(attempt, trial, score.clone()?.into()))
+    };
+    let records: Vec<Record> = lives.filter_map(life).flatten().collect();
     writer.apply("demo", &records).unwrap();
     drop(writer);
     let reader = Reader::open(folder.path()).unwrap();
@@ -71,11 +95,17 @@ pub(crate) fn one_seed(right: [&dyn Fn(usize) -> bool; 3]) -> (TempDir, Reader) 
     filled_with(&text, &right.map(|right| Some(Score::Right((0..1_000).map(right).collect()))))
 }
 
-fn life(attempt: u64, trial: &Trial, score: Score) -> [Record; 3] {
-    let (attempt, trial) = (AttemptId(attempt), trial.id);
+pub(crate) fn started(attempt: u64, task: TaskKey) -> Record {
     let word = || "test".to_owned();
     let build = Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() };
-    let (val_accuracy, images, right) = match score {
+    Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None }
+}
+
+/// All that happened to a trial, by one attempt.
+pub(crate) fn lived(attempt: u64, trial: &Trial, life: Life) -> Vec<Record> {
+    let mut records = vec![started(attempt, TaskKey::Trial(trial.id))];
+    let (attempt, trial) = (AttemptId(attempt), trial.id);
+    let (val_accuracy, images, right) = match life.score {
         Score::Share(share) => (share, 100, None),
         Score::Right(bits) => {
             let test = [true, false].into_iter().collect();
@@ -89,7 +119,7 @@ fn life(attempt: u64, trial: &Trial, score: Score) -> [Record; 3] {
         val_loss: 1.0 - val_accuracy,
         val_accuracy,
         learning_rate: 0.1,
-        seconds: 4.0,
+        seconds: life.seconds,
         images_per_second: 1.0,
         peak_memory: 1,
         by_class: None,
@@ -105,9 +135,7 @@ fn life(attempt: u64, trial: &Trial, score: Score) -> [Record; 3] {
         by_class: None,
         right,
     };
-    [
-        Record::Started { attempt, task: TaskKey::Trial(trial), worker: 1, build, micro_batch: None },
-        Record::Epoch { attempt, trial, metrics },
-        Record::Completed { attempt, trial, evaluation },
-    ]
+    records.extend(life.plan.map(|(cut, estimate)| Record::Planned { attempt, cut, estimate: Some(estimate) }));
+    records.extend([Record::Epoch { attempt, trial, metrics }, Record::Completed { attempt, trial, evaluation }]);
+    records
 }

@@ -6,3 +6,5 @@
 mod best;
 mod compare;
 mod fixture;
+mod page;
+mod table;

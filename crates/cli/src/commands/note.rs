@@ -1,0 +1,29 @@
+//! `note`: a sentence about a sweep.
+
+use crate::args::{self, Common};
+use crate::exit::{Exit, wrong_input};
+use frostline_store::Writer;
+use std::io::Write;
+
+/// Lists and pages show it in a line.
+const MOST: usize = 500;
+
+pub(crate) fn run(common: &Common, arguments: &args::Note) -> anyhow::Result<Exit> {
+    let sweep = &arguments.sweep;
+    let Some(text) = &arguments.text else {
+        let note = frostline_store::open(&common.results)?.note(sweep)?;
+        let note = note.unwrap_or_else(|| format!("nothing is noted of `{sweep}`"));
+        writeln!(anstream::stdout().lock(), "{note}")?;
+        return Ok(Exit::Done);
+    };
+    // One line, whatever was typed: control characters would move the cursor of whoever lists it.
+    let text = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let text = text.collect::<Vec<_>>().join(" ");
+    let length = text.chars().count();
+    if length > MOST {
+        return Err(wrong_input(format!("the note has {length} characters, and room for {MOST}: shorten it")));
+    }
+    // Of a sweep that runs somebody else holds the folder.
+    Writer::open(&common.results)?.note(sweep, &text)?;
+    Ok(Exit::Done)
+}
