@@ -4,6 +4,8 @@ use crate::place::{Place, not_run, summaries};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -104,6 +106,66 @@ fn a_folder_is_swept_and_what_is_predicted_has_a_name() {
     assert_eq!(card["preprocessing"]["side"], 32);
 }
 
+/// Whether pyarrow could be asked to write the folder `pictures` as `datasets` would.
+fn write_parquet(place: &Place, into: &str) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/exports/pack_pictures.py");
+    let written = Command::new("python3").arg(script).arg(place.path("pictures")).arg(place.path(into)).output();
+    let Ok(written) = written else {
+        not_run("there is no python3");
+        return false;
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&written.stdout), String::from_utf8_lossy(&written.stderr));
+    if written.status.code() == Some(99) {
+        not_run(&said);
+        return false;
+    }
+    assert!(written.status.success(), "{said}");
+    true
+}
+
+/// As `datasets` stores them; the folder that they came from is the independent answer.
+#[test]
+fn parquet_files_are_swept_as_the_folder_of_their_pictures_is() {
+    let (folder, parquet) = (on_pictures(Place::that_trains()), on_pictures(Place::that_trains()));
+    cats_and_dogs(&folder);
+    cats_and_dogs(&parquet);
+    if !write_parquet(&parquet, "set") {
+        return;
+    }
+    parquet.edit("dataset = \"folder\"\npath = \"pictures\"", "dataset = \"parquet\"\npath = \"set\"");
+    for place in [&folder, &parquet] {
+        place.succeed("launch demo.toml --set train.epochs=8 --set data.augment=flip");
+    }
+    assert_eq!(metrics(&folder), metrics(&parquet));
+    // The files are not needed any more.
+    fs::remove_dir_all(parquet.path("set")).unwrap();
+    let trial = parquet.trials("demo")[0].id.clone();
+    let predicted = parquet.json(&format!("predict {trial} pictures/cat/3.png --json"));
+    assert_eq!(predicted[0]["class"], "cat");
+    assert_eq!(parquet.json(&format!("show {trial} --json"))["classes"], serde_json::json!(["a dog", "cat"]));
+}
+
+#[test]
+fn parquet_files_are_found_by_init_and_what_is_wrong_with_them_is_said() {
+    let place = on_pictures(Place::new());
+    cats_and_dogs(&place);
+    if !write_parquet(&place, "set") {
+        return;
+    }
+    let begun = place.succeed("init pets --data set").stdout;
+    assert!(begun.contains("40 pictures of 2 classes in set"), "{begun}");
+    assert!(place.read("pets.toml").contains("dataset = \"parquet\""));
+    place.succeed("plan pets.toml");
+    let file = place.path("set/data/train-00001-of-00002.parquet");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    let cut = place.run("plan pets.toml");
+    assert!(cut.code == Some(2) && cut.stderr.contains("is not a whole Parquet file, or damaged: "), "{cut}");
+    fs::remove_file(&file).unwrap();
+    let missing = place.run("plan pets.toml");
+    assert!(missing.code == Some(2) && missing.stderr.contains("train-00001-of-00002.parquet"), "{missing}");
+}
+
 #[test]
 fn a_plan_says_what_will_be_decoded_and_writes_nothing() {
     let place = on_pictures(Place::new());
@@ -152,7 +214,10 @@ fn pictures_that_cannot_be_read_are_named_or_left_out() {
 
 #[test]
 fn keys_for_pictures_are_refused_where_there_are_none() {
-    let place = Place::edited("dataset = \"shapes\"", "dataset = \"shapes\"\nfit = \"pad\"\ntest_share = 0.2");
+    let place = Place::edited(
+        "dataset = \"shapes\"",
+        "dataset = \"shapes\"\nfit = \"pad\"\ntest_share = 0.2\nlabel_column = \"x\"",
+    );
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
@@ -164,6 +229,10 @@ fn keys_for_pictures_are_refused_where_there_are_none() {
       |
     7 | test_share = 0.2
       | ^^^^^^^^^^
+    demo.toml:8:1: `label_column` is for "parquet", and "shapes" has no columns: remove it
+      |
+    8 | label_column = "x"
+      | ^^^^^^^^^^^^
     "#);
     says!(Place::edited("dataset = \"shapes\"", "dataset = \"folder\""), "plan demo.toml", @r#"
     exit code 2

@@ -186,7 +186,7 @@ fn what_has_to_be_there() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder" or "shapes"
+    error: demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes"
     "#);
 }
 
@@ -294,7 +294,7 @@ fn a_file_that_is_no_definition() {
     exit code 2
     --- error
     error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
-    demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder" or "shapes"
+    demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes"
     demo.toml: [model] needs `backbone`: "efficientnet_v2_s" or "efficientnet_lite0"
     demo.toml: [model] needs `weights`: a catalogue name, a file, or "random"
     demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"

@@ -17,7 +17,7 @@ mod turn;
 pub const SIDE: usize = 32;
 
 /// No camera comes near these; a file that claims more is damaged or hostile.
-const MOST_FILE_BYTES: u64 = 200_000_000;
+pub(crate) const MOST_FILE_BYTES: u64 = 200_000_000;
 const MOST_SIDE: u32 = 30_000;
 const MOST_DECODED_BYTES: u64 = 1 << 30;
 
@@ -27,6 +27,8 @@ pub enum PictureError {
     File { path: PathBuf, source: Error },
     #[error("{} is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture: convert it to one of them", path.display())]
     Unknown { path: PathBuf },
+    #[error("{} has no bytes of a picture, which have to lie in the file itself", path.display())]
+    Missing { path: PathBuf },
     #[error("{} has {width} x {height} pixels: a picture needs at least {least} x {least}", path.display())]
     TooSmall { path: PathBuf, width: u32, height: u32, least: u32 },
     #[error(
@@ -64,7 +66,11 @@ pub(crate) fn file(path: &Path) -> Result<Vec<u8>, PictureError> {
     decode::file(path)
 }
 
-fn planes(bytes: &[u8], path: &Path, pictures: Option<Pictures>) -> Result<Vec<u8>, PictureError> {
+/// As [`read`] does, of the bytes of a picture that is called `path` in messages.
+///
+/// # Errors
+/// As those of [`read`].
+pub(crate) fn planes(bytes: &[u8], path: &Path, pictures: Option<Pictures>) -> Result<Vec<u8>, PictureError> {
     let least = if pictures.is_some() { 1 } else { SIDE as u32 };
     let picture: Decoded = guarded(path, || decode::decode(bytes, path, least))?;
     match pictures {

@@ -28,8 +28,8 @@ mod watch;
 use args::{Arguments, Command, Common};
 use commands::{
     backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init,
-    join, launch, layers, list, note, overview, plan, predict, report, retry, rm, schema, serve, show, status, verify,
-    weights,
+    join, launch, layers, list, note, overview, plan, predict, report, retry, rm, schema, serve, show, status,
+    verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ pub enum Dataset {
     Cifar100,
     Cifar100Coarse,
     Folder,
+    Parquet,
     Shapes,
 }
 
@@ -70,8 +71,14 @@ impl Fit {
 
 impl Dataset {
     /// In the order of the documentation.
-    pub const ALL: [Dataset; 5] =
-        [Dataset::Cifar10, Dataset::Cifar100, Dataset::Cifar100Coarse, Dataset::Folder, Dataset::Shapes];
+    pub const ALL: [Dataset; 6] = [
+        Dataset::Cifar10,
+        Dataset::Cifar100,
+        Dataset::Cifar100Coarse,
+        Dataset::Folder,
+        Dataset::Parquet,
+        Dataset::Shapes,
+    ];
 
     /// As definitions and the canonical form name it.
     pub fn name(self) -> &'static str {
@@ -88,6 +95,7 @@ impl Dataset {
             Dataset::Cifar100 => ("cifar100", Files::Catalogue("cifar100")),
             Dataset::Cifar100Coarse => ("cifar100_coarse", Files::Catalogue("cifar100")),
             Dataset::Folder => ("folder", Files::Named),
+            Dataset::Parquet => ("parquet", Files::Named),
             Dataset::Shapes => ("shapes", Files::Drawn),
         }
     }

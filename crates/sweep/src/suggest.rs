@@ -1,7 +1,7 @@
 //! The word that was probably meant.
 
 /// Our words, and what libraries and people call the same things.
-const SYNONYMS: [(&str, &[&str]); 22] = [
+const SYNONYMS: [(&str, &[&str]); 23] = [
     ("learning_rate", &["lr", "eta", "rate", "base_lr", "init_lr", "lr0", "alpha"]),
     ("head_units", &["units", "hidden", "hidden_units", "dense", "neurons", "width", "widths", "fc"]),
     ("head_dropout", &["dropout", "drop", "drop_rate", "dropout_rate"]),
@@ -20,6 +20,7 @@ const SYNONYMS: [(&str, &[&str]); 22] = [
     ("objective", &["metric", "monitor", "goal", "target"]),
     ("backbone", &["network", "arch", "architecture", "model_name", "net"]),
     ("folder", &["imagefolder", "image_folder", "images", "pictures", "directory"]),
+    ("parquet", &["huggingface", "hugging_face", "hf", "datasets", "arrow"]),
     ("bfloat16", &["bf16", "fp16", "float16", "half", "mixed", "amp"]),
     ("float32", &["fp32", "f32", "single"]),
     ("efficientnet_lite0", &["lite0", "b0", "efficientnet_b0", "efficientnetb0", "efficientnet_lite"]),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const DOCUMENTATION: &str = "docs/sweep-format.md";
 
 /// In which every key may be set to its example.
-const BASE: &str = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"folder\"\npath = \"p\"\n\
+const BASE: &str = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"parquet\"\npath = \"p\"\n\
                     [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n\
                     [train]\nfrozen_layers = 0\nhead_units = [4, 4]\n";
 
@@ -119,6 +119,8 @@ fn every_key_is_read_and_every_field_has_a_key() {
         image_size,
         fit,
         unreadable,
+        image_column,
+        label_column,
         augment,
         train_limit,
         test_limit

@@ -103,7 +103,7 @@ fn init_refuses_what_would_not_run() {
     says!(place, "init --data nowhere", @r"
     exit code 2
     --- error
-    error: --data nowhere: there is no such folder; name one with a folder of pictures for each class, one with CIFAR-10's binary files, `cifar10` (which `frostline fetch cifar10` gets) or `shapes` (which needs no file)
+    error: --data nowhere: there is no such folder; name one with a folder of pictures for each class, one with Parquet files, one with CIFAR-10's binary files, `cifar10` (which `frostline fetch cifar10` gets) or `shapes` (which needs no file)
     ");
     says!(place, "init .hidden", @r#"
     exit code 2
@@ -360,7 +360,7 @@ fn words_of_other_programs_lead_to_the_right_one() {
     says!(place, "plan demo.toml --set data.dataset=imagefolder", @r#"
     exit code 2
     --- error
-    error: --set data.dataset=imagefolder: `dataset` must be "cifar10", "cifar100", "cifar100_coarse", "folder" or "shapes", not "imagefolder", did you mean `folder`?
+    error: --set data.dataset=imagefolder: `dataset` must be "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes", not "imagefolder", did you mean `folder`?
     "#);
     says!(place, "plan demo.toml --set model.backbone=efficientnet_b0", @r#"
     exit code 2

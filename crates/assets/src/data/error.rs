@@ -1,6 +1,7 @@
 //! What is wrong with a data set's files.
 
-use super::folder_error::FolderError;
+use super::parquet_error::ParquetError;
+use super::pictures_error::PicturesError;
 use std::io;
 use std::path::PathBuf;
 
@@ -28,7 +29,9 @@ pub enum DataError {
     )]
     PythonVersion { path: PathBuf },
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Pictures(#[from] PicturesError),
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
     #[error("no place was named for the files of the data set")]
     NoPlace,
 }

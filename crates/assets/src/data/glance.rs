@@ -1,7 +1,7 @@
-//! What lies in a folder, told by names alone: no image is read.
+//! What lies in a folder, told by names and labels: no image is read.
 
-use super::folder::{self, Counted};
-use super::{DataError, cifar10};
+use super::{Counted, DataError, cifar10, folder, parquet};
+use frostline_sweep::dataset::Dataset;
 use std::path::{Path, PathBuf};
 
 /// A folder that can be trained on.
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 pub enum Glance {
     /// CIFAR-10's binary version, in this folder.
     Cifar10(PathBuf),
-    Pictures(Counted),
+    /// Pictures of a person's own, and as which data set they are read.
+    Pictures(Dataset, Counted),
 }
 
 /// Looks into `folder`, and, for CIFAR-10, into the folder that its archive makes there.
@@ -24,7 +25,10 @@ pub fn glance(folder: &Path) -> Result<Glance, DataError> {
     if ["data_batch_1", "cifar-10-batches-py/data_batch_1"].iter().any(|file| folder.join(file).is_file()) {
         return Err(DataError::PythonVersion { path: folder.to_owned() });
     }
-    Ok(Glance::Pictures(folder::counted(folder)?))
+    if parquet::is_in(folder) {
+        return Ok(Glance::Pictures(Dataset::Parquet, parquet::counted(folder)?));
+    }
+    Ok(Glance::Pictures(Dataset::Folder, folder::counted(folder)?))
 }
 
 #[cfg(test)]
@@ -44,7 +48,7 @@ mod tests {
 
     fn listed(files: &[&str]) -> Counted {
         match glance(folder(files).path()) {
-            Ok(Glance::Pictures(listed)) => listed,
+            Ok(Glance::Pictures(Dataset::Folder, listed)) => listed,
             other => panic!("{other:?}"),
         }
     }

@@ -6,17 +6,21 @@ pub mod cifar10;
 pub mod cifar100;
 mod error;
 pub mod folder;
-mod folder_error;
 mod glance;
 mod images;
+mod parquet;
+mod parquet_error;
+mod pictures;
+mod pictures_error;
 mod records;
 pub mod shapes;
 
 pub use error::DataError;
-pub use folder::Counted;
-pub use folder_error::{FolderError, List};
 pub use glance::{Glance, glance};
 pub use images::{Images, Pixels, Splits};
+pub use parquet_error::ParquetError;
+pub use pictures::Counted;
+pub use pictures_error::{List, PicturesError};
 
 use crate::picture;
 use frostline_sweep::dataset::{Dataset, Pictures};
@@ -127,6 +131,7 @@ pub fn source(dataset: Dataset) -> &'static dyn Source {
         Dataset::Cifar100 => &cifar100::BY_CLASS,
         Dataset::Cifar100Coarse => &cifar100::BY_GROUP,
         Dataset::Folder => &folder::Folder,
+        Dataset::Parquet => &parquet::Parquet,
         Dataset::Shapes => &shapes::Shapes,
     }
 }

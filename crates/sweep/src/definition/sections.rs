@@ -20,6 +20,9 @@ const MOST_CELLS: usize = 1_000_000;
 /// Keys of `[data]` that only pictures of any size have use for.
 const FOR_PICTURES: [&str; 3] = ["test_share", "fit", "unreadable"];
 
+/// Those that only tables of pictures have use for.
+const FOR_TABLES: [&str; 2] = ["image_column", "label_column"];
+
 /// `[sweep]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +118,11 @@ fn data(reader: &Reader) -> Option<Data> {
         let pictures = FOR_PICTURES.into_iter().filter_map(|key| find(entries, key));
         for entry in pictures.filter(|_| dataset.files() != Files::Named) {
             let message = format!("`{}` is for pictures of your own, and \"{name}\" has none: remove it", entry.key);
+            reader.problem(&entry.key_place, message);
+        }
+        let columns = FOR_TABLES.into_iter().filter_map(|key| find(entries, key));
+        for entry in columns.filter(|_| dataset != Dataset::Parquet) {
+            let message = format!("`{}` is for \"parquet\", and \"{name}\" has no columns: remove it", entry.key);
             reader.problem(&entry.key_place, message);
         }
     }

@@ -45,6 +45,9 @@ pub struct Data {
     pub image_size: u32,
     pub fit: Fit,
     pub unreadable: Unreadable,
+    /// Of a Parquet file; none where only one can be meant.
+    pub image_column: Option<String>,
+    pub label_column: Option<String>,
     pub augment: Augment,
     pub train_limit: Option<u32>,
     pub test_limit: Option<u32>,

@@ -35,7 +35,7 @@ pub static SECTIONS: [Section; 10] = [
     Section { name: "slurm", keys: "slurm", meaning: "How Slurm is asked for workers." },
 ];
 
-static KEYS: [Key; 59] = [
+static KEYS: [Key; 61] = [
     Key {
         section: "sweep",
         name: "name",
@@ -72,8 +72,9 @@ static KEYS: [Key; 59] = [
         name: "dataset",
         kind: Kind::Words(|| Dataset::ALL.map(Dataset::name).to_vec()),
         default: Fallback::Required,
-        meaning: "CIFAR-10; CIFAR-100 by its 100 classes, or as `\"cifar100_coarse\"` by their 20 groups; `\"folder\"`, which is pictures of your own ([your-own-images.md](your-own-images.md)); or \
-                  `\"shapes\"`, 4,000 training and 1,000 test images of ten classes that the program draws itself, \
+        meaning: "CIFAR-10; CIFAR-100 by its 100 classes, or as `\"cifar100_coarse\"` by their 20 groups; `\"folder\"`, \
+                  which is pictures of your own ([your-own-images.md](your-own-images.md)); `\"parquet\"`, which is \
+                  pictures in Parquet files, as data sets of Hugging Face are stored; or `\"shapes\"`, 4,000 training and 1,000 test images of ten classes that the program draws itself, \
                   without any file.",
         example: r#""cifar10""#,
     },
@@ -82,8 +83,8 @@ static KEYS: [Key; 59] = [
         name: "path",
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("the catalogue's place"),
-        meaning: "Folder of the pictures, which `\"folder\"` needs, or of CIFAR's binary version. A relative path counts \
-                  from the folder that `frostline` is started in. Without `path`, the folder that `frostline fetch \
+        meaning: "Folder of the pictures or of the Parquet files, which `\"folder\"` and `\"parquet\"` need, or of CIFAR's \
+                  binary version. A relative path counts from the folder that `frostline` is started in. Without `path`, the folder that `frostline fetch \
                   cifar10` (or `cifar100`) fills. Not allowed for `\"shapes\"`.",
         example: r#""data/cifar-10-batches-bin""#,
     },
@@ -96,8 +97,8 @@ static KEYS: [Key; 59] = [
         ),
         default: Fallback::Is("0.1"),
         meaning: "The images to select by: a share of the training images, which is held out, each class keeping its \
-                  share; or `\"test\"`, which selects by the test images and trains on all training images. Where a \
-                  folder has validation images of its own, they stand in for the share.",
+                  share; or `\"test\"`, which selects by the test images and trains on all training images. Where \
+                  pictures of your own have a validation split, it stands in for the share.",
         example: "0.2",
     },
     Key {
@@ -105,8 +106,8 @@ static KEYS: [Key; 59] = [
         name: "test_share",
         kind: Kind::Number { noun: "a share of the images", from: Excluded(0.0), to: Excluded(1.0) },
         default: Fallback::Is("0.1"),
-        meaning: "For `\"folder\"`: the share of each class that is held out to test where the folder has no test \
-                  images.",
+        meaning: "For `\"folder\"` and `\"parquet\"`: the share of each class that is held out to test where there are no \
+                  test images.",
         example: "0.2",
     },
     Key {
@@ -123,7 +124,7 @@ static KEYS: [Key; 59] = [
         name: "fit",
         kind: Kind::Words(|| Fit::ALL.map(Fit::name).to_vec()),
         default: Fallback::Is(r#""crop""#),
-        meaning: "For `\"folder\"`: what becomes of a picture that is no square. `\"crop\"` takes the largest square in \
+        meaning: "For `\"folder\"` and `\"parquet\"`: what becomes of a picture that is no square. `\"crop\"` takes the largest square in \
                   its middle, `\"pad\"` puts black bars beside it, `\"stretch\"` makes its sides equally long.",
         example: r#""pad""#,
     },
@@ -132,9 +133,26 @@ static KEYS: [Key; 59] = [
         name: "unreadable",
         kind: Kind::Words(|| vec!["refuse", "skip"]),
         default: Fallback::Is(r#""refuse""#),
-        meaning: "For `\"folder\"`: what becomes of a folder in which pictures cannot be read. `\"refuse\"` names them \
-                  all and starts nothing; `\"skip\"` leaves them out and says how many they are.",
+        meaning: "For `\"folder\"` and `\"parquet\"`: what becomes of data in which pictures cannot be read. `\"refuse\"` \
+                  names them all and starts nothing; `\"skip\"` leaves them out and says how many they are.",
         example: r#""skip""#,
+    },
+    Key {
+        section: "data",
+        name: "image_column",
+        kind: Kind::Text("the name of a column"),
+        default: Fallback::Follows("the only column of pictures"),
+        meaning: "For `\"parquet\"`: the column of the pictures, which are bytes, or a struct in which `bytes` are.",
+        example: r#""image""#,
+    },
+    Key {
+        section: "data",
+        name: "label_column",
+        kind: Kind::Text("the name of a column"),
+        default: Fallback::Follows("the only column of labels"),
+        meaning: "For `\"parquet\"`: the column of the labels, whole numbers or text. Without it the one that the file's \
+                  metadata calls a `ClassLabel`, else the one called `label`, else the only one that can be it.",
+        example: r#""label""#,
     },
     Key {
         section: "data",

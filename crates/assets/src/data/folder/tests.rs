@@ -1,12 +1,13 @@
 //! Folders of pictures, whole and broken.
 
 use super::*;
-use crate::data::{Images, source};
-use frostline_sweep::dataset::{Dataset, Fit};
+use crate::data::{Counts, Images, MOST_CLASSES, Step, source};
+use frostline_sweep::dataset::{Dataset, Fit, Pictures, Unreadable};
 use frostline_sweep::definition::Data;
 use frostline_sweep::trial::{Augment, Validation};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -22,6 +23,8 @@ fn data() -> Data {
         image_size: 32,
         fit: Fit::Crop,
         unreadable: Unreadable::Refuse,
+        image_column: None,
+        label_column: None,
         augment: Augment::None,
         train_limit: None,
         test_limit: None,

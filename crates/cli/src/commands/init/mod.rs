@@ -109,8 +109,8 @@ fn images(named: Option<&Path>) -> anyhow::Result<Images> {
             _ => {}
         }
         return Err(wrong_input(format!(
-            "--data {}: there is no such folder; name one with a folder of pictures for each class, one with CIFAR-10's \
-             binary files, `cifar10` (which `frostline fetch cifar10` gets) or `shapes` (which needs no file)",
+            "--data {}: there is no such folder; name one with a folder of pictures for each class, one with Parquet \
+             files, one with CIFAR-10's binary files, `cifar10` (which `frostline fetch cifar10` gets) or `shapes` (which needs no file)",
             path.display()
         )));
     }
@@ -120,7 +120,7 @@ fn images(named: Option<&Path>) -> anyhow::Result<Images> {
     };
     match glance(path).map_err(|error| wrong_input(format!("--data {}: {error}", path.display())))? {
         Glance::Cifar10(place) => Ok(Images::Cifar10(Some(text(&place)?))),
-        Glance::Pictures(counted) => Ok(Images::Pictures(text(path)?, counted)),
+        Glance::Pictures(dataset, counted) => Ok(Images::Pictures(dataset, text(path)?, counted)),
     }
 }
 
@@ -130,7 +130,7 @@ fn in_words(images: &Images) -> String {
         Images::Cifar10(None) if catalogue::find("cifar10").is_some_and(Entry::is_present) => "CIFAR-10".to_owned(),
         Images::Cifar10(None) => "CIFAR-10 (`launch` downloads 170 MB)".to_owned(),
         Images::Cifar10(Some(path)) => format!("CIFAR-10 in {path}"),
-        Images::Pictures(path, Counted { classes, train, validation, test }) => {
+        Images::Pictures(_, path, Counted { classes, train, validation, test }) => {
             let all = output::count((train + validation + test) as u64, "picture");
             let parts = [(train, "to train on"), (validation, "to validate"), (test, "to test")];
             let parts = parts.iter().filter(|(count, _)| **count > 0 && *count != &(train + validation + test));

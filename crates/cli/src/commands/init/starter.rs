@@ -2,6 +2,7 @@
 
 use frostline_assets::data::Counted;
 use frostline_sweep::backbone::Architecture;
+use frostline_sweep::dataset::Dataset;
 use frostline_sweep::definition::toml_string;
 
 /// Training images that a first look takes of a large data set.
@@ -16,7 +17,8 @@ pub(super) enum Images {
     Drawn,
     /// None where the catalogue's place is meant.
     Cifar10(Option<String>),
-    Pictures(String, Counted),
+    /// Read as this data set.
+    Pictures(Dataset, String, Counted),
 }
 
 /// What a sweep is made of.
@@ -50,7 +52,7 @@ impl Starter<'_> {
         text += &match &self.images {
             Images::Drawn => drawn(),
             Images::Cifar10(path) => cifar10(path.as_deref()),
-            Images::Pictures(path, counted) => pictures(path, counted),
+            Images::Pictures(dataset, path, counted) => pictures(*dataset, path, counted),
         };
         text += "\n[model]\n";
         text += &format!("backbone = {}\n", toml_string(network));
@@ -115,9 +117,12 @@ fn cifar10(path: Option<&str>) -> String {
     .concat()
 }
 
-fn pictures(path: &str, counted: &Counted) -> String {
+fn pictures(dataset: Dataset, path: &str, counted: &Counted) -> String {
     let Counted { classes, train, validation: own, test } = counted;
-    let mut text = line("dataset = \"folder\"", &format!("{} classes: {}", classes.len(), listed(classes)));
+    let mut text = line(
+        &format!("dataset = {}", toml_string(dataset.name())),
+        &format!("{} classes: {}", classes.len(), listed(classes)),
+    );
     text += &format!("path = {}\n", toml_string(path));
     text += &size(128);
     text += &line("# fit = \"crop\"", "pictures become squares; or \"pad\", \"stretch\"");
@@ -160,7 +165,6 @@ fn depths(architecture: &Architecture) -> String {
 mod tests {
     use super::*;
     use frostline_sweep::backbone;
-    use frostline_sweep::dataset::Dataset;
     use frostline_sweep::definition::Definition;
 
     fn counted(train: usize, validation: usize, test: usize) -> Counted {
@@ -186,13 +190,13 @@ mod tests {
                 (Images::Drawn, Dataset::Shapes),
                 (Images::Cifar10(None), Dataset::Cifar10),
                 (Images::Cifar10(Some("da\"ta/cifar".into())), Dataset::Cifar10),
-                (Images::Pictures("pets".into(), counted(20, 0, 0)), Dataset::Folder),
-                (Images::Pictures("pe\\ts".into(), counted(50_000, 100, 9_000)), Dataset::Folder),
+                (Images::Pictures(Dataset::Folder, "pets".into(), counted(20, 0, 0)), Dataset::Folder),
+                (Images::Pictures(Dataset::Parquet, "pe\\ts".into(), counted(50_000, 100, 9_000)), Dataset::Parquet),
             ] {
                 let path = match &images {
                     Images::Drawn => None,
                     Images::Cifar10(path) => path.clone(),
-                    Images::Pictures(path, _) => Some(path.clone()),
+                    Images::Pictures(_, path, _) => Some(path.clone()),
                 };
                 let definition = read(images, architecture, "some \"file\".pth");
                 assert_eq!(definition.data.dataset, dataset);
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn a_first_look_at_many_pictures_takes_some_of_them() {
         let lite0 = backbone::find("efficientnet_lite0").unwrap();
-        let data = |counted| read(Images::Pictures("p".into(), counted), lite0, "random").data;
+        let data = |counted| read(Images::Pictures(Dataset::Folder, "p".into(), counted), lite0, "random").data;
         let (few, many) = (data(counted(3_000, 0, 0)), data(counted(5_000, 10, 2_000)));
         assert_eq!((few.train_limit, few.test_limit), (None, None));
         assert_eq!((many.train_limit, many.test_limit), (Some(2_000), Some(500)));
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn what_stands_in_comments_can_be_used() {
         let lite0 = backbone::find("efficientnet_lite0").unwrap();
-        let images = || Images::Pictures("p".into(), counted(20, 0, 0));
+        let images = || Images::Pictures(Dataset::Folder, "p".into(), counted(20, 0, 0));
         let starter = |images| Starter {
             name: "first",
             images,

@@ -172,7 +172,7 @@ fn folders_that_are_no_data_set_are_refused() {
     one class: PLACE/pictures has one class, `cat`: there is nothing to tell apart
     an empty class: no picture in PLACE/pictures/bird: put some there, or remove the folder
     a class without pictures: no picture in PLACE/pictures/bird: put some there, or remove the folder
-    a class of one picture: `bird` has 1 picture: with so few, none can be held out to test; add pictures, or a folder `test`
+    a class of one picture: `bird` has 1 picture: with so few, none can be held out to test; add pictures, or test images of their own
     a class in one split only: classes that are not in every split cannot be learned or tested: `dog` has no test image; `wolf` has no training image and no test image
     a split twice: PLACE/pictures/Validation and PLACE/pictures/val are both validation images: keep one of the two
     a split without classes: PLACE/pictures/test has no folders of classes: put the pictures of each class into a folder called as the class is, or write a table `labels.csv` with the columns file and label
@@ -216,9 +216,9 @@ fn a_folder_that_may_not_be_read_is_named() {
 #[test]
 fn more_classes_than_labels_can_tell_apart_are_refused() {
     let classes: Vec<String> = (0..=MOST_CLASSES).map(|class| class.to_string()).collect();
-    let said = listing::count_classes(Path::new("x"), &classes).unwrap_err().to_string();
+    let said = pictures::count_classes(Path::new("x"), &classes).unwrap_err().to_string();
     assert_eq!(said, "x has 65537 classes: 65536 are the most there can be");
-    listing::count_classes(Path::new("x"), &classes[1..]).unwrap();
+    pictures::count_classes(Path::new("x"), &classes[1..]).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::division::Division;
 use super::listing::Listing;
 use super::pack;
-use crate::data::folder_error::FolderError;
+use crate::data::pictures_error::PicturesError;
 use crate::data::{Images, Pixels, Splits};
 use frostline_sweep::dataset::Pictures;
 use frostline_sweep::trial::DataSpec;
@@ -48,31 +48,31 @@ impl Set {
     }
 
     /// Its file has the digest of the rest as its first line.
-    pub(super) fn write(&self, cache: &Path) -> Result<PathBuf, FolderError> {
+    pub(super) fn write(&self, cache: &Path) -> Result<PathBuf, PicturesError> {
         let Pictures { side, fit } = self.pictures;
         let path = cache.join(format!("set-{}-{side}-{}.json", &self.digest[..32], fit.name()));
         let body = serde_json::to_string(self).unwrap_or_default();
         let text = format!("{}\n{body}", blake3::hash(body.as_bytes()).to_hex());
         let aside = path.with_extension(format!("{}.writing", std::process::id()));
         let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path));
-        written.map_err(FolderError::file("write", &path))?;
+        written.map_err(PicturesError::file("write", &path))?;
         Ok(path)
     }
 }
 
-fn read(path: &Path) -> Result<Set, FolderError> {
-    let text = fs::read_to_string(path).map_err(FolderError::file("read", path))?;
+fn read(path: &Path) -> Result<Set, PicturesError> {
+    let text = fs::read_to_string(path).map_err(PicturesError::file("read", path))?;
     let sealed =
         text.split_once('\n').filter(|(seal, body)| blake3::hash(body.as_bytes()).to_hex().as_str() == *seal);
     let set = sealed.and_then(|(_, body)| serde_json::from_str(body).ok());
-    set.ok_or_else(|| FolderError::Packed { path: path.to_owned(), what: "damaged" })
+    set.ok_or_else(|| PicturesError::Packed { path: path.to_owned(), what: "damaged" })
 }
 
 /// The images that `spec` identifies.
-pub(super) fn load(path: &Path, spec: &DataSpec) -> Result<Splits, FolderError> {
+pub(super) fn load(path: &Path, spec: &DataSpec) -> Result<Splits, PicturesError> {
     let Set { digest, pictures, packed, classes, train, validation, test } = read(path)?;
     if digest != spec.digest || Some(pictures) != spec.pictures {
-        return Err(FolderError::Packed { path: path.to_owned(), what: "others than the trial's" });
+        return Err(PicturesError::Packed { path: path.to_owned(), what: "others than the trial's" });
     }
     let cache = path.parent().unwrap_or(Path::new("."));
     let (map, rows) = pack::open(cache, &packed, pictures.side)?;
@@ -87,7 +87,7 @@ pub(super) fn load(path: &Path, spec: &DataSpec) -> Result<Splits, FolderError> 
             && images.labels.iter().all(|&label| usize::from(label) < classes.len())
     };
     if !is_there(&train) || !is_there(&test) {
-        return Err(FolderError::Packed { path: path.to_owned(), what: "damaged" });
+        return Err(PicturesError::Packed { path: path.to_owned(), what: "damaged" });
     }
     Ok(Splits { train, own_validation, test, class_names: classes, side: pictures.side as usize })
 }

@@ -4,10 +4,10 @@
 //! of it. Until it is whole it is `pixels-KEY.packing/`, whose `journal` has a line for each portion that is done: a portion
 //! counts when its bytes fit the digest in its line, so that whatever ends the program, the rest is done later.
 
-use super::cores;
-use super::{Say, Step};
-use crate::data::folder_error::FolderError;
-use crate::picture;
+use super::{Collection, cores};
+use crate::data::pictures_error::PicturesError;
+use crate::data::{DataError, Say, Step};
+use crate::picture::{self, PictureError};
 use frostline_sweep::dataset::Pictures;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,10 @@ const PORTION_BYTES: usize = 8 << 20;
 
 /// Pictures to decode.
 pub(super) struct Wanted<'a> {
-    /// None where it is known that it cannot be read.
-    pub(super) files: Vec<Option<&'a Path>>,
-    /// Of each file, in hexadecimal.
+    pub(super) collection: &'a Collection,
+    /// Which of them are not known to be unreadable.
+    pub(super) usable: Vec<bool>,
+    /// Of each, in hexadecimal.
     pub(super) digests: Vec<&'a str>,
     pub(super) pictures: Pictures,
 }
@@ -67,7 +68,7 @@ impl Wanted<'_> {
 
     /// Of all squares.
     pub(super) fn bytes(&self) -> u64 {
-        self.files.len() as u64 * square(self.pictures.side) as u64
+        self.usable.len() as u64 * square(self.pictures.side) as u64
     }
 }
 
@@ -96,16 +97,16 @@ fn manifest(folder: &Path) -> Option<Manifest> {
 }
 
 /// Decodes what is not decoded yet, on all cores. Says which pictures could not be read, and why.
-pub(super) fn pack(cache: &Path, wanted: &Wanted, say: Say) -> Result<BTreeMap<u32, String>, FolderError> {
+pub(super) fn pack(cache: &Path, wanted: &Wanted, say: Say) -> Result<BTreeMap<u32, String>, DataError> {
     let key = wanted.key();
     let target = folder(cache, &key);
     let aside = cache.join(format!("pixels-{key}.packing"));
-    fs::create_dir_all(&aside).map_err(FolderError::file("create", &aside))?;
-    let failed = |name: &str| FolderError::file("write", aside.join(name));
+    fs::create_dir_all(&aside).map_err(PicturesError::file("create", &aside))?;
+    let failed = |name: &str| PicturesError::file("write", aside.join(name));
     let journal = File::options().create(true).read(true).append(true).open(aside.join(JOURNAL));
     let mut journal = journal.map_err(failed(JOURNAL))?;
     // Two programs that want the same pictures decode them once: the second waits here.
-    journal.lock().map_err(FolderError::file("lock", aside.join(JOURNAL)))?;
+    journal.lock().map_err(PicturesError::file("lock", aside.join(JOURNAL)))?;
     if let Some(broken) = packed(cache, &key) {
         return Ok(broken);
     }
@@ -114,33 +115,34 @@ pub(super) fn pack(cache: &Path, wanted: &Wanted, say: Say) -> Result<BTreeMap<u
     pixels.set_len(wanted.bytes()).map_err(failed(PIXELS))?;
     let side = wanted.pictures.side;
     let size = portion(side);
-    let count = wanted.files.len().div_ceil(size);
+    let count = wanted.usable.len().div_ceil(size);
     let mut done = finished(&aside.join(JOURNAL), &pixels, size * square(side), count);
     let missing: Vec<usize> = (0..count).filter(|number| !done.contains_key(number)).collect();
-    let of = |number: usize| number * size..((number + 1) * size).min(wanted.files.len());
+    let of = |number: usize| number * size..((number + 1) * size).min(wanted.usable.len());
     let mut decoded: usize = done.keys().map(|&number| of(number).len()).sum();
     cores::run(
         missing.len(),
         |place| {
             let number = missing[place];
-            let (bytes, broken) = squares(wanted, of(number));
+            let (bytes, broken) = squares(wanted, of(number))?;
             let written = pixels.write_all_at(&bytes, (number * size * square(side)) as u64);
-            written.map(|()| Portion { number, digest: blake3::hash(&bytes).to_hex().to_string(), broken })
+            written.map_err(failed(PIXELS))?;
+            Ok::<Portion, DataError>(Portion { number, digest: blake3::hash(&bytes).to_hex().to_string(), broken })
         },
         |_, portion| {
-            let portion = portion.map_err(failed(PIXELS))?;
+            let portion = portion?;
             let line = serde_json::to_string(&portion).unwrap_or_default() + "\n";
             journal.write_all(line.as_bytes()).map_err(failed(JOURNAL))?;
             decoded += of(portion.number).len();
-            say(Step::Decoding, decoded as u64, wanted.files.len() as u64);
+            say(Step::Decoding, decoded as u64, wanted.usable.len() as u64);
             done.insert(portion.number, portion);
-            Ok(())
+            Ok::<(), DataError>(())
         },
     )?;
     let broken: BTreeMap<u32, String> = done.values().flat_map(|portion| portion.broken.clone()).collect();
     let manifest = Manifest {
         format: FORMAT.to_owned(),
-        pictures: wanted.files.len(),
+        pictures: wanted.usable.len(),
         side,
         portions: done.into_values().map(|portion| portion.digest).collect(),
         broken: broken.clone(),
@@ -151,9 +153,9 @@ pub(super) fn pack(cache: &Path, wanted: &Wanted, say: Say) -> Result<BTreeMap<u
     written.map_err(failed(MANIFEST))?;
     // One of another version, or damaged.
     if target.exists() {
-        fs::remove_dir_all(&target).map_err(FolderError::file("remove", &target))?;
+        fs::remove_dir_all(&target).map_err(PicturesError::file("remove", &target))?;
     }
-    fs::rename(&aside, &target).map_err(FolderError::file("rename into place", &target))?;
+    fs::rename(&aside, &target).map_err(PicturesError::file("rename into place", &target))?;
     let _ = fs::remove_file(target.join(JOURNAL));
     Ok(broken)
 }
@@ -175,31 +177,31 @@ fn finished(journal: &Path, pixels: &File, bytes: usize, count: usize) -> BTreeM
 }
 
 /// The squares of some pictures; black where one cannot be read.
-fn squares(wanted: &Wanted, pictures: std::ops::Range<usize>) -> (Vec<u8>, BTreeMap<u32, String>) {
+fn squares(wanted: &Wanted, pictures: std::ops::Range<usize>) -> Result<(Vec<u8>, BTreeMap<u32, String>), DataError> {
+    let Collection { listing, contents, .. } = wanted.collection;
     let size = square(wanted.pictures.side);
-    let (mut bytes, mut broken) = (Vec::with_capacity(pictures.len() * size), BTreeMap::new());
-    for index in pictures {
-        let start = bytes.len();
-        if let Some(path) = wanted.files[index] {
-            match picture::read(path, Some(wanted.pictures)) {
-                Ok(planes) => bytes.extend_from_slice(&planes),
-                Err(error) => drop(broken.insert(index as u32, error.to_string())),
-            }
+    let (start, mut bytes, mut broken) = (pictures.start, vec![0; pictures.len() * size], BTreeMap::new());
+    let usable: Vec<usize> = pictures.filter(|&picture| wanted.usable[picture]).collect();
+    let mut take = |picture: usize, content: Result<&[u8], PictureError>| {
+        let path = &listing.pictures[picture].path;
+        match content.and_then(|content| picture::planes(content, path, Some(wanted.pictures))) {
+            Ok(planes) => bytes[(picture - start) * size..][..size].copy_from_slice(&planes),
+            Err(error) => drop(broken.insert(picture as u32, error.to_string())),
         }
-        bytes.resize(start + size, 0);
-    }
-    (bytes, broken)
+    };
+    contents.read(listing, &usable, &mut take)?;
+    Ok((bytes, broken))
 }
 
 /// Maps the squares, after every portion was held against its digest. `pictures` is how many there have to be.
-pub(super) fn open(cache: &Path, key: &str, side: u32) -> Result<(Arc<Mmap>, usize), FolderError> {
+pub(super) fn open(cache: &Path, key: &str, side: u32) -> Result<(Arc<Mmap>, usize), PicturesError> {
     let folder = folder(cache, key);
     let path = folder.join(PIXELS);
-    let damaged = |what| FolderError::Packed { path: folder.clone(), what };
+    let damaged = |what| PicturesError::Packed { path: folder.clone(), what };
     let manifest = manifest(&folder).filter(|manifest| manifest.side == side).ok_or(damaged("gone"))?;
-    let file = File::open(&path).map_err(FolderError::file("open", &path))?;
+    let file = File::open(&path).map_err(PicturesError::file("open", &path))?;
     // SAFETY: the file was renamed into place whole and is never written again; a removed file stays mapped.
-    let map = unsafe { Mmap::map(&file) }.map_err(FolderError::file("map", &path))?;
+    let map = unsafe { Mmap::map(&file) }.map_err(PicturesError::file("map", &path))?;
     let portions = map.chunks(portion(side) * square(side));
     let fits = map.len() == manifest.pictures * square(side)
         && portions.len() == manifest.portions.len()

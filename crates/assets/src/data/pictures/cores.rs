@@ -4,6 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+/// Most that is worth being done in one go.
+const MOST_AT_ONCE: usize = 256;
+
+pub(super) fn count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many of so many things to do in one go, so that every core has several goes.
+pub(super) fn portion(things: usize) -> usize {
+    (things / (8 * count())).clamp(1, MOST_AT_ONCE)
+}
+
 /// Calls `work` with every number below `count`, on all cores, and `take` with what it gives, in any order, on this thread.
 ///
 /// # Errors
@@ -13,7 +25,7 @@ pub(super) fn run<T: Send, E>(
     work: impl Fn(usize) -> T + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let threads = self::count().min(count);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     // Bounded, so that what is not yet taken does not fill the memory.
     let (send, receive) = mpsc::sync_channel(threads.max(1));

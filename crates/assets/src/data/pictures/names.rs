@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-pub(super) fn text(name: &[u8]) -> String {
+pub(in crate::data) fn text(name: &[u8]) -> String {
     let mut text = String::new();
     for chunk in name.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', "\\x5c"));

@@ -4,9 +4,9 @@
 //! the order of their names' bytes, nested folders belong to the class that they are in, links are followed, extensions count
 //! whatever their case. Other than torchvision, hidden files and folders are left out, and a class may not be empty.
 
-use super::{MOST_CLASSES, names};
-use crate::data::folder_error::{FolderError, List};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::data::pictures::{self, Listed, Listing, Split, check_splits, count_classes};
+use crate::data::pictures_error::{List, PicturesError};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -14,54 +14,9 @@ use std::path::{Path, PathBuf};
 
 const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif"];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Split {
-    Train,
-    Validation,
-    Test,
-}
-
-impl Split {
-    pub(super) fn of(name: &str) -> Option<Split> {
-        match name.to_ascii_lowercase().as_str() {
-            "train" => Some(Split::Train),
-            "val" | "valid" | "validation" => Some(Split::Validation),
-            "test" => Some(Split::Test),
-            _ => None,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Split::Train => "training",
-            Split::Validation => "validation",
-            Split::Test => "test",
-        }
-    }
-}
-
-/// One file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) path: PathBuf,
-    pub(super) class: u16,
-    /// None where nobody says.
-    pub(super) split: Option<Split>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listing {
-    /// In the order of the labels.
-    pub(super) classes: Vec<String>,
-    /// In the order in which they are trained on before they are shuffled.
-    pub(super) pictures: Vec<Listed>,
-    /// What a person should know.
-    pub(super) remarks: Vec<String>,
-}
-
-pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
-    if !fs::metadata(root).map_err(FolderError::file("read", root))?.is_dir() {
-        return Err(FolderError::NoFolder { path: root.to_owned() });
+pub(super) fn list(root: &Path) -> Result<Listing, PicturesError> {
+    if !fs::metadata(root).map_err(PicturesError::file("read", root))?.is_dir() {
+        return Err(PicturesError::NoFolder { path: root.to_owned() });
     }
     let mut walk = Walk::default();
     let top = Walk::default().folders(root)?;
@@ -77,7 +32,7 @@ pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
     for (split, folder) in &splits {
         let folders = walk.folders(folder)?;
         if folders.is_empty() {
-            return Err(FolderError::NoClasses { path: folder.clone() });
+            return Err(PicturesError::NoClasses { path: folder.clone() });
         }
         for class in folders {
             let mut files = Vec::new();
@@ -88,10 +43,10 @@ pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
             found.entry(name_of(&class)).or_default().insert(*split, files);
         }
     }
-    let classes: Vec<String> = found.keys().map(|name| names::text(name)).collect();
+    let classes: Vec<String> = found.keys().map(|name| pictures::text(name)).collect();
     count_classes(root, &classes)?;
     if !empty.is_empty() {
-        return Err(FolderError::EmptyClasses(List(empty)));
+        return Err(PicturesError::EmptyClasses(List(empty)));
     }
     let mut pictures: Vec<(Vec<u8>, Listed)> = Vec::new();
     for (class, (name, by_split)) in found.into_iter().enumerate() {
@@ -111,47 +66,13 @@ pub(super) fn list(root: &Path) -> Result<Listing, FolderError> {
     Ok(Listing { classes, pictures, remarks: walk.remarks() })
 }
 
-/// # Errors
-/// One class or none, or more than labels can tell apart.
-pub(super) fn count_classes(root: &Path, classes: &[String]) -> Result<(), FolderError> {
-    let path = || root.to_owned();
-    match classes {
-        [] => Err(FolderError::NoClasses { path: path() }),
-        [class] => Err(FolderError::OneClass { path: path(), class: class.clone() }),
-        _ if classes.len() > MOST_CLASSES => {
-            Err(FolderError::TooManyClasses { path: path(), classes: classes.len() })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// # Errors
-/// A class that one split has and another has not.
-pub(super) fn check_splits(classes: &[String], pictures: &[Listed]) -> Result<(), FolderError> {
-    let mut of_splits: BTreeMap<Option<Split>, BTreeSet<u16>> = BTreeMap::new();
-    for picture in pictures {
-        of_splits.entry(picture.split).or_default().insert(picture.class);
-    }
-    let mut missing = Vec::new();
-    for (class, name) in (0..).zip(classes) {
-        let what =
-            |split: &Option<Split>| split.map_or("picture".to_owned(), |split| format!("{} image", split.name()));
-        let lacking = of_splits.iter().filter(|(_, has)| !has.contains(&class));
-        let lacking: Vec<String> = lacking.map(|(split, _)| what(split)).collect();
-        if !lacking.is_empty() {
-            missing.push(format!("`{name}` has no {}", lacking.join(" and no ")));
-        }
-    }
-    if missing.is_empty() { Ok(()) } else { Err(FolderError::MissingClasses(List(missing))) }
-}
-
 /// Where the pictures of a split lie; of no split where they are to be divided.
 type SplitFolder = (Option<Split>, PathBuf);
 
 /// The folders of splits; none where the folders at the top are classes. One that is called `train` is a class if it has
 /// pictures and no folders.
-fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<SplitFolder>>, FolderError> {
-    let split_of = |path: &PathBuf| Split::of(&names::text(&name_of(path)));
+fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<SplitFolder>>, PicturesError> {
+    let split_of = |path: &PathBuf| Split::of(&pictures::text(&name_of(path)));
     let mut is_split = false;
     for folder in top.iter().filter(|folder| split_of(folder) == Some(Split::Train)) {
         is_split |= !Walk::default().folders(folder)?.is_empty();
@@ -167,7 +88,7 @@ fn splits(walk: &mut Walk, top: &[PathBuf]) -> Result<Option<Vec<SplitFolder>>, 
         };
         if let Some((_, one)) = splits.iter().find(|(known, _)| *known == Some(split)) {
             let (one, other) = (one.clone(), folder.clone());
-            return Err(FolderError::TwoSplits { split: split.name(), one, other });
+            return Err(PicturesError::TwoSplits { split: split.name(), one, other });
         }
         splits.push((Some(split), folder.clone()));
     }
@@ -196,7 +117,7 @@ struct Walk {
 
 impl Walk {
     /// The folders in a folder, in order. Files beside them have no class.
-    fn folders(&mut self, folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    fn folders(&mut self, folder: &Path) -> Result<Vec<PathBuf>, PicturesError> {
         let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
         for path in files.into_iter().filter(|path| is_picture(path)) {
             count(&mut self.loose, path);
@@ -210,8 +131,8 @@ impl Walk {
         folder: &Path,
         above: &mut Vec<(u64, u64)>,
         found: &mut Vec<PathBuf>,
-    ) -> Result<(), FolderError> {
-        let about = fs::metadata(folder).map_err(FolderError::file("read", folder))?;
+    ) -> Result<(), PicturesError> {
+        let about = fs::metadata(folder).map_err(PicturesError::file("read", folder))?;
         let identity = (about.dev(), about.ino());
         if above.contains(&identity) {
             return Ok(());
@@ -253,8 +174,8 @@ fn count(counted: &mut Option<(usize, PathBuf)>, path: PathBuf) {
 }
 
 /// What is in a folder and not hidden, in the order of the names' bytes.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    let failed = || FolderError::file("read", folder);
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, PicturesError> {
+    let failed = || PicturesError::file("read", folder);
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed())? {
         let path = entry.map_err(failed())?.path();

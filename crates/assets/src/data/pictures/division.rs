@@ -2,7 +2,7 @@
 
 use super::facts::Fact;
 use super::listing::{Listing, Split, check_splits};
-use crate::data::folder_error::{FolderError, List};
+use crate::data::pictures_error::{List, PicturesError};
 use frostline_sweep::dataset::Fit;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ pub(super) struct Division {
 ///
 /// # Errors
 /// A class that is not in every split, or too small to be divided.
-pub(super) fn divide(listing: &Listing, facts: &[Fact], test_share: f64) -> Result<Division, FolderError> {
+pub(super) fn divide(listing: &Listing, facts: &[Fact], test_share: f64) -> Result<Division, PicturesError> {
     let usable: Vec<u32> = (0..facts.len() as u32).filter(|&index| facts[index as usize].is_usable()).collect();
     let split = |index: u32| listing.pictures[index as usize].split;
     let left: Vec<_> = usable.iter().map(|&index| listing.pictures[index as usize].clone()).collect();
@@ -37,7 +37,7 @@ pub(super) fn divide(listing: &Listing, facts: &[Fact], test_share: f64) -> Resu
 
 /// Of each class the share whose contents have the smallest digests, so that neither names nor other pictures matter. Equal
 /// pictures stay together, unless the class has no others.
-fn held_out(listing: &Listing, facts: &[Fact], train: &[u32], share: f64) -> Result<BTreeSet<u32>, FolderError> {
+fn held_out(listing: &Listing, facts: &[Fact], train: &[u32], share: f64) -> Result<BTreeSet<u32>, PicturesError> {
     let mut classes: BTreeMap<u16, Vec<(&str, u32)>> = BTreeMap::new();
     for &index in train {
         let class = listing.pictures[index as usize].class;
@@ -47,7 +47,7 @@ fn held_out(listing: &Listing, facts: &[Fact], train: &[u32], share: f64) -> Res
     let small: Vec<String> =
         small.map(|(&class, _)| format!("`{}` has 1 picture", listing.classes[usize::from(class)])).collect();
     if !small.is_empty() {
-        return Err(FolderError::TooFew(List(small)));
+        return Err(PicturesError::TooFew(List(small)));
     }
     let mut tested = BTreeSet::new();
     for pictures in classes.values_mut() {

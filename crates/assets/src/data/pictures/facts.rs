@@ -1,11 +1,11 @@
-//! What is known of each file: its content's digest, and the picture's size, or why it is none. It is kept, so that a file
-//! that has not changed is not read again.
+//! What is known of each picture: its content's digest, and its size, or why it is none. It is kept, so that what has not
+//! changed is not read again.
 
-use super::cores;
 use super::listing::Listed;
-use super::{Say, Step};
-use crate::data::folder_error::FolderError;
-use crate::picture;
+use super::{Collection, cores};
+use crate::data::pictures_error::PicturesError;
+use crate::data::{DataError, Say, Step};
+use crate::picture::{self, PictureError};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -14,11 +14,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What changes with a file's content: size, times of change in nanoseconds, and which file it is.
-type State = (u64, i128, i128, u64, u64);
+pub(in crate::data) type State = (u64, i128, i128, u64, u64);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fact {
-    /// BLAKE3, in hexadecimal; empty where the file cannot be read.
+    /// BLAKE3, in hexadecimal; empty where there are no bytes.
     pub(super) digest: String,
     /// Width and height of the upright picture.
     pub(super) size: (u32, u32),
@@ -45,14 +45,15 @@ struct Known {
     fact: Fact,
 }
 
-/// The facts of all files of one folder, as they are kept.
+/// The facts of all pictures of one collection, as they are kept.
 pub(super) struct Facts {
     place: PathBuf,
     pub(super) all: Vec<Fact>,
     states: Vec<Option<State>>,
 }
 
-fn state(path: &Path) -> Option<State> {
+/// Of the file at `path`.
+pub(in crate::data) fn state(path: &Path) -> Option<State> {
     let about = fs::metadata(path).ok()?;
     let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     let (modified, changed) = (time(about.mtime(), about.mtime_nsec()), time(about.ctime(), about.ctime_nsec()));
@@ -67,37 +68,45 @@ fn place(cache: &Path, root: &Path) -> PathBuf {
 
 impl Facts {
     /// Looks at what is not known yet.
-    pub(super) fn of(root: &Path, cache: &Path, pictures: &[Listed], say: Say) -> Facts {
+    pub(super) fn of(collection: &Collection, cache: &Path, say: Say) -> Result<Facts, DataError> {
+        let Collection { root, listing, contents } = collection;
         let place = place(cache, root);
         // One that cannot be read, or of another version, costs time only.
         let text = fs::read(&place).unwrap_or_default();
         let mut known: HashMap<String, Known> = serde_json::from_slice(&text).unwrap_or_default();
-        let states: Vec<Option<State>> = pictures.iter().map(|listed| state(&listed.path)).collect();
-        let mut all: Vec<Option<Fact>> = pictures
-            .iter()
-            .zip(&states)
+        let count = listing.pictures.len();
+        let states: Vec<Option<State>> = (0..count).map(|picture| contents.state(listing, picture)).collect();
+        let mut all: Vec<Option<Fact>> = (listing.pictures.iter().zip(&states))
             .map(|(listed, state)| {
                 known.remove(&key(&listed.path)).filter(|known| known.state.is_some() && known.state == *state)
             })
             .map(|known| known.map(|known| known.fact))
             .collect();
-        let missing: Vec<usize> = (0..all.len()).filter(|&index| all[index].is_none()).collect();
+        let missing: Vec<usize> = (0..count).filter(|&index| all[index].is_none()).collect();
+        let portions: Vec<&[usize]> = missing.chunks(cores::portion(missing.len())).collect();
         let mut done = 0;
         cores::run(
-            missing.len(),
-            |index| look(&pictures[missing[index]].path),
-            |index, fact| {
-                all[missing[index]] = Some(fact);
-                done += 1;
-                say(Step::Reading, done, missing.len() as u64);
-                Ok::<(), FolderError>(())
+            portions.len(),
+            |portion| {
+                let mut found = Vec::new();
+                let mut take = |picture: usize, content: Result<&[u8], PictureError>| {
+                    found.push((picture, look(content, &listing.pictures[picture].path)));
+                };
+                contents.read(listing, portions[portion], &mut take).map(|()| found)
             },
-        )
-        .unwrap_or_default();
-        Facts { place, all: all.into_iter().map(|fact| fact.unwrap_or_else(unread)).collect(), states }
+            |_, found| {
+                for (picture, fact) in found? {
+                    all[picture] = Some(fact);
+                    done += 1;
+                }
+                say(Step::Reading, done, missing.len() as u64);
+                Ok::<(), DataError>(())
+            },
+        )?;
+        Ok(Facts { place, all: all.into_iter().map(|fact| fact.unwrap_or_else(unread)).collect(), states })
     }
 
-    pub(super) fn keep(&self, pictures: &[Listed]) -> Result<(), FolderError> {
+    pub(super) fn keep(&self, pictures: &[Listed]) -> Result<(), PicturesError> {
         let known: HashMap<String, Known> = pictures
             .iter()
             .zip(self.all.iter().zip(&self.states))
@@ -106,7 +115,7 @@ impl Facts {
         let text = serde_json::to_vec(&known).unwrap_or_default();
         let aside = self.place.with_extension(format!("{}.writing", std::process::id()));
         let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, &self.place));
-        written.map_err(FolderError::file("write", &self.place))
+        written.map_err(PicturesError::file("write", &self.place))
     }
 }
 
@@ -118,18 +127,18 @@ fn unread() -> Fact {
     Fact { digest: String::new(), size: (0, 0), verdict: Verdict::Broken("it was not looked at".to_owned()) }
 }
 
-fn look(path: &Path) -> Fact {
-    let broken = |digest: String, error: picture::PictureError| Fact {
+fn look(content: Result<&[u8], PictureError>, path: &Path) -> Fact {
+    let broken = |digest: String, error: PictureError| Fact {
         digest,
         size: (0, 0),
         verdict: Verdict::Broken(error.to_string()),
     };
-    let bytes = match picture::file(path) {
+    let bytes = match content {
         Ok(bytes) => bytes,
         Err(error) => return broken(String::new(), error),
     };
-    let digest = blake3::hash(&bytes).to_hex().to_string();
-    match picture::size(&bytes, path) {
+    let digest = blake3::hash(bytes).to_hex().to_string();
+    match picture::size(bytes, path) {
         Ok(size) => Fact { digest, size, verdict: Verdict::Open },
         Err(error) => broken(digest, error),
     }

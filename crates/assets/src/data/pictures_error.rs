@@ -1,4 +1,4 @@
-//! What is wrong with a folder of pictures. Everything of a kind is named at once, up to a bound.
+//! What is wrong with pictures of a person's own. Everything of a kind is named at once, up to a bound.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 const NAMED: usize = 20;
 
 #[derive(Debug, thiserror::Error)]
-pub enum FolderError {
+pub enum PicturesError {
     #[error("cannot {action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} is not a folder; `data.path` names the folder of the pictures", path.display())]
@@ -29,7 +29,7 @@ pub enum FolderError {
     MissingClasses(List),
     #[error("{} and {} are both {split} images: keep one of the two", one.display(), other.display())]
     TwoSplits { split: &'static str, one: PathBuf, other: PathBuf },
-    #[error("{0}: with so few, none can be held out to test; add pictures, or a folder `test`")]
+    #[error("{0}: with so few, none can be held out to test; add pictures, or test images of their own")]
     TooFew(List),
     #[error("the first line of {} names its columns: file, label and perhaps split; it is `{found}`", path.display())]
     Columns { path: PathBuf, found: String },
@@ -47,10 +47,10 @@ pub enum FolderError {
     Packed { path: PathBuf, what: &'static str },
 }
 
-impl FolderError {
-    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> FolderError {
+impl PicturesError {
+    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> PicturesError {
         let path = path.into();
-        move |source| FolderError::File { action, path, source }
+        move |source| PicturesError::File { action, path, source }
     }
 }
 
