@@ -438,7 +438,7 @@ fn somebody_whom_nobody_started_is_given_a_place_and_comes_back_to_it() {
 
 /// Who has the first place.
 fn seated(core: &Core<Disk>) -> Who {
-    Who::Started(core.scheduler().seat(ONE).unwrap())
+    Who::Started(core.scheduler().seat(ONE).expect("the first worker has a place"))
 }
 
 /// Remembers what is written to the log.

@@ -171,7 +171,7 @@ fn a_run_shows_its_page_while_it_runs() {
     for command in ["launch demo.toml --serve", "resume demo --serve"] {
         let running = place.start(command);
         running.wait_until_it_says("Its page, for as long as it runs: http://127.0.0.1:");
-        place.wait_for_epochs("demo", 1);
+        place.wait_for_epochs("demo", 2);
         running.signal(Signal::INT);
         let ended = running.wait();
         assert_eq!(ended.code, Some(130), "{ended}");

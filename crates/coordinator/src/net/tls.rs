@@ -16,6 +16,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
+use time::{Duration, OffsetDateTime};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -56,7 +57,8 @@ pub(super) fn open(
     let path = folder.authority();
     let failed = |source| CoordinatorError::File { path: path.clone(), source };
     let key = authority(folder).map_err(failed)?;
-    sign(key, invitation, token, addresses(bound)).map_err(|error| failed(io::Error::other(error)))
+    sign(key, invitation, token, addresses(bound), OffsetDateTime::now_utc())
+        .map_err(|error| failed(io::Error::other(error)))
 }
 
 /// Nobody comes in any more with what this folder has signed.
@@ -92,8 +94,9 @@ fn sign(
     invitation: &Invitation,
     token: &str,
     addresses: Vec<String>,
+    now: OffsetDateTime,
 ) -> Result<Door, Box<dyn std::error::Error + Send + Sync>> {
-    let mut params = parameters("Frostline results folder", Vec::new())?;
+    let mut params = parameters("Frostline results folder", Vec::new(), now)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     // The same name and key each time: what an earlier coordinator has signed stays good.
@@ -102,7 +105,7 @@ fn sign(
     let issuer = Issuer::new(params, key);
     let leaf = |name: &str, names: Vec<String>, usage: ExtendedKeyUsagePurpose| {
         let key = KeyPair::generate()?;
-        let mut params = parameters(name, names)?;
+        let mut params = parameters(name, names, now)?;
         params.extended_key_usages = vec![usage];
         let certificate = params.signed_by(&key, &issuer)?;
         Ok::<_, rcgen::Error>((certificate, key))
@@ -135,12 +138,11 @@ fn sign(
     Ok(Door { acceptor: TlsAcceptor::from(Arc::new(config)), access })
 }
 
-fn parameters(name: &str, names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+fn parameters(name: &str, names: Vec<String>, now: OffsetDateTime) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, name);
-    let now = time::OffsetDateTime::now_utc();
     // Clocks of machines differ a little.
-    (params.not_before, params.not_after) = (now - time::Duration::hours(1), now + time::Duration::days(DAYS));
+    (params.not_before, params.not_after) = (now - Duration::hours(1), now + Duration::days(DAYS));
     Ok(params)
 }
 
@@ -161,4 +163,45 @@ fn addresses(bound: SocketAddr) -> Vec<String> {
         }
     }
     addresses
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::net) fn invitation() -> Invitation {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Invitation { address, sweep: "demo".to_owned(), on_gpu: false, threads: 1 }
+    }
+
+    /// What a folder gave out so many days ago.
+    pub(in crate::net) fn access_of_old(folder: &Folder, days: i64) -> Access {
+        let key = authority(folder).unwrap();
+        let then = OffsetDateTime::now_utc() - Duration::days(days);
+        sign(key, &invitation(), "token", Vec::new(), then).unwrap_or_else(|error| panic!("{error}")).access
+    }
+
+    #[test]
+    fn a_folder_keeps_its_authority_until_its_sweep_is_over() {
+        let results = tempfile::tempdir().unwrap();
+        let folder = Folder::new(results.path());
+        let name = || access_of_old(&folder, 0).name;
+        let first = name();
+        assert_eq!(name(), first);
+        lock(&folder);
+        lock(&folder);
+        assert_ne!(name(), first);
+    }
+
+    #[test]
+    fn whoever_listens_everywhere_names_where_it_may_be_reached() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 7171));
+        assert_eq!(addresses(here), ["127.0.0.1:7171"]);
+        let everywhere = addresses(SocketAddr::from(([0, 0, 0, 0], 7171)));
+        assert_eq!(everywhere.last().map(String::as_str), Some("127.0.0.1:7171"), "{everywhere:?}");
+        assert!(
+            everywhere.len() > 1 && everywhere.iter().all(|address| address.ends_with(":7171")),
+            "{everywhere:?}"
+        );
+    }
 }

@@ -178,7 +178,7 @@ impl Kind {
             Kind::Objective => json!({"type": "string", "enum": objectives()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
-            Kind::Address => json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
+            Kind::Address => json!({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+){3}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"}),
             Kind::Switch => json!({"type": "boolean"}),
             Kind::Bytes => {
                 let text = r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB)? *$";
