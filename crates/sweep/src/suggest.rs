@@ -1,7 +1,7 @@
 //! The word that was probably meant.
 
 /// Our words, and what libraries and people call the same things.
-const SYNONYMS: [(&str, &[&str]); 23] = [
+const SYNONYMS: [(&str, &[&str]); 24] = [
     ("learning_rate", &["lr", "eta", "rate", "base_lr", "init_lr", "lr0", "alpha"]),
     ("head_units", &["units", "hidden", "hidden_units", "dense", "neurons", "width", "widths", "fc"]),
     ("head_dropout", &["dropout", "drop", "drop_rate", "dropout_rate"]),
@@ -14,6 +14,7 @@ const SYNONYMS: [(&str, &[&str]); 23] = [
     ("schedule", &["scheduler", "lr_scheduler", "lr_schedule"]),
     ("warmup_epochs", &["warmup"]),
     ("label_smoothing", &["smoothing"]),
+    ("class_weights", &["class_weight", "balance", "weighting"]),
     ("clip_norm", &["clipnorm", "grad_clip", "max_norm", "gradient_clip_val", "clip"]),
     ("image_size", &["size", "resolution", "img_size", "imgsz", "input_size", "image_shape"]),
     ("seeds", &["seed", "random_seed", "random_state", "n_seeds", "trials", "runs"]),

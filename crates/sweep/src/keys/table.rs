@@ -4,7 +4,7 @@ use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
 use crate::backbone;
 use crate::dataset::{Dataset, Fit};
-use crate::trial::Optimizer;
+use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
 
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
@@ -35,7 +35,7 @@ pub static SECTIONS: [Section; 10] = [
     Section { name: "slurm", keys: "slurm", meaning: "How Slurm is asked for workers." },
 ];
 
-static KEYS: [Key; 61] = [
+static KEYS: [Key; 62] = [
     Key {
         section: "sweep",
         name: "name",
@@ -312,6 +312,17 @@ static KEYS: [Key; 61] = [
         meaning: "Share of the truth that is spread over all classes. It counts in `train_loss`, not in the other \
                   losses.",
         example: "0.1",
+    },
+    Key {
+        section: HYPERPARAMETERS,
+        name: "class_weights",
+        kind: Kind::Words(|| ClassWeights::ALL.map(ClassWeights::name).to_vec()),
+        default: Fallback::Is(r#""none""#),
+        meaning: "For classes of uneven sizes. With `\"balanced\"` the loss of an image is multiplied by n / (k n_c), where \
+                  n_c of the n images that are trained on are in its class, one of k, as scikit-learn's \"balanced\" has \
+                  it; a step takes the sum of a batch over its images, as Keras' `class_weight`. It counts in \
+                  `train_loss`, not in the other losses.",
+        example: r#""balanced""#,
     },
     Key {
         section: HYPERPARAMETERS,
