@@ -2,7 +2,6 @@
 
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
-use crate::backbone;
 use crate::dataset::{Dataset, Fit};
 use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
@@ -182,9 +181,10 @@ static KEYS: [Key; 62] = [
     Key {
         section: "model",
         name: "backbone",
-        kind: Kind::Words(|| backbone::names().collect()),
+        kind: Kind::Network,
         default: Fallback::Required,
-        meaning: "The network; `frostline layers` lists the layers of each.",
+        meaning: "The network: EfficientNetV2-S, M, L and B0 to B3, EfficientNet-B0 to B7 or EfficientNet-Lite0 to Lite4; \
+                  `frostline layers NETWORK` lists its layers.",
         example: r#""efficientnet_v2_s""#,
     },
     Key {
