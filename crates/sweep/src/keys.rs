@@ -2,6 +2,7 @@
 
 mod key;
 mod kind;
+mod running;
 mod schema;
 mod table;
 

@@ -187,7 +187,10 @@ impl Kind {
             Kind::Network => json!({"type": "string", "enum": backbone::names().collect::<Vec<_>>()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
-            Kind::Address => json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
+            Kind::Address => {
+                let pattern = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
+                json!({"type": "string", "pattern": pattern})
+            }
             Kind::Switch => json!({"type": "boolean"}),
             Kind::Bytes => {
                 let text = r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB)? *$";
