@@ -7,6 +7,7 @@ versions of them.
 Steps, all of them without an argument:
 
     numbers   record what the libraries compute into the tests' folders (`goldens.py`); the tests only read it
+    family    the same for every network of the family, little of each (`family.py`); takes half an hour
     ranking   the same for SciPy's and statsmodels' statistics (`ranking_statistics.py`)
     files     let each library write each format, and compare what Frostline makes of the files (`check_files.py`)
     keras2    the same with files of Keras 2 and TensorFlow's outputs (`check_keras2.py`); needs Python 3.9 to 3.11
@@ -30,6 +31,7 @@ PROGRAM = ROOT / "target" / "release" / "frostline"
 # Script and its argument, and the requirements of its environment.
 STEPS = {
     "numbers": ("goldens.py", ROOT, "requirements.txt"),
+    "family": ("family.py", ROOT, "requirements.txt"),
     "ranking": ("ranking_statistics.py", ROOT, "requirements-statistics.txt"),
     "files": ("check_files.py", PROGRAM, "requirements.txt"),
     "keras2": ("check_keras2.py", PROGRAM, "requirements-keras2.txt"),
@@ -59,7 +61,7 @@ def main():
     chosen = sys.argv[1:] or list(STEPS)
     if unknown := [step for step in chosen if step not in STEPS]:
         sys.exit(f"{__doc__}\nerror: there is no step {', '.join(unknown)}")
-    if not {"numbers", "ranking"}.issuperset(chosen):
+    if not {"numbers", "family", "ranking"}.issuperset(chosen):
         subprocess.run(["cargo", "build", "--release", "-p", "frostline", "-p", "frostline-worker"], cwd=ROOT, check=True)
     # No library here asks for a GPU or a network of its own accord.
     variables = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}

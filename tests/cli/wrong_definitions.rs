@@ -196,7 +196,7 @@ fn a_word_that_nobody_knows() {
     says!(place, "plan demo.toml", @r#"
     exit code 2
     --- error
-    error: demo.toml:11:12: `backbone` must be "efficientnet_v2_s" or "efficientnet_lite0", not "efficientnet_lite9", did you mean `efficientnet_lite0`?
+    error: demo.toml:11:12: `backbone` must be "efficientnet_v2_s", _m, _l or _b0 to _b3, "efficientnet_b0" to _b7, or "efficientnet_lite0" to _lite4, not "efficientnet_lite9", did you mean `efficientnet_lite0`?
        |
     11 | backbone = "efficientnet_lite9"
        |            ^^^^^^^^^^^^^^^^^^^^
@@ -295,7 +295,7 @@ fn a_file_that_is_no_definition() {
     --- error
     error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
     demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes"
-    demo.toml: [model] needs `backbone`: "efficientnet_v2_s" or "efficientnet_lite0"
+    demo.toml: [model] needs `backbone`: "efficientnet_v2_s", _m, _l or _b0 to _b3, "efficientnet_b0" to _b7, or "efficientnet_lite0" to _lite4
     demo.toml: [model] needs `weights`: a catalogue name, a file, or "random"
     demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"
     "#);
@@ -364,7 +364,7 @@ fn an_override_that_is_wrong() {
     exit code 2
     --- error
     error: --set train=2: a key is written section.name, such as train.epochs
-    --set model.backbone=vgg: `backbone` must be "efficientnet_v2_s" or "efficientnet_lite0", not "vgg"
+    --set model.backbone=vgg: `backbone` must be "efficientnet_v2_s", _m, _l or _b0 to _b3, "efficientnet_b0" to _b7, or "efficientnet_lite0" to _lite4, not "vgg"
     --set train.batch_size=0: `batch_size` must be a whole number from 1 to 65536, not 0
     "#);
     says!(place, "plan demo.toml --set training.epochs=2", @r"

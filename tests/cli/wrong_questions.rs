@@ -68,7 +68,7 @@ fn a_command_line_that_is_none() {
     says!(place, "layers efficientnet_v2", @r"
     exit code 2
     --- error
-    error: there is no network `efficientnet_v2`, did you mean `efficientnet_v2_s`; use efficientnet_v2_s or efficientnet_lite0
+    error: there is no network `efficientnet_v2`, did you mean `efficientnet_v2_s`; use one of efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l, efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3, efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4, efficientnet_b5, efficientnet_b6, efficientnet_b7, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite3, efficientnet_lite4
     ");
     says!(place, "layers efficientnet_v2_s --size 0", @r"
     exit code 2

@@ -34,9 +34,9 @@ pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
 /// No network is called so.
 pub(crate) fn network(name: &str) -> anyhow::Result<&'static Architecture> {
     backbone::find(name).ok_or_else(|| {
-        let names = backbone::names().collect::<Vec<_>>().join(" or ");
+        let names = backbone::names().collect::<Vec<_>>().join(", ");
         let near = suggest::near(name, backbone::names());
-        wrong_input(format!("there is no network `{name}`{near}; use {names}"))
+        wrong_input(format!("there is no network `{name}`{near}; use one of {names}"))
     })
 }
 

@@ -1,34 +1,71 @@
 //! The EfficientNet family as one table, and the layers and cuts that follow from it.
 //!
 //! Layers are counted as Keras counts `model.layers` of an application built with `include_top=False`: in the order of
-//! `keras/src/applications/efficientnet_v2.py`, input and rescaling included. Tan & Le 2021 (arXiv:2104.00298) for
-//! EfficientNetV2; EfficientNet-Lite0 is EfficientNet-B0 (arXiv:1905.11946) without squeeze-and-excite, with ReLU6, and
-//! is laid out here by the same rules.
+//! `keras/src/applications/efficientnet_v2.py` and `efficientnet.py`, input and rescaling included. Tan & Le 2021
+//! (arXiv:2104.00298) for EfficientNetV2, 2019 (arXiv:1905.11946) for EfficientNet-B0 to B7. EfficientNet-Lite0 to Lite4 are
+//! B0 to B4 without squeeze-and-excite, with ReLU6, and are laid out here as the second version is.
+
+mod table;
 
 use std::ops::Range;
+use table::ARCHITECTURES;
 
 /// One member of the family.
 #[derive(Debug, PartialEq)]
 pub struct Architecture {
     pub name: &'static str,
-    /// What torchvision calls it; none where it has no such network.
-    pub torchvision: Option<&'static str>,
+    /// None where torchvision has no such network.
+    pub torchvision: Option<Torchvision>,
     /// What timm calls its form that pads as TensorFlow does.
     pub timm: &'static str,
+    pub layout: Layout,
+    pub scaling: Scaling,
     pub stem_channels: u32,
     pub stages: &'static [Stage],
     /// Width of the last convolution, and so of the pooled features.
     pub top_channels: u32,
     pub activation: Activation,
-    /// Stochastic depth's rate at the last block; it grows linearly from 0 at the first.
+    /// What stochastic depth's rate would be behind the last block; it grows linearly from 0 at the first.
     pub drop_connect: f64,
     pub batch_norm_epsilon: f64,
     /// Share of the old moving statistics that an update keeps, as Keras counts it.
     pub batch_norm_momentum: f64,
 }
 
+/// How torchvision builds a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Torchvision {
+    pub name: &'static str,
+    /// As [`Architecture::batch_norm_epsilon`], which it does not follow everywhere.
+    pub epsilon: f64,
+    /// As [`Architecture::batch_norm_momentum`].
+    pub momentum: f64,
+    /// As [`Architecture::scaling`].
+    pub scaling: Scaling,
+}
+
+/// How Keras lays out the layers of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Of `efficientnet.py` with ImageNet's weights: pixels are normalized in three layers, and padding is a layer of its own.
+    First,
+    /// Of `efficientnet_v2.py`: pixels are scaled in one layer.
+    Second,
+    /// The same for its networks B0 to B3, which normalize pixels in two layers.
+    SmallSecond,
+}
+
+/// What is done to pixels where nothing else is known of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scaling {
+    /// Into -1 to 1.
+    Unit,
+    /// By ImageNet's mean and deviation of each colour.
+    ImageNet,
+}
+
 /// Blocks of one kind, one after the other; only the first has the stride.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage {
     pub kind: BlockKind,
     pub expansion: u32,
@@ -53,56 +90,6 @@ pub enum Activation {
     Relu6,
 }
 
-const fn stage(kind: BlockKind, sizes: [u32; 5], squeeze: Option<u32>) -> Stage {
-    let [expansion, kernel, stride, channels, repeats] = sizes;
-    Stage { kind, expansion, kernel, stride, channels, repeats, squeeze }
-}
-
-use BlockKind::{FusedMbConv, MbConv};
-
-/// Each stage: kind, [expansion, kernel, stride, channels, repeats], squeeze-and-excite.
-static ARCHITECTURES: [Architecture; 2] = [
-    Architecture {
-        name: "efficientnet_v2_s",
-        torchvision: Some("efficientnet_v2_s"),
-        timm: "tf_efficientnetv2_s",
-        stem_channels: 24,
-        stages: &[
-            stage(FusedMbConv, [1, 3, 1, 24, 2], None),
-            stage(FusedMbConv, [4, 3, 2, 48, 4], None),
-            stage(FusedMbConv, [4, 3, 2, 64, 4], None),
-            stage(MbConv, [4, 3, 2, 128, 6], Some(4)),
-            stage(MbConv, [6, 3, 1, 160, 9], Some(4)),
-            stage(MbConv, [6, 3, 2, 256, 15], Some(4)),
-        ],
-        top_channels: 1280,
-        activation: Activation::Silu,
-        drop_connect: 0.2,
-        batch_norm_epsilon: 1e-3,
-        batch_norm_momentum: 0.9,
-    },
-    Architecture {
-        name: "efficientnet_lite0",
-        torchvision: None,
-        timm: "tf_efficientnet_lite0",
-        stem_channels: 32,
-        stages: &[
-            stage(MbConv, [1, 3, 1, 16, 1], None),
-            stage(MbConv, [6, 3, 2, 24, 2], None),
-            stage(MbConv, [6, 5, 2, 40, 2], None),
-            stage(MbConv, [6, 3, 2, 80, 3], None),
-            stage(MbConv, [6, 5, 1, 112, 3], None),
-            stage(MbConv, [6, 5, 2, 192, 4], None),
-            stage(MbConv, [6, 3, 1, 320, 1], None),
-        ],
-        top_channels: 1280,
-        activation: Activation::Relu6,
-        drop_connect: 0.2,
-        batch_norm_epsilon: 1e-3,
-        batch_norm_momentum: 0.99,
-    },
-];
-
 /// The architecture called `name`.
 pub fn find(name: &str) -> Option<&'static Architecture> {
     ARCHITECTURES.iter().find(|architecture| architecture.name == name)
@@ -126,6 +113,14 @@ pub struct Layer {
 pub enum LayerKind {
     Input,
     Rescaling,
+    /// Of pixels, with as many values that a file of weights may have.
+    Normalization {
+        values: u32,
+    },
+    /// What a convolution of this kernel and stride 2 needs.
+    ZeroPadding {
+        kernel: u32,
+    },
     Convolution {
         kernel: u32,
         stride: u32,
@@ -158,6 +153,8 @@ impl LayerKind {
         match self {
             LayerKind::Input => "InputLayer",
             LayerKind::Rescaling => "Rescaling",
+            LayerKind::Normalization { .. } => "Normalization",
+            LayerKind::ZeroPadding { .. } => "ZeroPadding2D",
             LayerKind::Convolution { .. } => "Conv2D",
             LayerKind::DepthwiseConvolution { .. } => "DepthwiseConv2D",
             LayerKind::BatchNormalization { .. } => "BatchNormalization",
@@ -178,6 +175,7 @@ impl LayerKind {
             }
             LayerKind::DepthwiseConvolution { kernel, channels, .. } => u64::from(kernel * kernel * channels),
             LayerKind::BatchNormalization { channels } => 4 * u64::from(channels),
+            LayerKind::Normalization { values } => u64::from(values),
             _ => 0,
         }
     }
@@ -186,9 +184,15 @@ impl LayerKind {
     pub fn trained_parameters(self) -> u64 {
         match self {
             LayerKind::BatchNormalization { .. } => self.parameters() / 2,
+            LayerKind::Normalization { .. } => 0,
             _ => self.parameters(),
         }
     }
+}
+
+/// Side of an image with the padding that a convolution of this kernel and stride 2 needs, in pixels.
+pub fn padded(side: u32, kernel: u32) -> u32 {
+    side + kernel - 1 - (side + 1) % 2
 }
 
 /// One block of the network, resolved from its stage.
@@ -199,6 +203,8 @@ pub struct Block {
     /// Stage (from 1) and place in it (from 0).
     pub place: (u32, u32),
     pub kind: BlockKind,
+    /// What its depthwise convolution is called, behind the block's own name.
+    pub depthwise: &'static str,
     pub kernel: u32,
     pub stride: u32,
     pub input: u32,
@@ -248,6 +254,7 @@ impl Architecture {
                     name: format!("block{number}{}", char::from(b'a' + repeat as u8)),
                     place: (number, repeat),
                     kind: stage.kind,
+                    depthwise: if self.layout == Layout::First { "dwconv" } else { "dwconv2" },
                     kernel: stage.kernel,
                     stride,
                     input,
@@ -299,9 +306,20 @@ impl Architecture {
     }
 
     fn lay_out(&self) -> (Vec<Layer>, Vec<Segment>) {
-        let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1 };
+        let pads = self.layout == Layout::First;
+        let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1, pads };
         plan.layer("input_layer", LayerKind::Input);
         plan.layer("rescaling", LayerKind::Rescaling);
+        match self.layout {
+            Layout::First => {
+                // Mean and deviation of three colours, and a count.
+                plan.layer("normalization", LayerKind::Normalization { values: 7 });
+                plan.layer("rescaling_1", LayerKind::Rescaling);
+            }
+            Layout::SmallSecond => plan.layer("normalization", LayerKind::Normalization { values: 0 }),
+            Layout::Second => {}
+        }
+        plan.padding("stem_conv_pad", 3, 2);
         plan.convolution("stem_conv", 3, 2, 3, self.stem_channels);
         plan.normalization("stem_bn", self.stem_channels);
         plan.layer("stem_activation", LayerKind::Activation);
@@ -324,11 +342,19 @@ struct Plan {
     layers: Vec<Layer>,
     segments: Vec<Segment>,
     scale: u32,
+    /// Whether padding is a layer.
+    pads: bool,
 }
 
 impl Plan {
     fn layer(&mut self, name: &str, kind: LayerKind) {
         self.layers.push(Layer { index: self.layers.len() as u32, name: name.to_owned(), kind });
+    }
+
+    fn padding(&mut self, name: &str, kernel: u32, stride: u32) {
+        if self.pads && stride > 1 {
+            self.layer(name, LayerKind::ZeroPadding { kernel });
+        }
     }
 
     fn convolution(&mut self, name: &str, kernel: u32, stride: u32, input: u32, output: u32) {
@@ -363,8 +389,12 @@ impl Plan {
                     self.normalization(&named("expand_bn"), expanded);
                     self.layer(&named("expand_activation"), LayerKind::Activation);
                 }
+                self.padding(&named(&format!("{}_pad", block.depthwise)), kernel, stride);
                 self.scale *= stride;
-                self.layer(&named("dwconv2"), LayerKind::DepthwiseConvolution { kernel, stride, channels: expanded });
+                self.layer(
+                    &named(block.depthwise),
+                    LayerKind::DepthwiseConvolution { kernel, stride, channels: expanded },
+                );
                 self.normalization(&named("bn"), expanded);
                 self.layer(&named("activation"), LayerKind::Activation);
             }

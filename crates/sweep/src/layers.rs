@@ -1,6 +1,6 @@
 //! Every layer of a network at an image size: shapes, work, and what could be kept behind it.
 
-use crate::backbone::{Architecture, Layer, LayerKind};
+use crate::backbone::{Architecture, Layer, LayerKind, padded};
 
 /// One layer of `model.layers`.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,10 @@ pub fn table(architecture: &Architecture, image_size: u32) -> Vec<Row> {
                     side = side.div_ceil(stride);
                     weights = u64::from(kernel * kernel * channels);
                     vec![side, side, channels]
+                }
+                LayerKind::ZeroPadding { kernel } => {
+                    let padded = padded(side, kernel);
+                    vec![padded, padded, channels]
                 }
                 LayerKind::GlobalAveragePooling => vec![channels],
                 LayerKind::Reshape => vec![1, 1, channels],

@@ -2,7 +2,7 @@
 
 use crate::backbone::Architecture;
 use crate::keys::{Key, Kind};
-use crate::trial::{Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
+use crate::trial::{ClassWeights, Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -109,6 +109,7 @@ fn recipe<'v>(value: &impl Fn(&str) -> &'v Value) -> Result<Recipe, String> {
         },
         label_smoothing: real("label_smoothing"),
         clip_norm: real("clip_norm"),
+        class_weights: named_value(value("class_weights")).unwrap_or(ClassWeights::None),
     })
 }
 
@@ -135,6 +136,7 @@ pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
         ("step_epochs", step_epochs),
         ("step_factor", step_factor),
         ("label_smoothing", json!(recipe.label_smoothing)),
+        ("class_weights", json!(recipe.class_weights)),
         ("clip_norm", json!(recipe.clip_norm)),
         ("epochs", json!(parameters.epochs)),
         ("batch_size", json!(parameters.batch_size)),

@@ -1,7 +1,7 @@
 //! The word that was probably meant.
 
 /// Our words, and what libraries and people call the same things.
-const SYNONYMS: [(&str, &[&str]); 23] = [
+const SYNONYMS: [(&str, &[&str]); 25] = [
     ("learning_rate", &["lr", "eta", "rate", "base_lr", "init_lr", "lr0", "alpha"]),
     ("head_units", &["units", "hidden", "hidden_units", "dense", "neurons", "width", "widths", "fc"]),
     ("head_dropout", &["dropout", "drop", "drop_rate", "dropout_rate"]),
@@ -14,6 +14,7 @@ const SYNONYMS: [(&str, &[&str]); 23] = [
     ("schedule", &["scheduler", "lr_scheduler", "lr_schedule"]),
     ("warmup_epochs", &["warmup"]),
     ("label_smoothing", &["smoothing"]),
+    ("class_weights", &["class_weight", "balance", "weighting"]),
     ("clip_norm", &["clipnorm", "grad_clip", "max_norm", "gradient_clip_val", "clip"]),
     ("image_size", &["size", "resolution", "img_size", "imgsz", "input_size", "image_shape"]),
     ("seeds", &["seed", "random_seed", "random_state", "n_seeds", "trials", "runs"]),
@@ -23,7 +24,8 @@ const SYNONYMS: [(&str, &[&str]); 23] = [
     ("parquet", &["huggingface", "hugging_face", "hf", "datasets", "arrow"]),
     ("bfloat16", &["bf16", "fp16", "float16", "half", "mixed", "amp"]),
     ("float32", &["fp32", "f32", "single"]),
-    ("efficientnet_lite0", &["lite0", "b0", "efficientnet_b0", "efficientnetb0", "efficientnet_lite"]),
+    ("efficientnet_lite0", &["lite0", "efficientnet_lite"]),
+    ("efficientnet_b0", &["b0", "efficientnetb0", "efficientnet"]),
     (
         "efficientnet_v2_s",
         &["v2s", "v2_s", "efficientnetv2s", "efficientnetv2_s", "efficientnet_v2", "efficientnetv2"],
@@ -77,8 +79,9 @@ mod tests {
         assert_eq!(nearest("lr", ["label_smoothing", "learning_rate"]), Some("learning_rate"));
         assert_eq!(nearest("LR", ["learning_rate"]), Some("learning_rate"));
         assert_eq!(nearest("lr", ["epochs"]), None, "only where it can be meant");
-        let networks = ["efficientnet_v2_s", "efficientnet_lite0"];
-        assert_eq!(nearest("efficientnet_b0", networks), Some("efficientnet_lite0"));
+        let networks = ["efficientnet_v2_s", "efficientnet_lite0", "efficientnet_b0", "efficientnet_b3"];
+        assert_eq!(nearest("EfficientNetB0", networks), Some("efficientnet_b0"));
+        assert_eq!(nearest("efficientnetb3", networks), Some("efficientnet_b3"));
         assert_eq!(nearest("EfficientNet-V2", networks), Some("efficientnet_v2_s"));
         for (place, (ours, theirs)) in SYNONYMS.iter().enumerate() {
             let elsewhere = SYNONYMS.iter().skip(place + 1).flat_map(|(_, theirs)| *theirs);

@@ -130,6 +130,35 @@ pub struct Recipe {
     pub label_smoothing: f64,
     /// The gradients of all trained parameters together are scaled down to this norm; 0 leaves them.
     pub clip_norm: f64,
+    #[serde(default, skip_serializing_if = "ClassWeights::are_none")]
+    pub class_weights: ClassWeights,
+}
+
+/// What the loss of an image is multiplied by, which depends on its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    #[default]
+    None,
+    /// The rarer a class is, the more each of its images counts: `n / (k n_c)` for `n_c` of `n` images in one of `k` classes, as
+    /// scikit-learn's `compute_class_weight("balanced")` has it.
+    Balanced,
+}
+
+impl ClassWeights {
+    pub const ALL: [ClassWeights; 2] = [ClassWeights::None, ClassWeights::Balanced];
+
+    /// As definitions and the canonical form name them.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClassWeights::None => "none",
+            ClassWeights::Balanced => "balanced",
+        }
+    }
+
+    fn are_none(&self) -> bool {
+        *self == ClassWeights::None
+    }
 }
 
 /// How the learning rate goes on after the warm-up.

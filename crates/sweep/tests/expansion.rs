@@ -79,6 +79,7 @@ fn what_does_not_change_an_outcome_does_not_change_an_identity() {
         [("sweep.objective", "val_loss")],
         [("workers.count", "4")],
         [("cache.features", "off")],
+        [("train.class_weights", "none")],
         [("grid.frozen_layers", "[128, 0.75, 513]")],
     ] {
         let after: Vec<_> = trials(&parse(TEXT, &overrides)).iter().map(|trial| trial.id).collect();
@@ -86,7 +87,12 @@ fn what_does_not_change_an_outcome_does_not_change_an_identity() {
     }
     let longer_head = parse(TEXT, &[("train.head_units", "[32, 16, 8]")]);
     assert!(before.iter().eq(trials(&longer_head).iter().map(|trial| &trial.id)), "unused layers do not count");
-    for overrides in [[("train.epochs", "9")], [("data.image_size", "65")], [("data.augment", "flip")]] {
+    for overrides in [
+        [("train.epochs", "9")],
+        [("data.image_size", "65")],
+        [("data.augment", "flip")],
+        [("train.class_weights", "balanced")],
+    ] {
         assert!(trials(&parse(TEXT, &overrides)).iter().all(|trial| !before.contains(&trial.id)), "{overrides:?}");
     }
 }

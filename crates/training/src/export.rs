@@ -85,7 +85,7 @@ fn fitting(
         )));
     }
     let network = match layout {
-        Layout::Torchvision => architecture.torchvision,
+        Layout::Torchvision => architecture.torchvision.map(|it| it.name),
         Layout::Timm => Some(architecture.timm),
     };
     Ok((layout, network.ok_or_else(|| no_network(layout, architecture))?))

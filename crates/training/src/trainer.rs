@@ -15,7 +15,7 @@ use crate::optimizer::Optimizer;
 use frostline_protocol::{Ended, Observer, Stop};
 use frostline_sweep::bits::Bits;
 use frostline_sweep::outcome::{ClassMetrics, EpochMetrics, Evaluation, Right};
-use frostline_sweep::trial::{Augment, TrialSpec};
+use frostline_sweep::trial::{Augment, ClassWeights, TrialSpec};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::path::Path;
@@ -46,6 +46,8 @@ pub(crate) struct Trainer<'a> {
     optimizer: Optimizer,
     /// How many of the flat buffer's leaves are the head's; they come first.
     head_leaves: usize,
+    /// What the loss of an image of each class is multiplied by; none where all count alike.
+    class_weights: Option<Tensor>,
     checkpoint_pause: Duration,
     /// After the newest epoch, and at the end.
     validated: Answers,
@@ -65,6 +67,13 @@ impl<'a> Trainer<'a> {
         network.replace(names.into_iter().zip(flat.leaves()[head_leaves..].iter().map(Tensor::shallow_clone)));
         let optimizer = Optimizer::new(parameters, flat.values());
         let division = data.division(spec.data.validation);
+        let class_weights = match parameters.recipe.class_weights {
+            ClassWeights::None => None,
+            ClassWeights::Balanced => {
+                let labels = division.train.iter().map(|&image| data.train.labels[image as usize]);
+                Some(Tensor::from_slice(&balanced(labels, data.classes)).to_device(input.device))
+            }
+        };
         Trainer {
             spec,
             data,
@@ -75,6 +84,7 @@ impl<'a> Trainer<'a> {
             flat,
             optimizer,
             head_leaves,
+            class_weights,
             checkpoint_pause: CHECKPOINT_PAUSE,
             validated: Answers::default(),
             tested: Answers::default(),
@@ -167,8 +177,7 @@ impl<'a> Trainer<'a> {
             let images = batch.size()[0];
             let truth = labels.narrow(0, (step as usize * batch_size) as i64, images);
             let scores = self.scores(&batch, true);
-            let smoothing = parameters.recipe.label_smoothing;
-            let loss = scores.cross_entropy_loss::<Tensor>(&truth, None, Reduction::Mean, IGNORED_LABEL, smoothing);
+            let loss = self.loss(&scores, &truth);
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(&loss), learning_rate);
             no_grad(|| {
@@ -206,6 +215,17 @@ impl<'a> Trainer<'a> {
             peak_memory: memory::peak(device),
             by_class: validation.by_class(),
         }))
+    }
+
+    /// Of a batch, as it is trained: the mean over its images, of each its smoothed cross-entropy times its class' weight.
+    fn loss(&self, scores: &Tensor, truth: &Tensor) -> Tensor {
+        let smoothing = self.spec.parameters.recipe.label_smoothing;
+        let of = |reduction| scores.cross_entropy_loss::<Tensor>(truth, None, reduction, IGNORED_LABEL, smoothing);
+        match &self.class_weights {
+            None => of(Reduction::Mean),
+            // Not libtorch's own weights: it divides by their sum, so that a batch of rare images would count no more.
+            Some(weights) => (of(Reduction::None) * weights.index_select(0, truth)).mean(Kind::Float),
+        }
     }
 
     /// Class scores of a batch, `[batch, classes]`.
@@ -314,6 +334,18 @@ impl<'a> Trainer<'a> {
         });
         (progress.history, progress.within)
     }
+}
+
+/// `n / (k n_c)` of each class; 0 of a class without images, which has none to weigh.
+fn balanced(labels: impl Iterator<Item = u16>, classes: usize) -> Vec<f32> {
+    let mut counts = vec![0u64; classes];
+    labels.for_each(|label| counts[usize::from(label)] += 1);
+    let (images, present) = (counts.iter().sum::<u64>(), counts.iter().filter(|&&count| count > 0).count());
+    let weight = |&count: &u64| match count {
+        0 => 0.0,
+        _ => (images as f64 / (present as f64 * count as f64)) as f32,
+    };
+    counts.iter().map(weight).collect()
 }
 
 /// Class numbers, `[n]`, int64, in main memory.

@@ -22,8 +22,8 @@ use frostline_sweep::backbone;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{ClassMetrics, EpochMetrics, Evaluation};
 use frostline_sweep::trial::{
-    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, Schedule, TrialSpec, Validation,
-    WeightsIdentity,
+    Augment, ClassWeights, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, Recipe, Schedule,
+    TrialSpec, Validation, WeightsIdentity,
 };
 use frostline_training::Session;
 use frostline_training::backbone::{Backbone, Network, Source, prepare};
@@ -328,24 +328,34 @@ fn target(truth: usize, smoothing: f64) -> Vec<f64> {
 }
 
 /// Sum of the cross-entropies in nats.
-fn loss(scores: &[Vec<f64>], truth: &[usize], smoothing: f64) -> f64 {
+fn loss(scores: &[Vec<f64>], truth: &[usize], smoothing: f64, weights: &[f64]) -> f64 {
     let of_image = |(scores, &truth): (&Vec<f64>, &usize)| -> f64 {
-        softmax(scores)
-            .iter()
-            .zip(target(truth, smoothing))
-            .map(|(probability, wanted)| -wanted * probability.ln())
-            .sum()
+        let of_class = |(probability, wanted): (&f64, f64)| -wanted * probability.ln();
+        weights[truth] * softmax(scores).iter().zip(target(truth, smoothing)).map(of_class).sum::<f64>()
     };
     scores.iter().zip(truth).map(of_image).sum()
 }
 
 /// Derivatives of the mean cross-entropy by the scores.
-fn errors(scores: &[Vec<f64>], truth: &[usize], smoothing: f64) -> Vec<Vec<f64>> {
+fn errors(scores: &[Vec<f64>], truth: &[usize], smoothing: f64, weights: &[f64]) -> Vec<Vec<f64>> {
     let count = scores.len() as f64;
     let of_image = |(scores, &truth): (&Vec<f64>, &usize)| {
-        softmax(scores).iter().zip(target(truth, smoothing)).map(|(found, wanted)| (found - wanted) / count).collect()
+        let of_class = |(found, wanted): (&f64, f64)| weights[truth] * (found - wanted) / count;
+        softmax(scores).iter().zip(target(truth, smoothing)).map(of_class).collect()
     };
     scores.iter().zip(truth).map(of_image).collect()
+}
+
+/// What each class counts for where all of them count alike.
+const ALIKE: [f64; CLASSES] = [1.0; CLASSES];
+
+/// scikit-learn's `compute_class_weight("balanced")` (1.8): `n_samples / (n_classes * np.bincount(y))`.
+fn class_weights(kind: ClassWeights, labels: &[usize]) -> [f64; CLASSES] {
+    let of = |class: usize| labels.iter().filter(|label| **label == class).count() as f64;
+    match kind {
+        ClassWeights::None => ALIKE,
+        ClassWeights::Balanced => std::array::from_fn(|class| labels.len() as f64 / (CLASSES as f64 * of(class))),
+    }
 }
 
 fn guesses(scores: &[Vec<f64>]) -> Vec<usize> {
@@ -470,6 +480,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
         dropout: parameters.head_dropout.clone(),
     };
     let steps = train.len().div_ceil(BATCH);
+    let weights = class_weights(parameters.recipe.class_weights, &truth(0, &train));
     let mut taken = 0;
     let (mut epochs, mut right_last) = (Vec::new(), Vec::new());
     for epoch in 1..=parameters.epochs {
@@ -488,10 +499,10 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
             seed_step(epoch, step);
             let pass = head.forward(&Tensor::stack(&batch, 0), true);
             let truth = truth(0, chosen);
-            loss_sum += loss(&pass.scores, &truth, smoothing);
+            loss_sum += loss(&pass.scores, &truth, smoothing, &weights);
             correct += right(&pass.scores, &truth);
             learning_rate = rate(parameters, taken, steps);
-            let mut gradients = head.gradients(&pass, &errors(&pass.scores, &truth, smoothing));
+            let mut gradients = head.gradients(&pass, &errors(&pass.scores, &truth, smoothing, &weights));
             clip(&mut gradients, parameters.recipe.clip_norm);
             taken += 1;
             for (parameter, gradient) in head.parameters.iter_mut().zip(&gradients) {
@@ -507,7 +518,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
             train_loss: loss_sum / train.len() as f64,
             train_accuracy: correct as f64 / train.len() as f64,
             // Smoothing is for training: what is measured is the cross-entropy of the true class.
-            val_loss: loss(&seen, &known, 0.0) / validation.len() as f64,
+            val_loss: loss(&seen, &known, 0.0, &ALIKE) / validation.len() as f64,
             val_accuracy: right(&seen, &known) as f64 / validation.len() as f64,
             learning_rate,
             seconds: 0.0,
@@ -523,7 +534,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
     for (truth, guess) in known.iter().zip(guesses(&seen)) {
         confusion[*truth][guess] += 1;
     }
-    let test_loss = loss(&seen, &known, 0.0) / known.len() as f64;
+    let test_loss = loss(&seen, &known, 0.0, &ALIKE) / known.len() as f64;
     Expected { epochs, test_loss, confusion, tested: by_class(&seen, &known), right }
 }
 
@@ -583,7 +594,16 @@ fn a_head_trains_as_the_formulas_say_with_every_optimizer_schedule_and_recipe() 
             false,
         ),
         ("sgd, clipped", Optimizer::Sgd, 0.5, Recipe { clip_norm: 0.5, ..staircase.clone() }, flip, share, true),
-        ("adam", Optimizer::Adam, 3e-3, Recipe { label_smoothing: 0.1, ..staircase }, flip, test, true),
+        ("adam", Optimizer::Adam, 3e-3, Recipe { label_smoothing: 0.1, ..staircase.clone() }, flip, test, true),
+        (
+            "adam, balanced",
+            Optimizer::Adam,
+            3e-3,
+            Recipe { class_weights: ClassWeights::Balanced, label_smoothing: 0.1, ..staircase },
+            flip,
+            share,
+            true,
+        ),
         ("rmsprop", Optimizer::Rmsprop, 1e-3, warm, flip, share, true),
         ("adamw", Optimizer::Adamw, 3e-3, Recipe { weight_decay: 5.0, clip_norm: 1.0, ..cosine }, plain, share, true),
     ] {
@@ -596,6 +616,13 @@ fn a_head_trains_as_the_formulas_say_with_every_optimizer_schedule_and_recipe() 
         let cut = backbone::find("efficientnet_lite0").unwrap().cut_at(all);
         let wanted = cached.then(|| FeatureSpec::of(&spec, cut));
         let expected = expected(&spec, &features);
+        if spec.parameters.recipe.class_weights == ClassWeights::Balanced {
+            let mut alike = spec.clone();
+            alike.parameters.recipe.class_weights = ClassWeights::None;
+            let alike = self::expected(&alike, &features);
+            let moved = (alike.epochs[2].train_loss - expected.epochs[2].train_loss).abs();
+            assert!(moved > 10.0 * TOLERANCE, "{name}: weights change what is trained: {moved:.1e}");
+        }
         let losses: Vec<f64> = expected.epochs.iter().map(|epoch| epoch.val_loss).collect();
         assert!(
             losses.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 10.0 * TOLERANCE),
@@ -691,7 +718,7 @@ fn compare_steps(name: &str, optimizer: Optimizer, trained_segments: usize, trai
         let truth = pool.truth(chosen);
         let classes: Vec<i64> = truth.iter().map(|&class| class as i64).collect();
         let mean = scores.log_softmax(-1, Kind::Float).nll_loss(&Tensor::from_slice(&classes));
-        loss_sum += loss(&rows(&scores.detach().to_kind(Kind::Double)), &truth, 0.0);
+        loss_sum += loss(&rows(&scores.detach().to_kind(Kind::Double)), &truth, 0.0, &ALIKE);
         let gradients = Tensor::run_backward(&[mean], &leaves, false, false);
         if step == 0 {
             sizes = gradients.iter().map(|gradient| gradient.square().sum(Kind::Double).double_value(&[])).collect();

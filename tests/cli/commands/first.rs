@@ -121,7 +121,7 @@ fn init_refuses_what_would_not_run() {
     says!(place, "init --backbone resnet50", @r"
     exit code 2
     --- error
-    error: there is no network `resnet50`; use efficientnet_v2_s or efficientnet_lite0
+    error: there is no network `resnet50`; use one of efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l, efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3, efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4, efficientnet_b5, efficientnet_b6, efficientnet_b7, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite3, efficientnet_lite4
     ");
     says!(place, "init --weights mine.pth", @r#"
     exit code 2
@@ -362,10 +362,10 @@ fn words_of_other_programs_lead_to_the_right_one() {
     --- error
     error: --set data.dataset=imagefolder: `dataset` must be "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes", not "imagefolder", did you mean `folder`?
     "#);
-    says!(place, "plan demo.toml --set model.backbone=efficientnet_b0", @r#"
+    says!(place, "plan demo.toml --set model.backbone=efficientnetb0", @r#"
     exit code 2
     --- error
-    error: --set model.backbone=efficientnet_b0: `backbone` must be "efficientnet_v2_s" or "efficientnet_lite0", not "efficientnet_b0", did you mean `efficientnet_lite0`?
+    error: --set model.backbone=efficientnetb0: `backbone` must be "efficientnet_v2_s", _m, _l or _b0 to _b3, "efficientnet_b0" to _b7, or "efficientnet_lite0" to _lite4, not "efficientnetb0", did you mean `efficientnet_b0`?
     "#);
 }
 

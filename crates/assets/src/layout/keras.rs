@@ -49,7 +49,7 @@ pub(super) fn classifier(file: &WeightsFile) -> [Place; 2] {
 pub(super) fn is_surplus(name: &str, file: &WeightsFile) -> bool {
     if file.format() == Format::Keras3 {
         let Some(layer) = name.strip_prefix(&container(file)) else { return true };
-        return ["dense", "batch_normalization"].iter().any(|kind| layer.starts_with(kind))
+        return ["dense", "batch_normalization", "normalization"].iter().any(|kind| layer.starts_with(kind))
             || layer.contains("seed_generator");
     }
     let is_ours = |layer: &str| ["stem_", "block", "top_"].iter().any(|prefix| layer.starts_with(prefix));

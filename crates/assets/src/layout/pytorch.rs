@@ -79,9 +79,10 @@ impl Library {
         match self {
             Library::Torchvision => {
                 // One numbered step a convolution, squeeze-and-excite among them.
+                let depthwise = [(block.depthwise, "0"), ("bn", "1")];
                 let steps = [
                     block.expands().then_some(&[("expand_conv", "0"), ("expand_bn", "1")][..]),
-                    (!fused).then_some(&[("dwconv2", "0"), ("bn", "1")][..]),
+                    (!fused).then_some(&depthwise[..]),
                     block.squeeze.map(|_| &[("se_reduce", "fc1"), ("se_expand", "fc2")][..]),
                     Some(&[("project_conv", "0"), ("project_bn", "1")][..]),
                 ];
@@ -93,7 +94,7 @@ impl Library {
                 if block.expands() {
                     add(&[("expand_conv", "_expand_conv"), ("expand_bn", "_bn0")]);
                 }
-                add(&[("dwconv2", "_depthwise_conv"), ("bn", "_bn1")]);
+                add(&[(block.depthwise, "_depthwise_conv"), ("bn", "_bn1")]);
                 add(&[("project_conv", "_project_conv"), ("project_bn", "_bn2")]);
             }
             Library::Timm => match (fused, block.expands()) {
@@ -109,13 +110,13 @@ impl Library {
                         add(&[
                             ("expand_conv", "conv_pw"),
                             ("expand_bn", "bn1"),
-                            ("dwconv2", "conv_dw"),
+                            (block.depthwise, "conv_dw"),
                             ("bn", "bn2"),
                         ]);
                         add(&[("project_conv", "conv_pwl"), ("project_bn", "bn3")]);
                     } else {
                         add(&[
-                            ("dwconv2", "conv_dw"),
+                            (block.depthwise, "conv_dw"),
                             ("bn", "bn1"),
                             ("project_conv", "conv_pw"),
                             ("project_bn", "bn2"),

@@ -125,8 +125,9 @@ fn keras_file(path: &Path, architecture: &Architecture, name: impl Fn(&str, &str
 
 #[test]
 fn each_library_names_the_whole_networks_that_it_has() {
-    for (architecture, unknown) in [("efficientnet_v2_s", &[Library::LitePytorch][..]), ("efficientnet_lite0", &[])] {
-        let architecture = backbone::find(architecture).unwrap();
+    for architecture in backbone::names().filter_map(backbone::find) {
+        // torchvision's names would fit networks that it has not.
+        let unknown: &[Library] = if architecture.name.contains("_lite") { &[] } else { &[Library::LitePytorch] };
         let slots = slots(architecture);
         for library in LIBRARIES {
             let names = library.names(architecture, &slots);
@@ -293,5 +294,24 @@ fn libraries_run_the_network_by_their_own_rules() {
     assert_eq!(of(Origin::Timm, lite0()), (Padding::Same, 127.5, 127.5, 0.9));
     assert_eq!(of(Origin::LitePytorch, lite0()), (Padding::Same, 127.0, 128.0, 0.99));
     assert_eq!(of(Origin::Torchvision, v2).0, Padding::Symmetric);
+    let b7 = backbone::find("efficientnet_b7").unwrap();
+    assert_eq!(of(Origin::Torchvision, b7), (Padding::Symmetric, 0.485 * 255.0, 0.229 * 255.0, 0.99));
+    assert_eq!(of(Origin::Keras, b7), (Padding::Same, 0.485 * 255.0, 0.229 * 255.0, 0.99));
+    let b0 = Origin::Torchvision.conventions(backbone::find("efficientnet_b0").unwrap());
+    assert_eq!((b0.epsilon, b0.momentum), (1e-5, 0.9));
     assert_eq!(Origin::ALL.map(|origin| Origin::find(origin.name())), Origin::ALL.map(Some));
+}
+
+/// Keras counts pixels of a first EfficientNet's normalization among its variables.
+#[test]
+fn what_normalizes_pixels_in_keras_files_is_no_stranger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("normalized.weights.h5");
+    let mut tree = Tree::default();
+    for name in ["layers/normalization/vars/0", "layers/normalization/vars/2", "layers/conv2d/vars/0"] {
+        tree.insert(name, (vec![1], vec![1.0]));
+    }
+    tree.write(&path);
+    let b0 = backbone::find("efficientnet_b0").unwrap();
+    assert_eq!(fit(b0, &weights::open(&path).unwrap()).unexpected, [""; 0]);
 }

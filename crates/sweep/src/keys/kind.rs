@@ -1,6 +1,6 @@
 //! What a key's value may be: checked, said in words, and described as JSON Schema.
 
-use crate::{metric, suggest};
+use crate::{backbone, metric, suggest};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -22,6 +22,8 @@ pub enum Kind {
     Words(fn() -> Vec<&'static str>),
     /// A metric that may select.
     Objective,
+    /// A member of the family.
+    Network,
     /// A sweep's name.
     Name,
     /// Text that is not empty.
@@ -45,6 +47,10 @@ pub enum Kind {
     WordOr(&'static str, &'static Kind),
 }
 
+/// All of them would be a long list.
+const NETWORKS: &str = "\"efficientnet_v2_s\", _m, _l or _b0 to _b3, \"efficientnet_b0\" to _b7, or \"efficientnet_lite0\" to \
+                        _lite4";
+
 /// From here on a bound says nothing to people.
 const WITHOUT_LIMIT: u64 = u32::MAX as u64;
 
@@ -65,6 +71,7 @@ impl Kind {
             Kind::Number { noun, from, to } => format!("{noun} {}", range(*from, *to)),
             Kind::Words(words) => alternatives(&words()),
             Kind::Objective => alternatives(&objectives()),
+            Kind::Network => NETWORKS.to_owned(),
             Kind::Name => {
                 "up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`".to_owned()
             }
@@ -96,6 +103,7 @@ impl Kind {
             }
             Kind::Words(words) => return self.word(value, &words()),
             Kind::Objective => return self.objective(value),
+            Kind::Network => return self.word(value, &backbone::names().collect::<Vec<_>>()),
             Kind::Name => value.as_str().filter(|name| is_name(name)).map(Value::from),
             Kind::Text(_) => value.as_str().filter(|text| !text.is_empty()).map(Value::from),
             Kind::Address => value.as_str().filter(|text| text.parse::<SocketAddr>().is_ok()).map(Value::from),
@@ -176,9 +184,13 @@ impl Kind {
             }
             Kind::Words(words) => json!({"type": "string", "enum": words()}),
             Kind::Objective => json!({"type": "string", "enum": objectives()}),
+            Kind::Network => json!({"type": "string", "enum": backbone::names().collect::<Vec<_>>()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
-            Kind::Address => json!({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+){3}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"}),
+            Kind::Address => {
+                let pattern = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
+                json!({"type": "string", "pattern": pattern})
+            }
             Kind::Switch => json!({"type": "boolean"}),
             Kind::Bytes => {
                 let text = r"^ *\+?([0-9]+\.?[0-9]*|\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB)? *$";

@@ -1,9 +1,9 @@
-//! The keys of how a sweep is run, which no trial's identity depends on: workers, who lends them, cache, kept models.
+//! The keys that say how a sweep is run, and nothing of what it finds: no part of a trial's identity.
 
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
-pub(super) static KEYS: [Key; 27] = [
+pub(super) static RUNNING: [Key; 27] = [
     Key {
         section: "workers",
         name: "launcher",

@@ -3,10 +3,9 @@
 
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
-use super::running;
-use crate::backbone;
+use super::running::RUNNING;
 use crate::dataset::{Dataset, Fit};
-use crate::trial::Optimizer;
+use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
 
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
@@ -37,7 +36,7 @@ pub static SECTIONS: [Section; 10] = [
     Section { name: "slurm", keys: "slurm", meaning: "How Slurm is asked for workers." },
 ];
 
-static KEYS: [Key; 34] = [
+static KEYS: [Key; 35] = [
     Key {
         section: "sweep",
         name: "name",
@@ -184,9 +183,10 @@ static KEYS: [Key; 34] = [
     Key {
         section: "model",
         name: "backbone",
-        kind: Kind::Words(|| backbone::names().collect()),
+        kind: Kind::Network,
         default: Fallback::Required,
-        meaning: "The network; `frostline layers` lists the layers of each.",
+        meaning: "The network: EfficientNetV2-S, M, L and B0 to B3, EfficientNet-B0 to B7 or EfficientNet-Lite0 to Lite4; \
+                  `frostline layers NETWORK` lists its layers.",
         example: r#""efficientnet_v2_s""#,
     },
     Key {
@@ -317,6 +317,17 @@ static KEYS: [Key; 34] = [
     },
     Key {
         section: HYPERPARAMETERS,
+        name: "class_weights",
+        kind: Kind::Words(|| ClassWeights::ALL.map(ClassWeights::name).to_vec()),
+        default: Fallback::Is(r#""none""#),
+        meaning: "For classes of uneven sizes. With `\"balanced\"` the loss of an image is multiplied by n / (k n_c), where \
+                  n_c of the n images that are trained on are in its class, one of k, as scikit-learn's \"balanced\" has \
+                  it; a step takes the sum of a batch over its images, as Keras' `class_weight`. It counts in \
+                  `train_loss`, not in the other losses.",
+        example: r#""balanced""#,
+    },
+    Key {
+        section: HYPERPARAMETERS,
         name: "clip_norm",
         kind: Kind::NOT_NEGATIVE,
         default: Fallback::Is("0.0"),
@@ -353,7 +364,7 @@ static KEYS: [Key; 34] = [
 
 /// The keys of a section, as [`Section::keys`] names it.
 pub fn of(section: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(&running::KEYS).filter(move |key| key.section == section)
+    KEYS.iter().chain(&RUNNING).filter(move |key| key.section == section)
 }
 
 pub fn find(section: &str, name: &str) -> Option<&'static Key> {

@@ -93,7 +93,7 @@ fn block(pass: &Pass, block: &Block, input: &Tensor) -> Tensor {
             x = pass.activation(convolution("expand_conv", "expand_bn", &x, stride, 1));
         }
         if block.kind == BlockKind::MbConv {
-            x = pass.activation(convolution("dwconv2", "bn", &x, block.stride, block.expanded));
+            x = pass.activation(convolution(block.depthwise, "bn", &x, block.stride, block.expanded));
         }
         if block.squeeze.is_some() {
             x = squeeze_and_excite(pass, block, &x);
@@ -204,10 +204,7 @@ impl Pass<'_> {
             return pixel_by_pixel(x, weight, bias);
         }
         let (height, width) = (x.size()[2], x.size()[3]);
-        let (rows, columns) = match self.network.shared.conventions.padding {
-            Padding::Symmetric => ((kernel / 2, kernel / 2), (kernel / 2, kernel / 2)),
-            Padding::Same => (same_padding(height, kernel, stride), same_padding(width, kernel, stride)),
-        };
+        let [rows, columns] = self.padding(x, kernel, stride);
         // oneDNN's fast way to a depthwise kernel's gradient is not taken where the image is smaller than the kernel; with
         // the padding as part of the image it is three times as fast there.
         let is_tiny = groups > 1 && height.min(width) < kernel && weight.requires_grad();
@@ -216,6 +213,14 @@ impl Pass<'_> {
         }
         let padded = x.constant_pad_nd([columns.0, columns.1, rows.0, rows.1].as_slice());
         channels_last(&padded).conv2d(weight, bias, stride, 0, 1, groups)
+    }
+
+    /// Of height and width: before and after.
+    pub(super) fn padding(&self, x: &Tensor, kernel: i64, stride: i64) -> [(i64, i64); 2] {
+        [2, 3].map(|axis| match self.network.shared.conventions.padding {
+            Padding::Symmetric => (kernel / 2, kernel / 2),
+            Padding::Same => same_padding(x.size()[axis], kernel, stride),
+        })
     }
 
     /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: moving statistics keep `momentum` of their old value, and

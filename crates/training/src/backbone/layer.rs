@@ -5,12 +5,12 @@ use super::forward::Pass;
 use super::network::Network;
 use super::tensors::channels_last;
 use frostline_assets::layout::Conventions;
-use frostline_sweep::backbone::LayerKind;
+use frostline_sweep::backbone::{Layer, LayerKind, Layout};
 use tch::{Device, Kind, Tensor};
 
 impl Network {
     /// What layer `index` gives for `pixels`, `[n, 3, h, w]` in 0..=255, resized to `size`: in inference mode, float32.
-    /// Layer 0 gives the resized pixels, layer 1 the scaled ones. Axes are `[n, channels, height, width]`, or
+    /// Layer 0 gives the resized pixels, the next ones what is made of these. Axes are `[n, channels, height, width]`, or
     /// `[n, channels]` for the layer that averages a squeeze.
     ///
     /// Whole blocks run as they do in training, so that the output of a block's last layer is its cut's features to the
@@ -23,24 +23,34 @@ impl Network {
         let shared = &self.shared;
         let layers = shared.architecture.layers();
         assert!((index as usize) < layers.len(), "there is no layer {index} among {}", layers.len());
-        if index == 0 {
-            let unscaled = Conventions { mean: [0.0; 3], deviation: [1.0; 3], ..shared.conventions.clone() };
-            return prepare(&unscaled, pixels, size, device, Kind::Float);
+        // What comes before the first convolution and its padding.
+        let of_pixels = |layer: &&Layer| {
+            matches!(layer.kind, LayerKind::Input | LayerKind::Rescaling | LayerKind::Normalization { .. })
+        };
+        let first = layers.iter().take_while(of_pixels).count() as u32;
+        if index < first {
+            let scaling = partly(&shared.conventions, shared.architecture.layout, index);
+            return prepare(&scaling, pixels, size, device, Kind::Float);
         }
         let prepared = prepare(&shared.conventions, pixels, size, device, Kind::Float);
         // The last segment's forward pass averages over the image, which is no layer here.
         let whole = shared.segments.iter().take_while(|segment| segment.layers.end <= index + 1).count();
         let whole = whole.min(shared.segments.len() - 1);
         let mut x = self.forward(&prepared, 0, whole as u32, false);
-        // Input and rescaling are done.
-        let done = shared.segments[..whole].last().map_or(2, |segment| segment.layers.end);
+        let done = shared.segments[..whole].last().map_or(first, |segment| segment.layers.end);
         let pass = Pass { network: self, training: false };
         let block_input = x.shallow_clone();
         let mut excited = x.shallow_clone();
         for layer in &layers[done as usize..=index as usize] {
             let name = layer.name.as_str();
             x = match layer.kind {
-                LayerKind::Input | LayerKind::Rescaling | LayerKind::Dropout { .. } => x,
+                LayerKind::Input | LayerKind::Rescaling | LayerKind::Normalization { .. } => x,
+                LayerKind::ZeroPadding { kernel } if layer.index == index => {
+                    let [rows, columns] = pass.padding(&x, i64::from(kernel), 2);
+                    x.constant_pad_nd([columns.0, columns.1, rows.0, rows.1].as_slice())
+                }
+                // The convolution behind it pads.
+                LayerKind::ZeroPadding { .. } | LayerKind::Dropout { .. } => x,
                 LayerKind::Convolution { stride, bias, .. } => {
                     let bias = bias.then(|| self.tensor(&format!("{name}.bias")));
                     let x = pass.convolve(&x, self.tensor(&format!("{name}.weight")), bias, i64::from(stride), 1);
@@ -69,4 +79,17 @@ impl Network {
         }
         if x.dim() == 4 { channels_last(&x) } else { x }
     }
+}
+
+/// What layer `index`, one of those that scale pixels, has done to them.
+fn partly(conventions: &Conventions, layout: Layout, index: u32) -> Conventions {
+    let none = ([0.0; 3], [1.0; 3]);
+    let (mean, deviation) = match (layout, index) {
+        (_, 0) => none,
+        (Layout::First | Layout::SmallSecond, 1) => (none.0, [255.0; 3]),
+        // The last layer of the three divides by the deviation's root once more.
+        (Layout::First, 2) => (conventions.mean, conventions.deviation.map(|it| 255.0 * (it / 255.0).sqrt())),
+        _ => (conventions.mean, conventions.deviation),
+    };
+    Conventions { mean, deviation, ..conventions.clone() }
 }

@@ -239,3 +239,12 @@ fn an_epoch_that_is_to_be_the_last_is_reported_and_kept() {
     let kept = checkpoint::load(&checkpoint::path(folder.path(), spec.id()), &spec).unwrap().unwrap();
     assert_eq!((kept.history.len(), kept.within), (1, None));
 }
+
+/// Recorded from scikit-learn 1.8: `compute_class_weight("balanced", classes=np.unique(y), y=y)`.
+#[test]
+fn balanced_weights_are_those_of_scikit_learn() {
+    let labels = [0, 0, 0, 0, 0, 1, 1, 2];
+    assert_eq!(balanced(labels.into_iter(), 3), [8.0 / 15.0, 4.0 / 3.0, 8.0 / 3.0].map(|weight: f64| weight as f32));
+    assert_eq!(balanced([1, 0, 1, 0].into_iter(), 2), [1.0, 1.0]);
+    assert_eq!(balanced([0, 2, 2].into_iter(), 3), [1.5, 0.0, 0.75], "a class without images");
+}
