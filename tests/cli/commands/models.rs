@@ -246,7 +246,7 @@ fn a_model_that_was_not_kept_can_be_had_back() {
     place.succeed("launch demo.toml --set keep.models=none --set grid.learning_rate=[1e-3,1e-2]");
     assert_eq!(models(&place).iter().filter(|name| name.ends_with(".safetensors")).count(), 1);
     assert!(place.succeed(&format!("retrain {trial}")).stderr.contains("is there, and stays from now on"));
-    assert_eq!(place.run("retrain ffffffff").code, Some(1));
+    assert_eq!(place.run("retrain ffffffff").code, Some(2));
 
     // Where it comes out otherwise, that is said, and no model is kept.
     fs::remove_file(&file).unwrap();

@@ -25,6 +25,7 @@ use frostline_view::stored;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 /// Its one sweep there.
 const SWEEP: &str = "retrain";
@@ -139,7 +140,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
                 )
             })
         };
-        fs::remove_dir_all(&apart).with_context(|| format!("cannot remove {}", apart.display()))?;
+        remove(&apart)?;
         bail!(
             "trial {short} comes out otherwise here, so its model would be another one, and is not kept: {}{} (then: {}; \
              now: {})",
@@ -153,7 +154,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
     models::mark_retrained(&folder.models(), trial).with_context(|| format!("cannot mark {}", model.display()))?;
     fs::rename(Folder::new(&apart).model(trial), &model)
         .with_context(|| format!("cannot write {}", model.display()))?;
-    fs::remove_dir_all(&apart).with_context(|| format!("cannot remove {}", apart.display()))?;
+    remove(&apart)?;
     let epochs = output::count(again.epochs.len() as u64, "epoch");
     let bytes = fs::metadata(&model).map_or(0, |file| file.len());
     writeln!(
@@ -163,6 +164,15 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
         output::bytes(bytes)
     )?;
     Ok(Exit::Done)
+}
+
+/// With the folder around it, where no other trial is in that.
+fn remove(apart: &Path) -> anyhow::Result<()> {
+    fs::remove_dir_all(apart).with_context(|| format!("cannot remove {}", apart.display()))?;
+    if let Some(around) = apart.parent() {
+        let _ = fs::remove_dir(around);
+    }
+    Ok(())
 }
 
 /// The trial is what it was on the data and the weights that it saw.
