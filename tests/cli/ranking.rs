@@ -17,6 +17,7 @@ fn the_ranking_has_its_documented_form_and_order() {
             "group",
             "interval",
             "metrics",
+            "model",
             "objective",
             "parameters",
             "rank",

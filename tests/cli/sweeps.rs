@@ -37,7 +37,7 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
 
     time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache
       (estimated)
-    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB,
+    disk: at most 310 MB (features 410 kB, checkpoints 246 MB, models 54.8 MB,
       database 8.4 MB)
     ");
     let plan = place.json("plan demo.toml --json");
@@ -94,7 +94,7 @@ fn a_plan_without_the_weights_says_what_is_missing() {
 
     time: about [TIME] with 2 workers of 1 thread on cpu; [TIME] without the cache
       (estimated)
-    disk: at most 283 MB (features 410 kB, checkpoints 246 MB, models 27.4 MB,
+    disk: at most 310 MB (features 410 kB, checkpoints 246 MB, models 54.8 MB,
       database 8.4 MB)
     `efficientnet_lite0.imagenet1k` (18.8 MB) is not here yet: `launch` downloads
       it, or `frostline fetch efficientnet_lite0.imagenet1k`
@@ -128,7 +128,7 @@ fn list_status_and_show_agree() {
     assert_eq!(keys(&list[0]), ["created_at", "name", "note", "objective", "trials", "updated_at"]);
     assert_eq!((&list[0]["name"], &list[0]["trials"]["complete"]), (&json!("demo"), &json!(4)));
     let status = place.json("status demo --json");
-    assert_eq!(keys(&status), ["columns", "counts", "file", "host", "objective", "run", "sweep", "trials"]);
+    assert_eq!(keys(&status), ["columns", "counts", "file", "host", "note", "objective", "run", "sweep", "trials"]);
     assert_eq!(status["counts"], list[0]["trials"]);
     for trial in place.trials("demo") {
         let show = place.json(&format!("show {} --json", &trial.id[..12]));

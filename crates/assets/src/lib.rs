@@ -6,7 +6,9 @@
 pub mod cache;
 pub mod catalogue;
 pub mod data;
+pub mod division;
 pub mod fetch;
+pub mod judged;
 pub mod kept;
 pub mod layout;
 pub mod picture;

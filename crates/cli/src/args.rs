@@ -15,11 +15,11 @@ pub(crate) use join::Join;
 pub(crate) use json::Json;
 pub(crate) use look::{Report, Serve};
 pub(crate) use models::{Convert, ExportModel, Features, Fetch, Inspect, Layers, Layout, Predict, Split, Weights};
-pub(crate) use run::{Launch, Resume, Said};
+pub(crate) use run::{Extend, Launch, Resume, Retrain, Telling};
 pub(crate) use wrong::{read, unknown_command};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use frostline_sweep::outcome::{FailureKind, TrialState};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,25 @@ pub(crate) struct Arguments {
     pub(crate) command: Option<Command>,
 }
 
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// From here on. Left alone, NO_COLOR and CLICOLOR_FORCE decide, and whether somebody looks.
+    pub(crate) fn choose(self) {
+        match self {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct Common {
     /// Folder of the database, logs, checkpoints and feature cache [default: FROSTLINE_RESULTS, else results]
@@ -58,6 +77,16 @@ pub(crate) struct Common {
     /// Show the log on the terminal too (-vv for more of it)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "WHEN"
+    )]
+    pub(crate) color: Color,
 }
 
 /// Not clap's own `env`: with that, every line of usage has the option.
@@ -157,6 +186,18 @@ pub(crate) enum Command {
     /// Queue failed or cancelled trials for another try; `resume` runs them
     #[command(after_help = "Example:\n  frostline retry cifar10-lite0 --state failed --kind worker_lost")]
     Retry(Retry),
+    /// Add seeds to the best configurations of a sweep; `resume` runs them
+    ///
+    /// Where `best` says that more seeds would tell configurations apart, the best ones alone need them.
+    #[command(after_help = "Example:\n  frostline extend cifar10-lite0 --seeds 3,4 --top 4")]
+    Extend(Extend),
+    /// Train a finished trial once more, for its model alone
+    ///
+    /// It runs in a folder of its own, so that nothing counts twice, and its metrics have to come out as they are recorded:
+    /// they do, to the last bit, on the same kind of processor with the same libtorch. The model stays then, whatever
+    /// `[keep]` says.
+    #[command(after_help = "Example:\n  frostline retrain 3fa9c1e2")]
+    Retrain(Retrain),
     /// Remove a sweep, and those of its trials that no other sweep has
     #[command(after_help = "Example:\n  frostline rm cifar10-lite0")]
     Rm(Rm),

@@ -33,6 +33,7 @@ pub(crate) fn resolve(common: &Common, command: &mut Command) -> anyhow::Result<
         Command::Report(args::Report { sweep, .. }) => ("report", Purpose::Read, sweep),
         Command::Export(args::Export { sweep, .. }) => ("export", Purpose::Read, sweep),
         Command::Resume(args::Resume { sweep, .. }) => ("resume", Purpose::Change, sweep),
+        Command::Extend(args::Extend { sweep, .. }) => ("extend", Purpose::Change, sweep),
         Command::Retry(args::Retry { sweep, .. }) => ("retry", Purpose::Change, sweep),
         Command::Rm(args::Rm { sweep, .. }) => ("rm", Purpose::Change, sweep),
         // Who notes something means one sweep; a wrong one would be easy to overlook.

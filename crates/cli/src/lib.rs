@@ -9,6 +9,7 @@ mod commands;
 mod costs;
 mod engine;
 mod exit;
+mod gallery;
 mod gpus;
 mod learning;
 mod log;
@@ -27,9 +28,9 @@ mod watch;
 
 use args::{Arguments, Command, Common};
 use commands::{
-    backup, best, cancel, compare, completions, doctor, effects, export, export_model, features, fetch, help, init,
-    join, launch, layers, list, note, overview, plan, predict, report, retry, rm, schema, serve, show, status,
-    verify, weights,
+    backup, best, cancel, compare, completions, doctor, effects, export, export_model, extend, features, fetch, help,
+    init, join, launch, layers, list, note, overview, plan, predict, report, retrain, retry, rm, schema, serve, show,
+    status, verify, weights,
 };
 use exit::{Exit, is_closed_pipe};
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
+    common.color.choose();
     let exit = answer(&common, command).unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
             return Exit::Done;
@@ -76,6 +78,8 @@ fn answer(common: &Common, command: Option<Command>) -> anyhow::Result<Exit> {
         Command::Watch(arguments) => commands::watch::run(common, &arguments),
         Command::Show(arguments) => show::run(common, &arguments),
         Command::Cancel(arguments) => cancel::run(common, &arguments),
+        Command::Extend(arguments) => extend::run(common, &arguments),
+        Command::Retrain(arguments) => retrain::run(common, &arguments),
         Command::Retry(arguments) => retry::run(common, &arguments),
         Command::Rm(arguments) => rm::run(common, &arguments),
         Command::Note(arguments) => note::run(common, &arguments),

@@ -50,9 +50,10 @@ impl Trained {
                 format!(" of sweep `{}` with keep.models = \"{models}\", keep.count = {count}", definition.name)
             });
             return Err(wrong_input(format!(
-                "the model of trial {short}{rule} was not kept: {} is not there. A finished trial does not run again, so \
-                 launch the sweep with `--set keep.models=all` and another --results folder to have it",
-                model.display()
+                "the model of trial {short}{rule} was not kept: {} is not there. `frostline retrain {short}{}` trains it \
+                 once more for its model",
+                model.display(),
+                common.results_argument()
             )));
         }
         let weights = find_weights(&row.spec.model, weights, &definitions)?;

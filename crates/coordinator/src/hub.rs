@@ -1,6 +1,7 @@
 //! Tells any number of watchers what has happened and how things stand. None of them can make the coordinator wait.
 
 use crate::core::{Fact, Status};
+use frostline_sweep::trial::TrialId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
@@ -10,13 +11,13 @@ const BACKLOG: usize = 4_096;
 
 /// Where watchers come to.
 pub struct Hub {
-    facts: broadcast::Sender<Arc<[Fact]>>,
+    told: broadcast::Sender<Told>,
     status: watch::Sender<Status>,
 }
 
 impl Default for Hub {
     fn default() -> Hub {
-        Hub { facts: broadcast::channel(BACKLOG).0, status: watch::channel(Status::default()).0 }
+        Hub { told: broadcast::channel(BACKLOG).0, status: watch::channel(Status::default()).0 }
     }
 }
 
@@ -27,13 +28,20 @@ impl Hub {
 
     /// A watcher of everything from here on.
     pub fn watch(&self) -> Watcher {
-        Watcher { facts: self.facts.subscribe(), status: self.status.subscribe(), is_over: false }
+        Watcher { told: self.told.subscribe(), status: self.status.subscribe(), is_over: false }
     }
 
     pub(crate) fn facts(&self, facts: Vec<Fact>) {
         if !facts.is_empty() {
             // Nobody watches, and nobody needs to.
-            let _ = self.facts.send(facts.into());
+            let _ = self.told.send(Told::Facts(facts.into()));
+        }
+    }
+
+    /// Says whose models are no longer kept.
+    pub(crate) fn removed(&self, models: Vec<TrialId>) {
+        if !models.is_empty() {
+            let _ = self.told.send(Told::Removed(models.into()));
         }
     }
 
@@ -47,11 +55,19 @@ impl Hub {
     }
 }
 
+#[derive(Debug, Clone)]
+enum Told {
+    Facts(Arc<[Fact]>),
+    Removed(Arc<[TrialId]>),
+}
+
 /// What a watcher hears.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// In the database now.
     Facts(Arc<[Fact]>),
+    /// The models of these trials fell out of what is kept, and are no more.
+    Removed(Arc<[TrialId]>),
     /// So many batches of facts came faster than they were taken: the database has them.
     Missed(u64),
     /// The newest; older ones that were not taken are gone.
@@ -60,7 +76,7 @@ pub enum News {
 
 /// One who watches.
 pub struct Watcher {
-    facts: broadcast::Receiver<Arc<[Fact]>>,
+    told: broadcast::Receiver<Told>,
     status: watch::Receiver<Status>,
     /// The last status was heard, and no other will come.
     is_over: bool,
@@ -72,8 +88,9 @@ impl Watcher {
         loop {
             tokio::select! {
                 biased;
-                facts = self.facts.recv() => match facts {
-                    Ok(facts) => return Some(News::Facts(facts)),
+                told = self.told.recv() => match told {
+                    Ok(Told::Facts(facts)) => return Some(News::Facts(facts)),
+                    Ok(Told::Removed(models)) => return Some(News::Removed(models)),
                     Err(broadcast::error::RecvError::Lagged(missed)) => return Some(News::Missed(missed)),
                     Err(broadcast::error::RecvError::Closed) if self.is_over => return None,
                     Err(broadcast::error::RecvError::Closed) => {
@@ -96,7 +113,6 @@ mod tests {
     use super::*;
     use frostline_sweep::outcome::TrialState;
     use frostline_sweep::record::Record;
-    use frostline_sweep::trial::TrialId;
 
     fn fact(number: u8) -> Fact {
         let (trial, state) = (TrialId([number; 16]), TrialState::Cancelled);
@@ -114,6 +130,8 @@ mod tests {
         hub.facts(vec![fact(1)]);
         hub.status(Status::default());
         hub.facts(vec![fact(2), fact(3)]);
+        hub.removed(vec![TrialId([4; 16])]);
+        hub.removed(Vec::new());
         hub.status(draining());
         drop(hub);
         for watcher in &mut watchers {
@@ -122,7 +140,8 @@ mod tests {
                 news.push(heard);
             }
             let facts = |facts: &[Fact]| News::Facts(facts.into());
-            assert_eq!(news, [facts(&[fact(1)]), facts(&[fact(2), fact(3)]), News::Status(draining())]);
+            let removed = News::Removed([TrialId([4; 16])].into());
+            assert_eq!(news, [facts(&[fact(1)]), facts(&[fact(2), fact(3)]), removed, News::Status(draining())]);
         }
     }
 

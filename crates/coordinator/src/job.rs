@@ -3,9 +3,14 @@
 use crate::launch::Engine;
 use crate::net::Invitation;
 use frostline_protocol::Places;
+use frostline_store::Reader;
 use frostline_sweep::definition::Keep;
 use frostline_sweep::reuse::Reuse;
+use frostline_sweep::trial::TrialId;
 use std::path::PathBuf;
+
+/// Trials of a sweep of this name.
+pub type Ties = Box<dyn Fn(&Reader, &str) -> Vec<TrialId>>;
 
 /// One sweep to be run.
 pub struct Job {
@@ -18,6 +23,8 @@ pub struct Job {
     pub places: Places,
     /// Which models stay in `places.models`.
     pub keep: Keep,
+    /// Says which trials of the sweep nothing tells from the best: where the best are kept, these are, too.
+    pub ties: Ties,
     /// Where its workers come from.
     pub engine: Box<dyn Engine>,
     /// Where workers of other machines may join; none where nobody is let in.

@@ -34,7 +34,7 @@ pub use client::request;
 pub use core::{Fact, Outcome, Running, Status};
 pub use error::CoordinatorError;
 pub use hub::{Hub, News, Watcher};
-pub use job::Job;
+pub use job::{Job, Ties};
 pub use launch::{
     Access, CUDA_LIBRARY, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, SlurmWorkers, TORCH, Torch,
     TorchError, torch_of, worker_command, worker_program,

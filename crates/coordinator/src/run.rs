@@ -73,7 +73,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let models = match &job.places.models {
         Some(folder) => {
             let reader = Reader::open(&job.results)?;
-            Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), reader)?)
+            Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), reader, job.ties)?)
         }
         None => None,
     };
@@ -162,8 +162,9 @@ impl Run {
         loop {
             let (facts, actions) = committed.into_parts();
             let mut batch = self.hands.carry_out(actions);
-            facts.iter().for_each(|fact| self.upkeep.note(fact));
+            let removed = facts.iter().flat_map(|fact| self.upkeep.note(fact)).collect();
             self.hub.facts(facts);
+            self.hub.removed(removed);
             self.look_around(&core)?;
             if let Some(outcome) = core.outcome() {
                 return Ok(outcome.clone());

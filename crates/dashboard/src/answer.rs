@@ -23,6 +23,7 @@ pub(crate) struct Answer {
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv; charset=utf-8";
+const PNG: &str = "image/png";
 
 /// Nothing is loaded but from here, and nothing is framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -46,6 +47,10 @@ impl Answer {
 
     pub(crate) fn csv(lines: Vec<u8>) -> Answer {
         Answer { status: StatusCode::OK, kind: CSV, body: lines.into() }
+    }
+
+    pub(crate) fn png(image: Vec<u8>) -> Answer {
+        Answer { status: StatusCode::OK, kind: PNG, body: image.into() }
     }
 
     /// What is wrong, for people or for programs.

@@ -8,6 +8,8 @@ mod answer;
 mod api;
 mod assets;
 mod cache;
+mod frame;
+mod gallery;
 mod guard;
 mod held;
 mod listen;
@@ -19,17 +21,32 @@ mod token;
 pub use listen::{Address, Beside, Limits, Options, ServeError, serve};
 
 use frostline_view::show::Shown;
+use frostline_view::wrong::Split;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Names of the classes that a trial tells apart, in the order of their numbers.
 pub type Classes = Arc<dyn Fn(&Shown) -> Vec<String> + Send + Sync>;
 
+/// The images that a trial was judged by.
+pub trait Gallery: Send + Sync {
+    /// Names in the order of their numbers.
+    fn classes(&self) -> &[String];
+    /// The class of each image of a split, in the order in which it is stored which were got right.
+    fn labels(&self, split: Split) -> &[u16];
+    /// None where there is no image of this number.
+    fn png(&self, split: Split, image: usize) -> Option<Vec<u8>>;
+}
+
+/// The images of a trial, or a sentence that says why there are none.
+pub type Images = Arc<dyn Fn(&Shown) -> Result<Arc<dyn Gallery>, String> + Send + Sync>;
+
 /// What every page needs to be made.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) results: PathBuf,
     pub(crate) classes: Classes,
+    pub(crate) images: Images,
     /// The program and its version.
     pub(crate) made_by: String,
     pub(crate) live: live::Live,

@@ -1,18 +1,17 @@
 //! The pages by their addresses.
 
-use crate::Site;
 use crate::answer::Answer;
-use crate::assets::{MODULES, STYLE_SHEET};
+use crate::frame::{NOTHING, document, document_of_trial, page_of, places, read};
 use crate::question::Question;
+use crate::{Site, gallery};
 use axum::http::StatusCode;
 use frostline_report::page::{self as drawn, Document, Links, Pair, Trials};
 use frostline_store::Reader;
-use frostline_sweep::outcome::TrialState;
 use frostline_view::ViewError;
 use frostline_view::compare::compare as compared;
 use frostline_view::csv::Lines;
 use frostline_view::list::list;
-use frostline_view::page::{Page, Wanted, page};
+use frostline_view::page::{Page, Wanted};
 use frostline_view::show::show;
 use maud::{Markup, html};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,7 +26,6 @@ const DRAWN_AT_A_GLANCE: usize = 200;
 /// Trials whose effects are computed for the first page.
 const EFFECTS_OF: u64 = 5_000;
 
-const NOTHING: Wanted = Wanted { rows: 1, curves: 0, trials: 0, effects_of: 0 };
 const AT_A_GLANCE: Wanted = Wanted { rows: DRAWN_AT_A_GLANCE, curves: CURVES, trials: 0, effects_of: EFFECTS_OF };
 const FIGURES: Wanted = Wanted { rows: DRAWN, ..NOTHING };
 const EFFECTS: Wanted = Wanted { effects_of: u64::MAX, ..NOTHING };
@@ -48,14 +46,13 @@ pub(crate) fn answer(site: &Site, reader: &Reader, path: &[&str], question: &Que
         }
         ["s", sweep, "trials.csv"] => csv(site, reader, sweep, question)?,
         ["s", sweep, "report.html"] => report(site, reader, sweep)?,
+        ["s", sweep, "wrong"] => gallery::of_sweep(site, reader, sweep, question)?,
         ["t", id] => trial(site, reader, id)?,
+        ["t", id, "wrong"] => gallery::of_trial(site, reader, id, question)?,
+        ["t", id, "image", split, number] => gallery::image(site, reader, id, split, number)?,
         ["compare"] => compare(site, reader, question)?,
         _ => no_such_page(),
     })
-}
-
-fn page_of(document: &Document) -> Answer {
-    Answer::html(document.served(&STYLE_SHEET.path, &MODULES.path))
 }
 
 fn sweeps(site: &Site, reader: &Reader) -> Result<Answer, ViewError> {
@@ -73,31 +70,6 @@ fn sweeps(site: &Site, reader: &Reader) -> Result<Answer, ViewError> {
     Ok(page_of(&document))
 }
 
-/// The places of a sweep; `here` is the one that is shown.
-fn places(sweep: &str, here: &str) -> Vec<(String, String, bool)> {
-    let names = [
-        ("", "answer"),
-        ("trials", "trials"),
-        ("depth", "depth"),
-        ("effects", "effects"),
-        ("cost", "cost"),
-        ("all", "all"),
-    ];
-    let place = |(path, name): (&str, &str)| {
-        let address = if path.is_empty() { format!("/s/{sweep}") } else { format!("/s/{sweep}/{path}") };
-        (address, name.to_owned(), path == here)
-    };
-    let file = |name: &str, said: &str| (format!("/s/{sweep}/{name}"), said.to_owned(), false);
-    let files = [file("report.html", "report ↓"), file("trials.csv", "csv ↓")];
-    names.map(place).into_iter().chain(files).collect()
-}
-
-/// A sweep's page, whatever was asked of its trials.
-fn read(site: &Site, reader: &Reader, sweep: &str, wanted: Wanted) -> Result<Page, ViewError> {
-    let asked = site.held.asked(reader, site.live.version(), sweep, &Question::default())?;
-    page(reader, &asked.table, &asked.standing, wanted)
-}
-
 fn of_sweep(
     site: &Site,
     reader: &Reader,
@@ -109,27 +81,6 @@ fn of_sweep(
     let page = read(site, reader, sweep, wanted)?;
     let main = main(&page);
     Ok(page_of(&document(site, &page, here, main)))
-}
-
-fn document(site: &Site, page: &Page, here: &str, main: Markup) -> Document {
-    let name = &page.sweep.name;
-    Document {
-        title: format!("{name} · frostline"),
-        heading: name.clone(),
-        state: Some(drawn::state(&|state: TrialState| page.counts.of(state))),
-        places: places(name, here),
-        now: site.live.now(name),
-        // What the script has drawn would be taken away.
-        live: (here != "all").then(|| events(name)),
-        main,
-        footer: drawn::footer(page, &site.made_by),
-    }
-}
-
-/// Where a page of a sweep hears of changes.
-fn events(sweep: &str) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("sweep", sweep).finish();
-    format!("/events?{query}")
 }
 
 /// All rows of the table.
@@ -183,18 +134,8 @@ fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Res
 
 fn trial(site: &Site, reader: &Reader, id: &str) -> Result<Answer, ViewError> {
     let shown = show(reader, id)?;
-    let classes = (site.classes)(&shown);
-    let document = Document {
-        title: format!("{} · frostline", shown.trial.short()),
-        heading: format!("Trial {}", shown.trial.short()),
-        state: Some(drawn::trial_state(shown.state)),
-        places: shown.sweeps.first().map(|sweep| places(sweep, "-")).unwrap_or_default(),
-        now: shown.sweeps.iter().find_map(|sweep| site.live.now(sweep)),
-        live: Some(shown.sweeps.first().map_or("/events".to_owned(), |sweep| events(sweep))),
-        main: drawn::trial_page(&shown, &classes),
-        footer: html! { p { "Made by " (site.made_by) "." } },
-    };
-    Ok(page_of(&document))
+    let main = drawn::trial_page(&shown, &(site.classes)(&shown));
+    Ok(page_of(&Document { main, ..document_of_trial(site, &shown) }))
 }
 
 fn compare(site: &Site, reader: &Reader, question: &Question) -> Result<Answer, ViewError> {

@@ -1,6 +1,7 @@
 //! What an address asks for behind its `?`. Parts that nobody knows are passed over.
 
 use frostline_sweep::filter::Filter;
+use frostline_view::wrong::Split;
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Question {
@@ -15,6 +16,10 @@ pub(crate) struct Question {
     pub(crate) trials: bool,
     /// Beginnings of trials' ids.
     pub(crate) of: Vec<String>,
+    /// Which images.
+    pub(crate) split: Split,
+    /// Name of their class.
+    pub(crate) truth: Option<String>,
 }
 
 impl Question {
@@ -41,6 +46,11 @@ impl Question {
                 "n" => question.most = Some(number("n", value)?),
                 "trials" => question.trials = value != "0" && value != "false",
                 "of" => question.of.extend(value.split(',').filter(|it| !it.is_empty()).map(str::to_owned)),
+                "split" => {
+                    question.split =
+                        Split::parse(value).ok_or_else(|| format!("split is test or validation, not `{value}`"))?;
+                }
+                "truth" if !value.is_empty() => question.truth = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -93,6 +103,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         assert_eq!(Question::parse("after=-1").unwrap_err(), "after must be a whole number, not `-1`");
+        assert_eq!(Question::parse("split=train").unwrap_err(), "split is test or validation, not `train`");
         let error = Question::parse("where=optimiser%3Dadam").unwrap_err();
         assert!(error.starts_with("where optimiser=adam: no hyperparameter is called `optimiser`"), "{error}");
     }

@@ -12,6 +12,7 @@ mod sweeps;
 mod trial;
 mod trials;
 mod words;
+mod wrong;
 
 pub use compare::{Pair, compare};
 pub use document::{Document, Links, MARK};
@@ -22,3 +23,4 @@ pub use sweeps::sweeps;
 pub use trial::trial_page;
 pub use trials::{Trials, trials};
 pub use words::{state, trial_state};
+pub use wrong::{Image, Wrong, wrong};

@@ -2,11 +2,28 @@
 
 use frostline_sweep::trial::TrialId;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the model of a trial lies in the folder of models.
 pub fn path(folder: &Path, trial: TrialId) -> PathBuf {
     folder.join(trial.model_file())
+}
+
+/// Whether somebody has had this model trained once more: then it stays, whatever the rule of its sweeps says.
+pub fn is_retrained(folder: &Path, trial: TrialId) -> bool {
+    mark(folder, trial).exists()
+}
+
+/// # Errors
+/// The mark beside the model cannot be written.
+pub fn mark_retrained(folder: &Path, trial: TrialId) -> io::Result<()> {
+    fs::write(mark(folder, trial), "")
+}
+
+/// What lies beside a model that was trained once more.
+pub fn mark(folder: &Path, trial: TrialId) -> PathBuf {
+    folder.join(format!("{trial}.retrained"))
 }
 
 /// The models in a folder, each with its bytes, in the order of their trials. Nothing where the folder cannot be read.
@@ -35,5 +52,8 @@ mod tests {
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         assert_eq!(files(folder.path()), [(one, 5), (two, 7)]);
         assert_eq!(files(&folder.path().join("absent")), []);
+        mark_retrained(folder.path(), one).unwrap();
+        assert_eq!([one, two].map(|trial| is_retrained(folder.path(), trial)), [true, false]);
+        assert_eq!(files(folder.path()), [(one, 5), (two, 7)], "a mark is no model");
     }
 }

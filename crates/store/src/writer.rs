@@ -219,6 +219,33 @@ impl Writer {
         })
     }
 
+    /// Adds trials to a sweep behind those that it has, and says how many it did not have yet. They stay when it is resumed;
+    /// launching its definition again keeps those that are complete.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn extend(&mut self, sweep: &str, trials: &[Trial]) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let sweep = sweep_id(transaction, sweep)?;
+            let mut add = transaction
+                .prepare("INSERT INTO trial (id, group_id, spec) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?;
+            let mut join = transaction.prepare(
+                "INSERT INTO member (sweep, position, trial)
+                SELECT ?1, coalesce(max(position), -1) + 1, ?2 FROM member WHERE sweep = ?1
+                ON CONFLICT (trial, sweep) DO NOTHING",
+            )?;
+            let mut added = 0;
+            for Trial { id, group, spec } in trials {
+                add.execute((id.0, group.0, json(spec)?))?;
+                added += join.execute((sweep, id.0))? as u64;
+            }
+            // Another sweep may have run them already.
+            rank_sweep(transaction, sweep)?;
+            transaction.execute("UPDATE sweep SET updated_at = ?2 WHERE id = ?1", (sweep, now()))?;
+            Ok(added)
+        })
+    }
+
     /// Notes something of a sweep, in place of what was noted before; nothing where that is empty.
     ///
     /// # Errors

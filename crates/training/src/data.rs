@@ -2,31 +2,11 @@
 
 use crate::error::TrainingError;
 use frostline_assets::data::{self, Pixels};
-use frostline_assets::subset;
+use frostline_assets::division::Chosen;
+pub use frostline_assets::division::{Division, Pool};
 use frostline_sweep::trial::{DataSpec, Validation};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-
-/// Limits and the validation split are drawn from this seed, not from a trial's: all trials see the same images.
-const SPLIT_SEED: u64 = 0;
-
-/// Two pools of images that features are computed for: the training pool (validation included) and the test pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Pool {
-    Train,
-    Test,
-}
-
-impl Pool {
-    pub const ALL: [Pool; 2] = [Pool::Train, Pool::Test];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Pool::Train => "train",
-            Pool::Test => "test",
-        }
-    }
-}
 
 /// Images of one pool.
 pub struct Images {
@@ -53,12 +33,11 @@ impl Data {
     pub fn load(spec: &DataSpec, place: Option<&Path>) -> Result<Data, TrainingError> {
         let splits = data::source(spec.dataset).load(spec, place)?;
         let classes = splits.class_names.len();
-        let (train, own) = subset::limited(&splits.train.labels, splits.own_validation, spec.train_limit, SPLIT_SEED);
-        let (test, _) = subset::limited(&splits.test.labels, 0, spec.test_limit, SPLIT_SEED);
+        let chosen = Chosen::of(&splits, spec);
         Ok(Data {
-            train: Images::chosen(splits.train, train, splits.side),
-            own_validation: own,
-            test: Images::chosen(splits.test, test, splits.side),
+            train: Images::chosen(splits.train, chosen.train, splits.side),
+            own_validation: chosen.own_validation,
+            test: Images::chosen(splits.test, chosen.test, splits.side),
             classes,
         })
     }
@@ -72,23 +51,7 @@ impl Data {
 
     /// Where the images of training, validation and test lie: indices into the pools.
     pub fn division(&self, validation: Validation) -> Division {
-        match validation {
-            Validation::Share(share) => {
-                let (train, validation) = subset::stratified_split(&self.train.labels, share, SPLIT_SEED);
-                Division { train, validation, validation_pool: Pool::Train }
-            }
-            Validation::Test => Division {
-                train: (0..self.train.labels.len() as u32).collect(),
-                validation: (0..self.test.labels.len() as u32).collect(),
-                validation_pool: Pool::Test,
-            },
-            Validation::Own => {
-                let all = self.train.labels.len();
-                let begin = (all - self.own_validation) as u32;
-                let (train, validation) = ((0..begin).collect(), (begin..all as u32).collect());
-                Division { train, validation, validation_pool: Pool::Train }
-            }
-        }
+        Division::of(validation, &self.train.labels, self.own_validation, self.test.len())
     }
 }
 
@@ -148,12 +111,4 @@ fn at<T: Copy>(of: &[T], places: &[u32]) -> Vec<T> {
 /// Indices of images, `[n]`, int64, as `index_select` wants them.
 pub fn indices(chosen: &[u32]) -> Tensor {
     Tensor::from_slice(&chosen.iter().map(|&index| i64::from(index)).collect::<Vec<_>>())
-}
-
-/// Which images of the training pool are trained on, and which select.
-pub struct Division {
-    pub train: Vec<u32>,
-    pub validation: Vec<u32>,
-    /// The pool that `validation` points into.
-    pub validation_pool: Pool,
 }

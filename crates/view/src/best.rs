@@ -19,6 +19,7 @@ use frostline_store::{Reader, Sweep, TrialRow};
 use frostline_sweep::backbone;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
+use frostline_sweep::trial::TrialId;
 use places::Place;
 
 /// Of a sweep with more finished trials, only the first places are read, from an index.
@@ -42,19 +43,21 @@ pub struct Question<'a> {
     /// What only people are told, too: how many have finished and in what the whole sweep varies, which takes a while for
     /// a large one, and needs its definition.
     pub whole: bool,
+    /// Trials whose models are kept.
+    pub models: &'a [TrialId],
 }
 
 impl<'a> Question<'a> {
     /// The `most` best of a sweep, by its own objective, for people.
     pub fn of(sweep: &'a str, most: usize) -> Question<'a> {
-        Question { sweep, most, filters: &[], trials: false, metric: None, whole: true }
+        Question { sweep, most, filters: &[], trials: false, metric: None, whole: true, models: &[] }
     }
 }
 
 /// # Errors
 /// There is no such sweep, or a failure of the database.
 pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
-    let Question { sweep: name, most, filters, trials, metric, whole } = question;
+    let Question { sweep: name, most, filters, trials, metric, whole, models } = question;
     let sweep = reader.sweep(name)?;
     let objective = metric.map_or_else(|| objective(&sweep), Ok)?;
     let shape = if !trials && has_seeds(reader, name)? { Shape::Groups } else { Shape::Trials };
@@ -66,10 +69,11 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
     let contestants: Vec<Vec<Contestant>> = places.iter().map(|place| place.contestants(objective)).collect();
     let (compared, verdict) = verdict(reader, objective, &contestants, is_read)?;
     let shown = places.iter().take(most).enumerate().map(|(place, it)| (it, compared.get(place).copied().flatten()));
-    let shown = match shape {
+    let mut shown = match shape {
         Shape::Groups => Rows::Groups(shown.map(|(place, versus)| place.group(objective, versus)).collect()),
         Shape::Trials => Rows::Trials(shown.filter_map(|(place, versus)| place.trial(objective, versus)).collect()),
     };
+    shown.trials_mut().for_each(|trial| trial.model = models.contains(&trial.trial));
     let rows = ranking::rows(&shown, verdict.as_ref());
     let mut ranking = Ranking {
         objective,
@@ -97,6 +101,20 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
         }
     }
     Ok(Best { rows: shown, ranking })
+}
+
+/// Trials that cannot be told from the best one, that included: of the first places, the best first.
+///
+/// # Errors
+/// There is no such sweep, or a failure of the database.
+pub fn tied(reader: &Reader, sweep: &str, most: usize) -> Result<Vec<TrialId>, ViewError> {
+    let objective = objective(&reader.sweep(sweep)?)?;
+    let shape = if has_seeds(reader, sweep)? { Shape::Groups } else { Shape::Trials };
+    let places = places::first(reader, objective, shape, sweep, most)?;
+    let contestants: Vec<Vec<Contestant>> = places.iter().map(|place| place.contestants(objective)).collect();
+    let (compared, _) = verdict(reader, objective, &contestants, false)?;
+    let tied = contestants.iter().zip(compared).filter(|(_, versus)| versus.is_some_and(|versus| versus.is_tied));
+    Ok(tied.flat_map(|(trials, _)| trials.iter().map(|it| it.trial)).take(most).collect())
 }
 
 fn layers(row: &TrialRow) -> Option<u32> {

@@ -195,7 +195,7 @@ impl Grid {
             levels.push((codes, level));
             Some((name, values))
         };
-        let axes = table.varying(finished).without_seed().names().filter_map(axis).collect();
+        let axes = table.varying(Some(finished)).without_seed().names().filter_map(axis).collect();
         let observation = |&place: &u32| Observation {
             levels: levels.iter().map(|(codes, level)| level[codes[place as usize] as usize]).collect(),
             value: table.value(table.objective().name, place),

@@ -18,6 +18,7 @@ pub mod show;
 pub mod status;
 pub mod stored;
 pub mod table;
+pub mod wrong;
 
 pub use columns::{Columns, Varying, shown};
 pub use error::ViewError;

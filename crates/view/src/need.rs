@@ -1,7 +1,7 @@
 //! What a sweep may still write, in bytes: what `plan` says and `launch` makes sure of.
 
 use frostline_sweep::backbone;
-use frostline_sweep::definition::{Definition, KeepModels};
+use frostline_sweep::definition::{Definition, Keep, KeepModels};
 use frostline_sweep::expand::Trials;
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::reuse::{Decision, Reuse};
@@ -58,7 +58,7 @@ impl Need {
         let models = match keep.models {
             KeepModels::None => 0,
             // One more than stay: the newest is there before another is removed.
-            KeepModels::Best => (u64::from(keep.count) + 1).min(sums.trials),
+            KeepModels::Best => (u64::from(keep.count.max(Keep::TIED)) + 1).min(sums.trials),
             KeepModels::All => sums.without_model,
         };
         Need {

@@ -126,27 +126,37 @@ impl Table {
         Some((&found.values, &found.codes))
     }
 
-    /// The hyperparameters in which these trials differ, with what the head's widths say already left out.
-    pub(crate) fn varying(&self, places: &[u32]) -> Columns {
-        let differs = |codes: &[u32]| places.windows(2).any(|it| codes[it[0] as usize] != codes[it[1] as usize]);
-        let dropouts = || {
-            let (_, units) = self.parameter("head_units")?;
-            let (_, dropout) = self.parameter("head_dropout")?;
-            let mut of_head: HashMap<u32, u32> = HashMap::new();
-            let other = |&it: &u32| {
-                *of_head.entry(units[it as usize]).or_insert(dropout[it as usize]) != dropout[it as usize]
-            };
-            Some(places.iter().any(other))
+    /// The hyperparameters in which these trials differ, or all of them; what the head's widths say already is left out.
+    pub(crate) fn varying(&self, places: Option<&[u32]>) -> Columns {
+        let differs = |parameter: &Parameter| match places {
+            Some(places) => {
+                places.windows(2).any(|it| parameter.codes[it[0] as usize] != parameter.codes[it[1] as usize])
+            }
+            None => parameter.values.len() > 1,
         };
         let is_shown = |parameter: &&Parameter| {
-            differs(&parameter.codes)
+            differs(parameter)
                 && match parameter.name {
                     "head_depth" => false,
-                    "head_dropout" => dropouts().unwrap_or(true),
+                    "head_dropout" => self.dropout_varies(places),
                     _ => true,
                 }
         };
         Columns::of_names(self.parameters.iter().filter(is_shown).map(|parameter| parameter.name).collect())
+    }
+
+    /// Whether heads of the same widths have other dropouts.
+    fn dropout_varies(&self, places: Option<&[u32]>) -> bool {
+        let (Some((_, units)), Some((_, dropouts))) = (self.parameter("head_units"), self.parameter("head_dropout"))
+        else {
+            return true;
+        };
+        let mut of_head: HashMap<u32, u32> = HashMap::new();
+        let mut is_other = |place: usize| *of_head.entry(units[place]).or_insert(dropouts[place]) != dropouts[place];
+        match places {
+            Some(places) => places.iter().any(|&place| is_other(place as usize)),
+            None => (0..units.len()).any(is_other),
+        }
     }
 
     /// The trials that meet all conditions, finished or not.

@@ -51,7 +51,7 @@ fn invocations() -> Vec<Vec<&'static str>> {
 #[test]
 fn every_flag_is_tried() {
     let place = Place::new();
-    let (global, said) = (["--results", "--verbose", "--help", "--version"], invocations());
+    let (global, said) = (["--results", "--verbose", "--color", "--help", "--version"], invocations());
     let mut missing = BTreeSet::new();
     let mut commands = subcommands(&place, "");
     commands.extend(subcommands(&place, "weights"));
@@ -71,7 +71,7 @@ fn every_flag_is_tried() {
             }
         }
     }
-    for global in ["--results", "-v", "-vv", "--version"] {
+    for global in ["--results", "-v", "-vv", "--color", "--version"] {
         if !said.iter().any(|said| said.contains(&global)) {
             missing.insert(global.to_owned());
         }

@@ -193,24 +193,69 @@ fn features_are_the_output_of_the_layer_that_is_named() {
 }
 
 #[test]
-fn a_default_sweep_keeps_its_best_model() {
+fn a_default_sweep_keeps_its_best_models() {
     let place = Place::that_trains();
     place.edit("[0, \"all\"]", "[\"all\"]");
     place.edit("[1e-3, 1e-2]", "[1e-3, 1e-2, 1e-1]");
     place.succeed("launch demo.toml");
     let kept = models(&place);
-    assert_eq!(kept.len(), 1, "{kept:?}");
-    let best = place.json("best demo --json -n 1000");
-    let objective = |name: &String| {
-        let row = best.as_array().unwrap().iter().find(|row| name.starts_with(row["trial"].as_str().unwrap()));
-        row.unwrap()["objective"].as_f64().unwrap()
-    };
-    // Others may be as good.
-    assert_eq!(Some(objective(&kept[0])), best[0]["objective"].as_f64());
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(place.succeed("best demo").stdout.lines().next().unwrap().ends_with("  model"));
     picture(&place);
     place.succeed(&format!("predict {} red.png", &kept[0][..8]));
-    let two = "launch demo.toml --set keep.count=2 --results two";
-    place.succeed(two);
-    assert_eq!(fs::read_dir(place.path("two/models")).unwrap().count(), 2);
-    assert_eq!(place.json("verify --json --results two")["models"], 2);
+    // With fewer, the best one stays, and what cannot be told from it; of each of the others it is said that it goes.
+    let one = place.succeed("launch demo.toml --set keep.count=1 --results one");
+    let best = place.json("best demo --json --results one");
+    let rows: Vec<(bool, bool)> = best
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["model"] == true, row["rank"] == 1 || row["tied_with_best"] == true))
+        .collect();
+    assert!(rows[0].0 && rows.iter().all(|(is_kept, is_wanted)| is_kept == is_wanted), "{rows:?}");
+    let stay = rows.iter().filter(|(is_kept, _)| *is_kept).count();
+    assert_eq!(fs::read_dir(place.path("one/models")).unwrap().count(), stay);
+    assert_eq!(place.json("verify --json --results one")["models"], stay);
+    assert_eq!(one.stderr.matches("is not kept any more").count(), 3 - stay);
+}
+
+/// What a finished trial's training leaves once more is what it left, and nothing counts twice.
+#[test]
+fn a_model_that_was_not_kept_can_be_had_back() {
+    let mut place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[\"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    place.succeed("launch demo.toml");
+    let before = place.json("best demo --json");
+    let file = place.path("results/models").join(&models(&place)[0]);
+    let model = fs::read(&file).unwrap();
+    let trial = before[0]["trial"].as_str().unwrap()[..8].to_owned();
+    fs::remove_file(&file).unwrap();
+    let refused = place.run(&format!("predict {trial} red.png"));
+    assert!(refused.stderr.contains(&format!("`frostline retrain {trial}`")), "{refused}");
+
+    let outcome = place.succeed(&format!("retrain {trial}"));
+    assert!(outcome.stdout.contains(": 2 epochs and the test come out as recorded, to the last bit"), "{outcome}");
+    assert!(fs::read(&file).unwrap() == model, "the same tensors");
+    assert_eq!(place.json("best demo --json"), before, "one attempt, and the times of then");
+    assert!(!place.path("results/retrain").join(before[0]["trial"].as_str().unwrap()).exists());
+    assert_eq!(place.json("verify --json")["sound"], true);
+    picture(&place);
+    place.succeed(&format!("predict {trial} red.png"));
+    // It stays, whatever the rule says: here that nothing does.
+    place.succeed("launch demo.toml --set keep.models=none --set grid.learning_rate=[1e-3,1e-2]");
+    assert_eq!(models(&place).iter().filter(|name| name.ends_with(".safetensors")).count(), 1);
+    assert!(place.succeed(&format!("retrain {trial}")).stderr.contains("is there, and stays from now on"));
+    assert_eq!(place.run("retrain ffffffff").code, Some(2));
+
+    // Where it comes out otherwise, that is said, and no model is kept.
+    fs::remove_file(&file).unwrap();
+    place.set("FROSTLINE_RESULTS", "results");
+    let database = rusqlite::Connection::open(place.path("results/frostline.db")).unwrap();
+    database.execute("UPDATE epoch SET val_loss = val_loss + 1 WHERE epoch = 2", []).unwrap();
+    drop(database);
+    let outcome = place.run(&format!("retrain {trial}"));
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("comes out otherwise here") && outcome.stderr.contains("val_loss of epoch 2"));
+    assert!(!file.exists());
 }

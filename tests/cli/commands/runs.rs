@@ -208,3 +208,57 @@ fn what_is_noted_of_a_sweep_is_shown_with_it() {
     assert!(long.stderr.contains("501 characters, and room for 500"), "{long}");
     assert_eq!(place.run("note").code, Some(2), "one sweep is meant");
 }
+
+/// What is asked for is said in any case, and what went wrong unless nobody wants to hear it.
+#[test]
+fn a_run_says_as_much_as_it_is_told_to() {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[\"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3, 1e30]");
+    place.edit("epochs = 2", "epochs = 2\noptimizer = \"sgd\"");
+    let loud = place.run("launch demo.toml --no-progress --ascii --results loud");
+    let quiet = place.run("launch demo.toml -q --results quiet");
+    let silent = place.run("launch demo.toml -qq --results silent");
+    assert_eq!([loud.code, quiet.code, silent.code], [Some(3); 3], "{loud}{quiet}{silent}");
+    assert!(loud.stderr.contains("2 trials to run") && loud.stderr.contains("val_accuracy"), "{loud}");
+    assert!(!quiet.stderr.contains("to run") && quiet.stderr.contains("failed (diverged)"), "{quiet}");
+    assert!(quiet.stdout.contains("rank  trial"), "{quiet}");
+    assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+    let again = place.run("resume demo --results loud --quiet --no-progress --ascii");
+    assert!(again.stdout.contains("rank  trial") && !again.stderr.contains("done"), "{again}");
+}
+
+#[test]
+fn colours_are_used_where_they_are_wanted() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let is_coloured = |command: &str| place.succeed(command).stdout.contains('\u{1b}');
+    assert!(!is_coloured("best demo") && is_coloured("best demo --color always"));
+    assert!(!is_coloured("best demo --color never"));
+}
+
+#[test]
+fn the_best_configurations_get_further_seeds() {
+    let place = Place::new();
+    place.succeed("launch demo.toml");
+    let best = place.json("best demo --json");
+    let groups: Vec<_> = best.as_array().unwrap()[..2].iter().map(|row| row["group"].clone()).collect();
+    says!(place, "extend demo --seeds 1,2 --top 2", @r"
+    exit code 0
+    --- error
+    4 trials added to `demo`, of its best 2 configurations: `frostline resume demo` runs what is missing
+    ");
+    says!(place, "extend demo --seeds 2 --top 2", @r"
+    exit code 0
+    --- error
+    `demo` has these seeds of its best 2 configurations already
+    ");
+    let resumed = place.succeed("resume demo");
+    assert!(resumed.stderr.contains("4 trials to run, 4 done"), "{resumed}");
+    let rows = place.json("best demo --json");
+    let seeds = |row: &serde_json::Value| (groups.contains(&row["group"]), row["seeds"].as_u64().unwrap());
+    let mut found: Vec<(bool, u64)> = rows.as_array().unwrap().iter().map(seeds).collect();
+    found.sort_unstable();
+    assert_eq!(found, [(false, 1), (false, 1), (true, 3), (true, 3)]);
+    assert_eq!(place.json("verify --json")["sound"], true);
+}

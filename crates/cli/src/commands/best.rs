@@ -3,9 +3,11 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, column_names, print_json, ranking, ranking_csv};
+use frostline_results::{Folder, models};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::suggest;
+use frostline_sweep::trial::TrialId;
 use frostline_view::best::{Question, best};
 use std::io::Write;
 
@@ -15,7 +17,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
     let reader = frostline_store::open(&common.results)?;
     let sweep = &arguments.sweep;
     let (most, trials, whole) = (arguments.n, arguments.trials, !arguments.json.json && !arguments.csv);
-    let best = best(&reader, Question { sweep, most, filters: &filters, trials, metric, whole })?;
+    let models = models::files(&Folder::new(&common.results).models());
+    let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+    let question = Question { sweep, most, filters: &filters, trials, metric, whole, models: &models };
+    let best = best(&reader, question)?;
     if let Some(names) = &arguments.columns
         && !best.rows.is_empty()
     {

@@ -1,6 +1,6 @@
 //! `launch` and `resume`: the same path, from a file or from the database.
 
-use crate::args::{self, Common, Said};
+use crate::args::{self, Common, Telling};
 use crate::choice;
 use crate::commands::serve;
 use crate::costs::{Arrangement, arrange};
@@ -14,15 +14,18 @@ use crate::prepare::{self, Missing, Prepared};
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
-use frostline_coordinator::{Hub, Job, Outcome, run};
+use frostline_coordinator::{Hub, Invitation, Job, Outcome, run};
+use frostline_protocol::Places;
 use frostline_results::features::kept;
-use frostline_results::{Folder, quoted};
+use frostline_results::{Folder, models, quoted};
 use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
+use frostline_sweep::definition::{Definition, Keep};
 use frostline_sweep::device::Device;
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{FailureKind, TrialState};
+use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::TrialId;
-use frostline_view::best::{Question, best};
+use frostline_view::best::{Question, best, tied};
 use frostline_view::{States, stored};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -35,6 +38,7 @@ const SHOWN: usize = 10;
 const WORTH_SAYING: f64 = 1.1;
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
+    arguments.telling.begin();
     let file = choice::definition(common, arguments.definition.file.as_deref(), "launch")?;
     let definition = prepare::read(&file, &arguments.definition.set)?;
     let file = file.display().to_string();
@@ -94,10 +98,11 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     if let Some(said) = taken_over(&sweep.name, &put, &counts, from_others) {
         output::note(&said);
     }
-    carry_out(common, writer, prepared, arrangement, &info, arguments.said())
+    carry_out(common, writer, prepared, arrangement, &info, arguments.telling)
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
+    arguments.telling.begin();
     if !Folder::new(&common.results).database().exists() {
         return Err(StoreError::Missing { results: common.results.clone() }.into());
     }
@@ -116,7 +121,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let done = done(writer.reader(), &prepared)?;
     let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
-    carry_out(common, writer, prepared, arrangement, &info, arguments.said())
+    carry_out(common, writer, prepared, arrangement, &info, arguments.telling)
 }
 
 /// The trials that will not run, because they are done with.
@@ -141,7 +146,7 @@ fn refuse_other_files(writer: &Writer, prepared: &Prepared) -> anyhow::Result<()
     )))
 }
 
-fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
+pub(crate) fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
     Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: None,
@@ -198,9 +203,9 @@ fn carry_out(
     prepared: Prepared,
     arrangement: Arrangement,
     info: &WorkerInfo,
-    said: Said,
+    telling: Telling,
 ) -> anyhow::Result<Exit> {
-    let Said { as_json, on_a_page } = said;
+    let as_json = telling.json;
     let Arrangement { team, reuse, figures, .. } = arrangement;
     let places = prepared.places(&std::path::absolute(&common.results)?);
     let Prepared { definition, trials, .. } = prepared;
@@ -222,7 +227,7 @@ fn carry_out(
     }
     let mut saved = None;
     if missing > 0 {
-        let _page = on_a_page.then(|| serve::beside(&common.results, name)).transpose()?;
+        let _page = telling.serve.then(|| serve::beside(&common.results, name)).transpose()?;
         // Of the whole sweep, so it says nothing of a part.
         let whole = missing == counts.total();
         let factor = reuse.expected_without(team.devices.len()) / reuse.expected(team.devices.len());
@@ -243,19 +248,17 @@ fn carry_out(
                 invitation.address
             ));
         }
-        let job = Job {
-            results: std::path::absolute(&common.results)?,
-            sweep: name.clone(),
-            reuse,
-            cache_bytes: definition.cache.max_bytes,
+        let asked = Asked {
+            results: &common.results,
+            sweep: name,
+            definition: &definition,
             places,
-            keep: definition.keep,
+            reuse,
+            team: &team,
+            info,
             invitation,
-            engine: engine::engine(&definition, &team, info, folder)?,
-            lease: definition.workers.lease,
-            stall: definition.workers.stall,
-            reconnect_grace: definition.workers.reconnect_grace,
         };
+        let job = asked.job()?;
         let hub = Hub::new();
         let shown = Shown::start(screen, hub.watch(), as_json)?;
         let outcome = run(writer, job, hub);
@@ -266,7 +269,7 @@ fn carry_out(
             Outcome::Interrupted => {
                 let counts = frostline_store::open(&common.results)?.counts(name)?;
                 let left = counts.waiting + counts.running;
-                output::note(&format!(
+                output::warn(&format!(
                     "Interrupted after {}, {} of {} done. Continue:  frostline resume {name}{}",
                     output::duration(screen.elapsed()),
                     counts.total() - left,
@@ -285,7 +288,42 @@ fn carry_out(
             }
         }
     }
-    finish(common, name, &screen, saved, as_json)
+    finish(common, name, &screen, saved, telling)
+}
+
+/// What the coordinator is asked to do.
+pub(crate) struct Asked<'a> {
+    pub(crate) results: &'a Path,
+    pub(crate) sweep: &'a str,
+    pub(crate) definition: &'a Definition,
+    pub(crate) places: Places,
+    pub(crate) reuse: Reuse,
+    pub(crate) team: &'a Team,
+    pub(crate) info: &'a WorkerInfo,
+    /// For workers of other machines.
+    pub(crate) invitation: Option<Invitation>,
+}
+
+impl Asked<'_> {
+    /// # Errors
+    /// There is no worker program, or a folder whose whole path nobody knows.
+    pub(crate) fn job(self) -> anyhow::Result<Job> {
+        let Asked { results, sweep, definition, places, reuse, team, info, invitation } = self;
+        Ok(Job {
+            results: std::path::absolute(results)?,
+            sweep: sweep.to_owned(),
+            reuse,
+            cache_bytes: definition.cache.max_bytes,
+            places,
+            keep: definition.keep,
+            ties: Box::new(|reader, sweep| tied(reader, sweep, Keep::TIED as usize).unwrap_or_default()),
+            invitation,
+            engine: engine::engine(definition, team, info, Folder::new(results))?,
+            lease: definition.workers.lease,
+            stall: definition.workers.stall,
+            reconnect_grace: definition.workers.reconnect_grace,
+        })
+    }
 }
 
 /// What keeping features saved of a run that took `elapsed`; without them it is estimated to take `factor` times as long.
@@ -314,16 +352,18 @@ fn finish(
     name: &str,
     screen: &Screen,
     saved: Option<String>,
-    as_json: bool,
+    telling: Telling,
 ) -> anyhow::Result<Exit> {
     let reader = frostline_store::open(&common.results)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
-    if as_json {
+    if telling.json {
         let seconds = screen.elapsed().as_secs_f64();
         events::print(&json!({"event": "finished", "sweep": name, "trials": States(counts), "seconds": seconds}));
-    } else if counts.complete > 0 {
-        ranking(&best(&reader, Question::of(name, SHOWN))?.ranking, None)?;
+    } else if telling.ranks() && counts.complete > 0 {
+        let models = models::files(&Folder::new(&common.results).models());
+        let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+        ranking(&best(&reader, Question { models: &models, ..Question::of(name, SHOWN) })?.ranking, None)?;
     }
     if let Some(saved) = saved {
         output::note(&saved);
@@ -341,16 +381,16 @@ fn finish(
     }
     if counts.failed > 0 {
         let failed = count(counts.failed, "trial");
-        output::note(&format!("{failed} failed: `frostline status {name}{results}` says why"));
+        output::warn(&format!("{failed} failed: `frostline status {name}{results}` says why"));
         let kinds = failures(&reader, name)?;
         if kinds.contains(&FailureKind::Diverged) {
-            output::note(
+            output::warn(
                 "What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`",
             );
         }
         if kinds.iter().any(|kind| *kind != FailureKind::Diverged) {
             let only = if kinds.contains(&FailureKind::Diverged) { "the others" } else { "them" };
-            output::note(&format!("`frostline retry {name}{results}` queues {only} again"));
+            output::warn(&format!("`frostline retry {name}{results}` queues {only} again"));
         }
         return Ok(Exit::SomeFailed);
     }

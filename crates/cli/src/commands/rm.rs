@@ -44,7 +44,12 @@ pub(crate) fn run(common: &Common, arguments: &args::Rm) -> anyhow::Result<Exit>
 
 /// Models and checkpoints of these trials.
 fn files(folder: &Folder, trials: &BTreeSet<TrialId>) -> Vec<PathBuf> {
-    let models = models::files(&folder.models()).into_iter().map(|(trial, _)| (trial, folder.model(trial)));
+    let kept = folder.models();
+    let of_model = |(trial, _): (TrialId, u64)| {
+        let mark = models::mark(&kept, trial);
+        [Some((trial, folder.model(trial))), mark.exists().then_some((trial, mark))]
+    };
+    let models = models::files(&kept).into_iter().flat_map(of_model).flatten();
     let all = models.chain(checkpoint::files(&folder.checkpoints()));
     all.filter(|(trial, _)| trials.contains(trial)).map(|(_, file)| file).collect()
 }

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::commands::report::classes;
 use crate::exit::{Exit, wrong_input};
+use crate::gallery::Kept;
 use crate::output;
 use frostline_dashboard::{Beside, Limits, Options, ServeError, serve};
 use std::io::Write;
@@ -35,13 +36,14 @@ pub(crate) fn run(common: &Common, arguments: &args::Serve) -> anyhow::Result<Ex
 
 /// On this machine, on the first port that is free.
 fn options(results: &Path) -> Options {
-    let of_classes = results.to_owned();
+    let (of_classes, of_images, kept) = (results.to_owned(), results.to_owned(), Kept::default());
     Options {
         results: results.to_owned(),
         host: Ipv4Addr::LOCALHOST.into(),
         port: None,
         allow_remote: false,
         classes: Arc::new(move |trial| classes(&of_classes, trial)),
+        images: Arc::new(move |trial| kept.of(&of_images, trial)),
         made_by: concat!("Frostline ", env!("CARGO_PKG_VERSION")).to_owned(),
         limits: Limits::default(),
     }

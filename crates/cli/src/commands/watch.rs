@@ -1,9 +1,9 @@
 //! `watch`: a sweep, live; or one look at it where nobody sits before a terminal.
 
-use crate::args::{self, Common};
+use crate::args::{self, Color, Common};
 use crate::exit::Exit;
 use crate::output::{self, ranking};
-use crate::watch::{Look, Viewer, lines, plain};
+use crate::watch::{Look, Viewer, lines, plain, was_told_to_end};
 use frostline_results::Folder;
 use frostline_view::best::{Question, best};
 use std::io::{IsTerminal, Write};
@@ -19,10 +19,13 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
     reader.sweep(sweep)?;
     let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
-    let look = Look { unicode: !arguments.ascii && speaks_unicode(), colour: coloured() };
+    let look = Look { unicode: !arguments.ascii && speaks_unicode(), colour: coloured(common.color) };
     let mut viewer = Viewer::new(reader, Folder::new(&common.results), sweep, look);
     if is_terminal && !is_dumb && arguments.every.is_none() {
         viewer.run()?;
+        if was_told_to_end() {
+            return Ok(Exit::Interrupted);
+        }
         let reader = frostline_store::open(&common.results)?;
         let best = best(&reader, Question::of(sweep, 5))?.ranking;
         writeln!(anstream::stdout().lock(), "`{sweep}`  {}", output::summary(&reader.counts(sweep)?))?;
@@ -55,6 +58,10 @@ fn speaks_unicode() -> bool {
 }
 
 /// <https://no-color.org>
-fn coloured() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn coloured(color: Color) -> bool {
+    match color {
+        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Always => true,
+        Color::Never => false,
+    }
 }

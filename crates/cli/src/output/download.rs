@@ -1,9 +1,8 @@
 //! A download on standard error: a bar on a terminal, elsewhere a line at its start, at its end and every ten seconds.
 
-use super::{bytes, duration, note};
+use super::{Voice, bytes, duration, note};
 use frostline_assets::fetch::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Between two lines where there is no bar.
@@ -17,7 +16,7 @@ pub(crate) struct Download {
 impl Download {
     /// `size` in bytes, 0 where it is not known.
     pub(crate) fn new(name: &str, size: u64) -> Download {
-        let bar = std::io::stderr().is_terminal().then(|| bar(name, size));
+        let bar = Voice::get().is_live().then(|| bar(name, size));
         Download { lines: Lines::new(name, size), bar }
     }
 

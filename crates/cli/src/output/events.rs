@@ -10,6 +10,9 @@ use std::io::Write;
 pub(super) fn lines(news: &News, objective: &'static Metric) -> Vec<Value> {
     match news {
         News::Facts(facts) => facts.iter().map(|fact| event(fact, objective)).collect(),
+        News::Removed(models) => {
+            models.iter().map(|trial| json!({"event": "model_removed", "trial": trial})).collect()
+        }
         News::Missed(batches) => vec![json!({"event": "missed", "batches": batches})],
         News::Status(_) => Vec::new(),
     }

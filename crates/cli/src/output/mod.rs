@@ -10,6 +10,7 @@ mod progress;
 mod ranking;
 mod table;
 mod trial;
+mod voice;
 
 pub(crate) use comparison::comparison;
 pub(crate) use download::Download;
@@ -20,6 +21,7 @@ pub(crate) use progress::{Screen, Shown, summary};
 pub(crate) use ranking::{column_names, ranking, ranking_csv};
 pub(crate) use table::Table;
 pub(crate) use trial::trial;
+pub(crate) use voice::Voice;
 
 pub(crate) use frostline_view::amount::{bytes, count, duration, seconds};
 
@@ -36,6 +38,9 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
+    if !Voice::get().warns() {
+        return;
+    }
     let mut err = anstream::stderr().lock();
     let said = fitted(&format!("error: {}", in_words(error.chain())));
     let _ = writeln!(err, "{BAD}error:{BAD:#}{}", said.trim_start_matches("error:"));
@@ -54,14 +59,23 @@ fn fitted(text: &str) -> String {
 /// At most so many characters of a line, the last of them a mark where some are missing.
 fn cut(line: &str, width: usize) -> String {
     match line.chars().count() > width {
-        true => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        true => line.chars().take(width.saturating_sub(1)).collect::<String>() + Voice::get().drawn("…", "~"),
         false => line.to_owned(),
     }
 }
 
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
+    if Voice::get().remarks() {
+        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
+    }
+}
+
+/// What is said to those, too, who want to hear no remarks.
+pub(crate) fn warn(text: &str) {
+    if Voice::get().warns() {
+        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
+    }
 }
 
 pub(crate) fn seconds_since_1970() -> f64 {

@@ -1,9 +1,8 @@
 //! Pictures that are read and decoded, on standard error: a bar on a terminal, elsewhere a line every ten seconds.
 
-use super::note;
+use super::{Voice, note};
 use frostline_assets::data::Step;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Between two lines where there is no bar, and before anything is said.
@@ -17,7 +16,7 @@ pub(crate) struct Pictures {
 
 impl Pictures {
     pub(crate) fn say(&mut self, step: Step, done: u64, total: u64) {
-        if !std::io::stderr().is_terminal() {
+        if !Voice::get().is_live() {
             self.lines.line(step, done, total, Instant::now()).iter().for_each(|line| note(line));
             return;
         }

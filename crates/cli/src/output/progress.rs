@@ -1,6 +1,6 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, DIM, GOOD, bytes, count, cut, duration, events, seconds, width};
+use super::{BAD, DIM, GOOD, Voice, bytes, count, cut, duration, events, seconds, width};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
@@ -13,7 +13,7 @@ use frostline_view::Columns;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -52,12 +52,13 @@ impl Screen {
         let described =
             |Trial { id, spec, .. }: Trial| (id, (columns.words(&spec.named_object()), spec.parameters.epochs));
         let described: HashMap<TrialId, (String, u32)> = trials.iter().map(described).collect();
-        let live = std::io::stderr().is_terminal().then(|| {
+        let voice = Voice::get();
+        let live = voice.is_live().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             if let Ok(style) =
                 ProgressStyle::with_template(&format!("{{bar:{BAR}.green/dim}} {{pos}}/{{len}} trials  {{msg}}"))
             {
-                bar.set_style(style.progress_chars("━━─"));
+                bar.set_style(style.progress_chars(voice.drawn("━━─", "##-")));
             }
             bar
         });
@@ -89,7 +90,21 @@ impl Screen {
         self.started.elapsed()
     }
 
+    /// What went as it should.
     fn line(&self, text: &str) {
+        if Voice::get().remarks() {
+            self.say(text);
+        }
+    }
+
+    /// What did not.
+    fn warn(&self, text: &str) {
+        if Voice::get().warns() {
+            self.say(text);
+        }
+    }
+
+    fn say(&self, text: &str) {
         let print = || {
             let _ = writeln!(anstream::stderr().lock(), "{text}");
         };
@@ -111,7 +126,7 @@ impl Screen {
         match (ending, state) {
             (Ending::Failed(failure), TrialState::Failed) => {
                 self.finished += 1;
-                self.line(&format!(
+                self.warn(&format!(
                     "{}  {BAD}failed{BAD:#} ({}): {}",
                     self.title(trial),
                     failure.kind,
@@ -119,7 +134,7 @@ impl Screen {
                 ));
             }
             (Ending::Failed(failure), _) => {
-                self.line(&format!(
+                self.warn(&format!(
                     "{}  will be tried again ({}): {}",
                     self.title(trial),
                     failure.kind,
@@ -166,6 +181,12 @@ impl Screen {
     fn show(&mut self, news: &News) {
         match news {
             News::Facts(facts) => facts.iter().for_each(|fact| self.recorded(fact)),
+            News::Removed(models) => models.iter().for_each(|trial| {
+                let short = trial.short();
+                self.line(&format!(
+                    "{DIM}the model of {short} is not kept any more: others are better ([keep]){DIM:#}"
+                ));
+            }),
             // A terminal that was stopped for long: the counts of the next status put right what was not shown.
             News::Missed(_) => {
                 self.has_missed = true;
@@ -207,7 +228,7 @@ impl Screen {
             }
             Record::Ended { attempt, ending: Ending::Failed(failure), trial: None } => {
                 let after = self.fills.remove(attempt).and_then(|key| self.cuts.get(&key)).map_or("", String::as_str);
-                self.line(&format!(
+                self.warn(&format!(
                     "the output of {after} could not be cached, so trials compute it: {}",
                     failure.message
                 ));
@@ -232,7 +253,7 @@ impl Screen {
             );
         }
         if status.held.is_some() && !self.said_held {
-            self.line("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
+            self.warn("Another program holds the database: waiting until it lets go. Nothing is lost meanwhile.");
         }
         self.said_held = status.held.is_some();
         let ended = |(state, count): (&TrialState, &u64)| if state.is_final() { *count } else { 0 };

@@ -1,6 +1,6 @@
 //! A ranking as a table, as CSV, and how far it can be trusted.
 
-use super::{DIM, Table, seconds, width, wrapped};
+use super::{DIM, Table, Voice, seconds, width, wrapped};
 use frostline_sweep::metric;
 use frostline_view::best::{Ranking, Row, answer, remarks};
 use frostline_view::csv::Lines;
@@ -34,7 +34,7 @@ pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Res
     write!(out, "{}", fitting(table(best, columns), width(&std::io::stdout())))?;
     let hidden = best.total.saturating_sub(rows.len() as u64);
     if hidden > 0 {
-        writeln!(out, "{DIM}  … and {hidden} more{DIM:#}")?;
+        writeln!(out, "{DIM}  {} and {hidden} more{DIM:#}", Voice::get().drawn("…", "..."))?;
     }
     let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
     for sentence in answer(best).into_iter().chain(remarks(best)) {
@@ -98,6 +98,9 @@ fn table(best: &Ranking, columns: Option<&[String]>) -> Vec<Column> {
             }
             table.extend(best.columns.names().map(parameter));
             table.push(measured(SECONDS, Some(2)));
+            if rows.iter().any(|row| row.has_model) {
+                table.push(column("model", Some(0), &|row| if row.has_model { "kept" } else { "-" }.to_owned()));
+            }
         }
     }
     table

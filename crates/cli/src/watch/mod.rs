@@ -16,6 +16,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::Paragraph;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often the database is asked whether it has changed.
@@ -53,11 +54,17 @@ impl<'a> Viewer<'a> {
         RunStatus::read(&self.folder.status())
     }
 
-    /// Shows the sweep until somebody wants no more of it. The terminal is as it was then, also after a panic.
+    /// Shows the sweep until somebody wants no more of it, or the process is told to end. The terminal is as it was then,
+    /// also after a panic.
     ///
     /// # Errors
     /// Failures of the database and of the terminal.
     pub(crate) fn run(&mut self) -> anyhow::Result<()> {
+        // Before the terminal is changed: who ends the process in between leaves it as it was.
+        for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+            // SAFETY: the handler does nothing but store into an atomic.
+            unsafe { libc::signal(signal, heard as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+        }
         let mut terminal = ratatui::try_init()?;
         let ended = self.turn(&mut terminal);
         ratatui::restore();
@@ -68,6 +75,9 @@ impl<'a> Viewer<'a> {
         let mut model = self.read()?;
         let (mut version, mut followed) = (self.reader.version()?, Instant::now());
         loop {
+            if TOLD_TO_END.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             terminal.draw(|frame| self.draw(&model, frame))?;
             let mut again = false;
             if event::poll(LOOK_PAUSE)? {
@@ -130,6 +140,18 @@ impl<'a> Viewer<'a> {
         }
         Ok(Press::Nothing)
     }
+}
+
+/// Set by a signal; looked at between two waits for a key.
+static TOLD_TO_END: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn heard(_: libc::c_int) {
+    TOLD_TO_END.store(true, Ordering::Relaxed);
+}
+
+/// Whether the process was told to end, and not by a key.
+pub(crate) fn was_told_to_end() -> bool {
+    TOLD_TO_END.load(Ordering::Relaxed)
 }
 
 enum Press {

@@ -184,8 +184,11 @@ mod tests {
         let access = inn.access();
         let other = Inn::open().access();
         let expired = access_of_old(&inn.folder, 91);
-        let wrong =
-            [(None, "peer sent no certificates"), (Some(&other), "BadSignature"), (Some(&expired), "certificate expired")];
+        let wrong = [
+            (None, "peer sent no certificates"),
+            (Some(&other), "BadSignature"),
+            (Some(&expired), "certificate expired"),
+        ];
         for (with, said) in wrong {
             // With TLS 1.3 the client learns of it when it reads.
             if let Ok(mut stream) = dial(&access, with).await {

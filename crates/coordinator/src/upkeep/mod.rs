@@ -10,6 +10,7 @@ pub(crate) use models::Models;
 
 use crate::core::Fact;
 use frostline_sweep::record::Record;
+use frostline_sweep::trial::TrialId;
 use std::path::PathBuf;
 
 /// Follows what is committed.
@@ -20,13 +21,16 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn note(&mut self, fact: &Fact) {
-        if let (Record::Completed { trial, .. }, Some(models)) = (&fact.record, &mut self.models) {
-            models.completed(*trial);
-        }
+    /// Says whose models were removed for that.
+    pub(crate) fn note(&mut self, fact: &Fact) -> Vec<TrialId> {
+        let removed = match (&fact.record, &mut self.models) {
+            (Record::Completed { trial, .. }, Some(models)) => models.completed(*trial),
+            _ => Vec::new(),
+        };
         // The outcome is committed: from here on the checkpoint is of no use.
         if let Some(done) = fact.ended() {
             remove_checkpoints(&self.checkpoints, |trial| trial == done);
         }
+        removed
     }
 }

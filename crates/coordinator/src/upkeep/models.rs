@@ -2,11 +2,12 @@
 //!
 //! Models are kept in the order of the ranking that people see: those of the better configuration first.
 
+use crate::job::Ties;
 use frostline_results::models;
 use frostline_store::{Reader, StoreError};
 use frostline_sweep::definition::{Keep, KeepModels};
 use frostline_sweep::trial::TrialId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -16,39 +17,57 @@ pub(crate) struct Models {
     rule: Keep,
     sweep: String,
     reader: Reader,
+    ties: Ties,
     /// Those that lie on disk, in bytes.
     kept: BTreeMap<TrialId, u64>,
 }
 
 impl Models {
-    /// Finds the models that earlier runs of the sweep have left in `folder`.
+    /// Finds the models that earlier runs of the sweep have left in `folder`. Those that somebody has had trained once more
+    /// are no business of the rule.
     ///
     /// # Errors
     /// Failures of the database.
-    pub(crate) fn find(folder: PathBuf, rule: Keep, sweep: String, reader: Reader) -> Result<Models, StoreError> {
-        let found: BTreeMap<TrialId, u64> = models::files(&folder).into_iter().collect();
+    pub(crate) fn find(
+        folder: PathBuf,
+        rule: Keep,
+        sweep: String,
+        reader: Reader,
+        ties: Ties,
+    ) -> Result<Models, StoreError> {
+        let found = models::files(&folder).into_iter().filter(|(trial, _)| !models::is_retrained(&folder, *trial));
+        let found: BTreeMap<TrialId, u64> = found.collect();
         let trials: Vec<TrialId> = found.keys().copied().collect();
         let ours = reader.best_first(&sweep, &trials)?;
         let kept = ours.into_iter().map(|trial| (trial, found[&trial])).collect();
-        Ok(Models { folder, rule, sweep, reader, kept })
+        Ok(Models { folder, rule, sweep, reader, ties, kept })
     }
 
-    /// A trial is complete: that may remove a model, its own among them.
-    pub(crate) fn completed(&mut self, trial: TrialId) {
-        let Ok(file) = fs::metadata(models::path(&self.folder, trial)) else { return };
+    /// A trial is complete: that may remove models, its own among them. Says which.
+    pub(crate) fn completed(&mut self, trial: TrialId) -> Vec<TrialId> {
+        let Ok(file) = fs::metadata(models::path(&self.folder, trial)) else { return Vec::new() };
         self.kept.insert(trial, file.len());
         let trials: Vec<TrialId> = self.kept.keys().copied().collect();
         match self.reader.best_first(&self.sweep, &trials) {
             Ok(order) => self.remove_fallen(&order),
             // It costs disk only, and the next completion asks again.
-            Err(error) => tracing::warn!("which models to keep cannot be decided: {error}"),
+            Err(error) => {
+                tracing::warn!("which models to keep cannot be decided: {error}");
+                Vec::new()
+            }
         }
     }
 
-    fn remove_fallen(&mut self, best_first: &[TrialId]) {
+    fn remove_fallen(&mut self, best_first: &[TrialId]) -> Vec<TrialId> {
         let sizes: Vec<(TrialId, u64)> = best_first.iter().map(|trial| (*trial, self.kept[trial])).collect();
-        for trial in fallen(&self.rule, &sizes) {
-            let path = models::path(&self.folder, trial);
+        let mut removed = fallen(&self.rule, &sizes, &BTreeSet::new());
+        if self.rule.models == KeepModels::Best && !removed.is_empty() {
+            // That takes a moment, and decides nothing where all have their place.
+            let tied = (self.ties)(&self.reader, &self.sweep).into_iter().collect();
+            removed = fallen(&self.rule, &sizes, &tied);
+        }
+        for trial in &removed {
+            let path = models::path(&self.folder, *trial);
             match fs::remove_file(&path) {
                 Ok(()) => {
                     tracing::info!("removed the model of trial {trial}: keep.models and its bounds leave it out")
@@ -56,14 +75,16 @@ impl Models {
                 // It costs disk only, and the next run of the sweep finds it again.
                 Err(error) => tracing::warn!("the model {} cannot be removed: {error}", path.display()),
             }
-            self.kept.remove(&trial);
+            self.kept.remove(trial);
         }
+        removed
     }
 }
 
 /// The models that the rule does not keep, of all with their bytes, best first. The better of two has the first claim on
-/// the space; one that does not fit makes room for a smaller one behind it.
-fn fallen(rule: &Keep, best_first: &[(TrialId, u64)]) -> Vec<TrialId> {
+/// the space; one that does not fit makes room for a smaller one behind it. What is tied with the best stays where there is
+/// space, however many there are.
+fn fallen(rule: &Keep, best_first: &[(TrialId, u64)], tied: &BTreeSet<TrialId>) -> Vec<TrialId> {
     let mut places = match rule.models {
         KeepModels::All => usize::MAX,
         KeepModels::Best => rule.count as usize,
@@ -73,9 +94,9 @@ fn fallen(rule: &Keep, best_first: &[(TrialId, u64)]) -> Vec<TrialId> {
     let mut fallen = Vec::new();
     for (trial, bytes) in best_first {
         match space.checked_sub(*bytes) {
-            Some(left) if places > 0 => {
+            Some(left) if places > 0 || tied.contains(trial) => {
                 space = left;
-                places -= 1;
+                places = places.saturating_sub(1);
             }
             _ => fallen.push(*trial),
         }
@@ -90,7 +111,8 @@ mod tests {
     fn numbers(models: KeepModels, count: u32, max_bytes: u64, bytes: &[u64]) -> Vec<u8> {
         let models_on_disk: Vec<(TrialId, u64)> =
             (1..).zip(bytes).map(|(number, bytes)| (TrialId([number; 16]), *bytes)).collect();
-        fallen(&Keep { models, count, max_bytes }, &models_on_disk).into_iter().map(|trial| trial.0[0]).collect()
+        let fallen = fallen(&Keep { models, count, max_bytes }, &models_on_disk, &BTreeSet::new());
+        fallen.into_iter().map(|trial| trial.0[0]).collect()
     }
 
     #[test]
@@ -112,5 +134,16 @@ mod tests {
         assert_eq!(numbers(KeepModels::All, 1, 100, &[60, 60, 40]), [2]);
         assert_eq!(numbers(KeepModels::Best, 1, 50, &[60, 60, 40]), [1, 2]);
         assert_eq!(numbers(KeepModels::All, 1, 0, &[60, 60, 40]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_from_the_best_stays_where_there_is_space() {
+        let models = [1, 2, 3, 4].map(|number| (TrialId([number; 16]), 10));
+        let tied = BTreeSet::from([models[0].0, models[2].0]);
+        let rule = |max_bytes| Keep { models: KeepModels::Best, count: 1, max_bytes };
+        let numbers = |max_bytes| -> Vec<u8> {
+            fallen(&rule(max_bytes), &models, &tied).into_iter().map(|trial| trial.0[0]).collect()
+        };
+        assert_eq!((numbers(100), numbers(10)), (vec![2, 4], vec![2, 3, 4]));
     }
 }

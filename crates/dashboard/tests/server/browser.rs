@@ -1,6 +1,7 @@
 //! A client that says exactly what it is told to.
 
-use frostline_dashboard::{Limits, Options, serve};
+use frostline_dashboard::{Gallery, Limits, Options, serve};
+use frostline_view::wrong::Split;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -10,6 +11,35 @@ use std::time::Duration;
 
 /// How long an answer may take that has to come: far longer than it does on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// 200 and 20 images, cats and dogs in turn.
+pub struct Drawn {
+    classes: Vec<String>,
+    labels: Vec<u16>,
+}
+
+impl Default for Drawn {
+    fn default() -> Drawn {
+        Drawn { classes: ["cat", "dog"].map(str::to_owned).into(), labels: (0..200).map(|image| image % 2).collect() }
+    }
+}
+
+impl Gallery for Drawn {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn labels(&self, split: Split) -> &[u16] {
+        match split {
+            Split::Validation => &self.labels,
+            Split::Test => &self.labels[..20],
+        }
+    }
+
+    fn png(&self, split: Split, image: usize) -> Option<Vec<u8>> {
+        (image < self.labels(split).len()).then(|| format!("PNG {} {image}", split.name()).into_bytes())
+    }
+}
 
 pub struct Server {
     pub address: SocketAddr,
@@ -42,6 +72,7 @@ impl Server {
             port: Some(0),
             allow_remote: false,
             classes: Arc::new(|_| ["cat", "dog"].map(str::to_owned).into()),
+            images: Arc::new(|_| Ok(Arc::new(Drawn::default()))),
             made_by: "Frostline test".to_owned(),
             limits,
         };

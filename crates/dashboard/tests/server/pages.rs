@@ -165,6 +165,42 @@ fn watchers_of_a_sweep_hear_what_runs_of_it() {
 }
 
 #[test]
+fn mistakes_are_shown_as_images() {
+    let made = Made::new();
+    let server = made.server();
+    let trial = &made.trials[0].id;
+    let images = |place: &str| -> Vec<String> {
+        let page = server.get(place);
+        assert_eq!(page.status, 200, "{place}: {}", page.body);
+        let sources = page.body.split("<img src=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        sources.collect()
+    };
+    let of = |numbers: &[u32]| -> Vec<String> {
+        numbers.iter().map(|number| format!("/t/{trial}/image/test/{number}")).collect()
+    };
+    let wrong = format!("/t/{trial}/wrong");
+    assert!(server.get(&format!("/t/{trial}")).body.contains(&wrong));
+    assert_eq!(images(&wrong), of(&[13, 15, 17, 19]));
+    assert_eq!(images(&format!("{wrong}?truth=dog")), of(&[13, 15, 17, 19]));
+    assert_eq!(images(&format!("{wrong}?truth=cat")), Vec::<String>::new());
+    let page = server.get(&wrong).body;
+    assert!(page.contains("It is wrong on 4 test images of 20 (20 %)."), "{page}");
+    assert!(page.contains("test image 13, dog"));
+    // 68 validation images, in parts of 60.
+    let validation = format!("{wrong}?split=validation");
+    assert_eq!((images(&validation).len(), images(&format!("{validation}&after=60")).len()), (60, 8));
+    let png = server.get(&format!("/t/{trial}/image/test/13"));
+    assert_eq!((png.header("content-type"), png.body.as_str()), (Some("image/png"), "PNG test 13"));
+    for none in ["test/20", "train/1", "test/../1", "test/-1", "test/x"] {
+        assert_eq!(server.get(&format!("/t/{trial}/image/{none}")).status, 404, "{none}");
+    }
+    let all = server.get("/s/made/wrong").body;
+    assert!(all.contains("wrong on 1 test image of 20"), "{all}");
+    assert_eq!(server.get(&format!("/t/{}/wrong", made.trials[12].id)).status, 404, "it has failed");
+    assert_eq!(server.get(&format!("{wrong}?split=train")).status, 400);
+}
+
+#[test]
 fn the_table_is_there_as_csv() {
     let made = Made::new();
     let server = made.server();

@@ -122,6 +122,7 @@ fn other_machines_are_not_listened_to_unless_that_is_said() {
         port: Some(0),
         allow_remote: false,
         classes: Arc::new(|_| Vec::new()),
+        images: Arc::new(|_| Err(String::new())),
         made_by: String::new(),
         limits: Limits::default(),
     };

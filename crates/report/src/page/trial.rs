@@ -16,7 +16,10 @@ use maud::{Markup, html};
 pub fn trial_page(shown: &Shown, classes: &[String]) -> Markup {
     html! {
         @if let Some(network) = Network::of(&shown.spec) { (strip::definitions(&drawn(&network))) }
-        div.answer { p.says { (number::sentence(&summary(shown))) "." } }
+        div.answer {
+            p.says { (number::sentence(&summary(shown))) "." }
+            @if shown.evaluation.is_some() { p { a href={ "/t/" (shown.trial) "/wrong" } { "The images that it gets wrong" } } }
+        }
         h2.hidden { "In full" }
         (trial(shown, classes))
     }

@@ -59,6 +59,7 @@ pub fn trials(trials: &Trials) -> Markup {
                     span { "the same in a terminal: " code { "frostline best " (sweep) (conditions) } }
                     a href=(trials.programs) { "as JSON" }
                     a href=(trials.csv) { "as CSV" }
+                    a href={ "/s/" (sweep) "/wrong" } { "images that all get wrong" }
                 }
             }
         }

@@ -51,6 +51,22 @@ fn launching_again_replaces_what_is_said_about_the_sweep() {
 }
 
 #[test]
+fn a_sweep_is_extended_behind_what_it_has() {
+    let (mut results, trials) = Results::with_trials(2);
+    results.writer.put_sweep(&sweep("other"), &[trial(7)], false).unwrap();
+    results.writer.apply("other", &life(1, trial(7).id)).unwrap();
+    let added = results.writer.extend("demo", &[trial(1), trial(7), trial(8)]).unwrap();
+    assert_eq!(added, 2, "one it has already");
+    assert_eq!(order(&results, "demo"), [(0, 0), (1, 1), (2, 7), (3, 8)]);
+    let reader = results.writer.reader();
+    assert_eq!(reader.best("demo", 9).unwrap().len(), 1, "what another sweep has run counts");
+    assert_eq!(reader.restore("demo").unwrap().len(), 4);
+    assert_eq!(reader.verify(None).unwrap().findings, []);
+    results.writer.put_sweep(&sweep("demo"), &trials, false).unwrap();
+    assert_eq!(order(&results, "demo"), [(0, 0), (1, 1), (2, 7)], "of its definition, and what is complete");
+}
+
+#[test]
 fn what_was_noted_stays_until_it_is_noted_anew() {
     let (mut results, trials) = Results::with_trials(1);
     let note = |results: &Results| results.writer.reader().note("demo").unwrap();

@@ -153,10 +153,16 @@ pub struct Cache {
 #[serde(deny_unknown_fields)]
 pub struct Keep {
     pub models: KeepModels,
-    /// With [`KeepModels::Best`]: how many of the sweep's best, by its objective.
+    /// With [`KeepModels::Best`]: how many of the sweep's best, by its objective. Those that cannot be told from the best one
+    /// are kept, too, up to [`Keep::TIED`].
     pub count: u32,
     /// Space for all kept models of the sweep together; the better ones come first.
     pub max_bytes: u64,
+}
+
+impl Keep {
+    /// So many are kept at most for being as good as the best.
+    pub const TIED: u32 = 20;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -115,8 +115,8 @@ pub(super) static RUNNING: [Key; 27] = [
         section: "keep",
         name: "count",
         kind: Kind::Whole { least: 1, most: 1_000_000 },
-        default: Fallback::Is("1"),
-        meaning: "With `\"best\"`: how many.",
+        default: Fallback::Is("5"),
+        meaning: "With `\"best\"`: how many; and, where there are more, up to 20 that cannot be told from the best one.",
         example: "3",
     },
     Key {

@@ -54,6 +54,7 @@ impl Finished {
             metrics: self.metrics(),
             parameters: self.row.spec.named_object(),
             attempts: self.row.attempts,
+            model: false,
         }
     }
 

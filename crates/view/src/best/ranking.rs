@@ -55,6 +55,8 @@ pub struct Row {
     pub parameters: Map<String, Value>,
     /// Whether it stands for several seeds.
     pub is_group: bool,
+    /// Whether its model is kept, or that of one of its seeds.
+    pub has_model: bool,
 }
 
 impl Row {
@@ -103,6 +105,7 @@ fn trial(row: &Ranked) -> Row {
         metrics: row.metrics.clone(),
         parameters: row.parameters.clone(),
         is_group: false,
+        has_model: row.model,
     }
 }
 
@@ -122,5 +125,6 @@ fn group(row: &Group) -> Option<Row> {
         metrics: row.metrics.clone(),
         parameters: row.parameters.clone(),
         is_group: true,
+        has_model: row.trials.iter().any(|trial| trial.model),
     })
 }

@@ -15,6 +15,13 @@ pub enum Rows {
 }
 
 impl Rows {
+    pub(super) fn trials_mut(&mut self) -> Box<dyn Iterator<Item = &mut Ranked> + '_> {
+        match self {
+            Rows::Trials(trials) => Box::new(trials.iter_mut()),
+            Rows::Groups(groups) => Box::new(groups.iter_mut().flat_map(|group| &mut group.trials)),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         match self {
             Rows::Trials(trials) => trials.is_empty(),
@@ -53,6 +60,8 @@ pub struct Ranked {
     pub metrics: BTreeMap<&'static str, f64>,
     pub parameters: Map<String, Value>,
     pub attempts: u32,
+    /// Whether its model is kept.
+    pub model: bool,
 }
 
 /// One configuration over its seeds.

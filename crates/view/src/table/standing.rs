@@ -9,6 +9,7 @@ use crate::{ViewError, shown};
 use frostline_ranking::{Candidate, Replicates, accuracy_interval, groups, order, summarise};
 use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
+use frostline_sweep::trial::TrialId;
 use serde_json::Value;
 use std::ops::Range;
 
@@ -151,8 +152,8 @@ impl Table {
     /// By a column that nobody knows, the rows stay as they are.
     pub fn ranking(&self, standing: &Standing, by: Option<(&str, bool)>, after: usize, most: usize) -> Ranking {
         let columns = match standing.is_whole && !standing.is_empty() {
-            true => self.varying(&(0..self.trials.len() as u32).collect::<Vec<_>>()),
-            false => self.varying(&standing.members),
+            true => self.varying(None),
+            false => self.varying(Some(&standing.members)),
         };
         let first = standing.members.first();
         let network = first.and_then(|&first| self.networks[self.network[first as usize] as usize]);
@@ -167,6 +168,11 @@ impl Table {
             missing: standing.missing,
             layers: network.map(|network| network.layer_count()),
         }
+    }
+
+    /// The finished trials, those of the better configuration first.
+    pub fn trials<'a>(&'a self, standing: &'a Standing) -> impl Iterator<Item = TrialId> + 'a {
+        standing.members.iter().map(|&member| self.trials[member as usize])
     }
 
     /// All rows, one after another, in the order of the ranking or in that of a column.
@@ -242,6 +248,8 @@ impl Table {
             metrics: measurements().map(|name| (name, self.mean(name, members))).collect(),
             parameters: parameters.collect::<serde_json::Map<String, Value>>(),
             is_group,
+            // Nobody has asked.
+            has_model: false,
         }
     }
 }

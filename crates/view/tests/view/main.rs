@@ -8,3 +8,4 @@ mod compare;
 mod fixture;
 mod page;
 mod table;
+mod wrong;
