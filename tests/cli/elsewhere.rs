@@ -1,10 +1,11 @@
 //! Workers that come by themselves, as from other machines: over TLS, with features of their own, for as long as they may.
 
-use crate::place::{Place, Running, summaries, until};
+use crate::place::{Place, Running, not_run, summaries, until};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 /// All is left to others.
 const OPEN: &str = "launch demo.toml --set workers.count=0 --set workers.listen=127.0.0.1:0";
@@ -154,6 +155,110 @@ fn what_lets_workers_in_is_kept_from_others() {
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
     assert!(place.path("results/run/authority.pem").exists(), "the sweep goes on another time");
+}
+
+#[test]
+fn a_machine_with_other_files_says_so_and_harms_no_trial() {
+    let mut place = Place::that_trains();
+    place.set("TMPDIR", place.path(""));
+    cifar(&place, "data", 1);
+    cifar(&place, "other", 2);
+    place.edit("dataset = \"shapes\"", "dataset = \"cifar10\"\npath = \"data\"");
+    place.edit("[0, \"all\"]", "[\"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    let running = place.start(OPEN);
+    fs::create_dir(place.path("scratch")).unwrap();
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    let wrong = place.run("join results/run/access.json --scratch scratch --data other");
+    assert_eq!(wrong.code, Some(1), "{wrong}");
+    let said = "error: this machine cannot do what the sweep needs: the data in other are others than the sweep's: copy those, \
+                or name their folder\n";
+    assert!(wrong.stderr.ends_with(said), "{wrong}");
+    let missing = place.run("join results/run/access.json --scratch scratch --data nowhere");
+    assert!(missing.stderr.ends_with("error: the data nowhere is not on this machine\n"), "{missing}");
+    let right = place.run("join results/run/access.json --scratch scratch");
+    assert_eq!(right.code, Some(0), "{right}");
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let show = place.json(&format!("show {} --json", place.trials("demo")[0].id));
+    let outcomes: Vec<&Value> = show["attempts"].as_array().unwrap().iter().map(|it| &it["outcome"]).collect();
+    assert!(outcomes.iter().all(|it| *it == "complete" || *it == "interrupted"), "{outcomes:?}");
+}
+
+/// CIFAR-10's files with 20 images each, of pixels that are all `pixel`.
+fn cifar(place: &Place, folder: &str, pixel: u8) {
+    let records: Vec<u8> = (0..20).flat_map(|image| [&[image % 10][..], &[pixel; 3072]].concat()).collect();
+    for name in (1..=5).map(|batch| format!("data_batch_{batch}.bin")).chain(["test_batch.bin".to_owned()]) {
+        place.write(&format!("{folder}/{name}"), &records);
+    }
+}
+
+/// Two hosts with a cable between them: network namespaces, until it is dropped.
+struct Cable {
+    hosts: [String; 2],
+}
+
+impl Cable {
+    /// None, with a note, where the system does not allow it; with `CI` set that is a failure.
+    fn lay() -> Option<Cable> {
+        let name = |end: &str| format!("frost-{end}-{}", std::process::id());
+        let cable = Cable { hosts: [name("a"), name("b")] };
+        let [a, b] = &cable.hosts;
+        let laid = ip(&format!("netns add {a}"))
+            && ip(&format!("netns add {b}"))
+            && ip(&format!("link add cable netns {a} type veth peer name cable netns {b}"))
+            && ip(&format!("-n {a} addr add 10.77.0.1/24 dev cable"))
+            && ip(&format!("-n {b} addr add 10.77.0.2/24 dev cable"))
+            && cable.hosts.iter().all(|host| ip(&format!("-n {host} link set lo up")))
+            && cable.is("up");
+        if !laid {
+            not_run("two network namespaces need root and iproute2");
+        }
+        laid.then_some(cable)
+    }
+
+    /// Whole, or cut.
+    fn is(&self, state: &str) -> bool {
+        self.hosts.iter().all(|host| ip(&format!("-n {host} link set cable {state}")))
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        self.hosts.iter().for_each(|host| drop(ip(&format!("netns delete {host}"))));
+    }
+}
+
+fn ip(arguments: &str) -> bool {
+    let output = Command::new("ip").args(arguments.split_whitespace()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// A cut cable says nothing: who is cut off notices that what it says is not confirmed.
+#[test]
+fn a_cable_that_is_cut_and_mended_costs_nothing() {
+    let Some(cable) = Cable::lay() else { return };
+    let place = Place::new();
+    place.hold();
+    let [first, second] = &cable.hosts;
+    let launch = "launch demo.toml --set workers.count=0 --set workers.listen=10.77.0.1:0 --set workers.lease=3600 --set \
+                  workers.reconnect_grace=3600";
+    let running = place.start_on(first, launch);
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    let worker = place.start_on(second, "join results/run/access.json --scratch sockets");
+    place.wait_for_epochs("demo", 1);
+    assert!(cable.is("down"));
+    worker.wait_until_it_says("lost the coordinator");
+    assert!(cable.is("up"));
+    until("the worker to come back", || (place.worker_processes().len() == 2).then_some(()));
+    place.release();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert_eq!(worker.wait().code, Some(0));
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4]);
+    let calm = Place::new();
+    calm.succeed("launch demo.toml");
+    assert_eq!(metrics(&place), metrics(&calm));
 }
 
 #[test]

@@ -247,6 +247,14 @@ impl Place {
         self.spawn(self.command(arguments)).unwrap()
     }
 
+    /// The same on another host: a network namespace of this name.
+    pub fn start_on(&self, host: &str, arguments: &str) -> Running {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", host, "/usr/bin/env", "--default-signal=HUP,INT,TERM,USR2"]);
+        command.arg(env!("CARGO_BIN_EXE_frostline")).args(arguments.split_whitespace());
+        self.spawn(self.prepared(command)).unwrap()
+    }
+
     /// The same, started with this signal ignored, as `nohup` does.
     pub fn start_ignoring(&self, signal: &str, arguments: &str) -> Running {
         self.spawn(self.command_with(&format!("--ignore-signal={signal}"), arguments)).unwrap()

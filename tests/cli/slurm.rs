@@ -195,6 +195,7 @@ fn a_sweep_on_slurm_ends_as_it_would_here_whatever_happens_to_its_jobs() {
     a_coordinator_that_is_killed(&cluster);
     a_controller_that_is_restarted(&cluster);
     a_node_that_is_lost(&cluster);
+    a_folder_that_nodes_see_in_the_results_folders_stead(&cluster);
     what_slurm_refuses(&cluster);
 }
 
@@ -305,6 +306,15 @@ fn a_node_that_is_lost(cluster: &Cluster) {
     ends_well(&place, running);
     assert_no_failure(&place);
     cluster.start_node(node.trim_start_matches('n').parse().unwrap());
+}
+
+/// As where the results folder is on a disk that nodes don't have: jobs find all that they need in another.
+fn a_folder_that_nodes_see_in_the_results_folders_stead(cluster: &Cluster) {
+    let (place, running) = held(cluster, "--set slurm.folder=shared");
+    let shared = fs::read_dir(place.path("shared")).unwrap().next().unwrap().unwrap().path();
+    assert!(shared.join("access.json").exists() && shared.join("logs/worker-1.log").exists(), "{}", shared.display());
+    assert!(!place.path("results/logs/worker-1.log").exists());
+    ends_well(&place, running);
 }
 
 fn what_slurm_refuses(cluster: &Cluster) {

@@ -35,8 +35,10 @@ pub(crate) fn engine(
 /// # Errors
 /// This program's own place is not known.
 fn slurm(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result<SlurmWorkers> {
+    let mut options = definition.slurm.clone();
+    options.folder = options.folder.map(std::path::absolute).transpose()?;
     Ok(SlurmWorkers {
-        options: definition.slurm.clone(),
+        options,
         program: std::env::current_exe().context("the place of this program is not known")?,
         on_gpu: team.is_cuda(),
         threads: team.threads,

@@ -90,6 +90,8 @@ pub enum LinkError {
     CoordinatorLost { file: PathBuf, seconds: u64, reason: String },
     #[error("{reason}")]
     Places { reason: String },
+    #[error("this machine cannot do what the sweep needs: {reason}")]
+    Unfit { reason: String },
     #[error(
         "the coordinator speaks protocol {theirs}, this worker {ours}: use the `frostline` and `frostline-worker` of one build"
     )]
@@ -116,6 +118,7 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
             end
         }
     });
+    let mut unfit = None;
     while let Some((places, assignment)) = desk.next() {
         let attempt = assignment.attempt;
         let mut reporter = Reporter { desk: &desk, attempt };
@@ -125,6 +128,13 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
             Ok(Ended::Complete(evaluation)) => Report::Complete(evaluation),
             Ok(Ended::Filled(filled)) => Report::Filled(filled),
             Ok(Ended::Stopped) => Report::Stopped,
+            Ok(Ended::Unfit(reason)) => {
+                tracing::error!(%attempt, "{reason}");
+                // Said before the end of the attempt: nothing else is given to it then.
+                desk.go();
+                unfit = Some(reason);
+                Report::Stopped
+            }
             Err(Problem { kind, message }) => {
                 tracing::error!(%attempt, %kind, "{message}");
                 Report::Failed(Failure { kind, message, log: log.lines() })
@@ -133,7 +143,11 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
         desk.report(attempt, report);
     }
     desk.leave();
-    connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let ended = connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    match unfit {
+        Some(reason) => Err(LinkError::Unfit { reason }),
+        None => ended,
+    }
 }
 
 /// Ends the process where the trainer does not stop in time: nobody is there any more to kill it, and it may hold a GPU.

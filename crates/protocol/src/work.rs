@@ -45,4 +45,6 @@ pub enum Ended {
     Filled(Filled),
     /// Early, because [`Observer::should_stop`] said so.
     Stopped,
+    /// Not begun: this machine lacks what it takes, or has something else under its name. Another may do it.
+    Unfit(String),
 }

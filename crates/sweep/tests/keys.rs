@@ -141,6 +141,7 @@ fn every_key_is_read_and_every_field_has_a_key() {
         cpus,
         memory,
         time,
+        folder,
         max_jobs,
         backlog,
         options,

@@ -12,6 +12,7 @@ mod error;
 mod export;
 mod extract;
 pub mod features;
+mod fits;
 mod flat;
 mod fused;
 mod head;
@@ -31,6 +32,7 @@ mod trainer;
 
 pub use error::TrainingError;
 pub use extract::extract;
+pub use fits::Checked;
 pub use flat::Gradients;
 pub use measure::measure;
 pub use model::Model;

@@ -57,8 +57,9 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    pub(crate) fn trainer(self, device: Device) -> Box<dyn Trainer> {
+    pub(crate) fn trainer(self, device: Device, is_elsewhere: bool) -> Box<dyn Trainer> {
         match self.trainer {
+            TrainerKind::Libtorch if is_elsewhere => Box::new(Libtorch::elsewhere(device::of_libtorch(device))),
             TrainerKind::Libtorch => Box::new(Libtorch::new(device::of_libtorch(device))),
             TrainerKind::Idle => Box::new(Idle { hold: self.hold, deaf: self.deaf }),
         }
@@ -91,7 +92,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         log,
         patience: PATIENCE,
     };
-    serve(options, &mut *arguments.stand_in.trainer(arguments.device))?;
+    serve(options, &mut *arguments.stand_in.trainer(arguments.device, false))?;
     tracing::info!("no more work");
     Ok(())
 }

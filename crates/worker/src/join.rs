@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// A folder on a fast disk of this machine, for features, and for checkpoints where no disk is shared
     #[arg(long)]
     scratch: Option<PathBuf>,
+    /// A folder for checkpoints that the machines of all workers see, where the results folder is not one
+    #[arg(long)]
+    checkpoints: Option<PathBuf>,
     /// Minutes until this process will be ended; under Slurm they are known
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: Option<u32>,
@@ -72,9 +75,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => Who::Guest(number()?),
     };
-    let own = Own { access, data: arguments.data, weights: arguments.weights, scratch };
+    let Arguments { access: file, data, weights, checkpoints, stand_in, .. } = arguments;
+    let own = Own { access, data, weights, checkpoints, scratch };
     let options = Options {
-        way: Way::Access(arguments.access),
+        way: Way::Access(file),
         who,
         build,
         host,
@@ -84,7 +88,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         log,
         patience: PATIENCE,
     };
-    serve(options, &mut *arguments.stand_in.trainer(device))?;
+    serve(options, &mut *stand_in.trainer(device, true))?;
     tracing::info!("no more work");
     Ok(())
 }
@@ -101,6 +105,7 @@ struct Own {
     access: Access,
     data: Option<PathBuf>,
     weights: Option<PathBuf>,
+    checkpoints: Option<PathBuf>,
     scratch: PathBuf,
 }
 
@@ -117,7 +122,11 @@ impl Own {
             data: theirs.data.map(|theirs| here("data", self.data.as_ref(), theirs)).transpose()?,
             weights: theirs.weights.map(|theirs| here("weights", self.weights.as_ref(), theirs)).transpose()?,
             features: scratch.features(),
-            checkpoints: if is_shared { theirs.checkpoints } else { scratch.checkpoints() },
+            checkpoints: match &self.checkpoints {
+                _ if is_shared => theirs.checkpoints,
+                Some(shared) => shared.clone(),
+                None => scratch.checkpoints(),
+            },
             models: theirs.models.filter(|_| is_shared),
         })
     }

@@ -4,7 +4,7 @@ use frostline_link::{Problem, Trainer, panic_message};
 use frostline_protocol::{Ended, Observer, Places, Work};
 use frostline_sweep::backbone;
 use frostline_sweep::outcome::FailureKind;
-use frostline_training::{Session, TrainingError};
+use frostline_training::{Checked, Session, TrainingError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Device;
 
@@ -12,11 +12,18 @@ use tch::Device;
 pub(crate) struct Libtorch {
     device: Device,
     session: Option<(Places, Session)>,
+    /// On another machine than the coordinator's: what of its files is known to be the sweep's.
+    checked: Option<Checked>,
 }
 
 impl Libtorch {
     pub(crate) fn new(device: Device) -> Libtorch {
-        Libtorch { device, session: None }
+        Libtorch { device, session: None, checked: None }
+    }
+
+    /// A trainer on another machine than the coordinator's: the files there may be others.
+    pub(crate) fn elsewhere(device: Device) -> Libtorch {
+        Libtorch { checked: Some(Checked::default()), ..Libtorch::new(device) }
     }
 
     fn session(&mut self, places: &Places) -> &mut Session {
@@ -28,6 +35,11 @@ impl Libtorch {
 
 impl Trainer for Libtorch {
     fn run(&mut self, places: &Places, work: &Work, observer: &mut dyn Observer) -> Result<Ended, Problem> {
+        if let Some(checked) = &mut self.checked
+            && let Err(reason) = checked.check(places, work)
+        {
+            return Ok(Ended::Unfit(reason));
+        }
         // Most of tch panics where libtorch throws.
         let ended = catch_unwind(AssertUnwindSafe(|| carry_out(self.session(places), work, observer)));
         let mut ended = ended.unwrap_or_else(|panic| {

@@ -155,7 +155,7 @@ fn a_worker_joins_with_all_that_it_can_be_told() {
     until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
     place.write("mine/weights.safetensors", "");
     let joined = place.run(
-        "join results/run/access.json --data mine --weights mine/weights.safetensors --scratch mine --device cpu --minutes 60",
+        "join results/run/access.json --data mine --weights mine/weights.safetensors --scratch mine --checkpoints mine --device cpu --minutes 60",
     );
     assert_eq!(joined.code, Some(0), "{joined}");
     assert_eq!(running.wait().code, Some(0));

@@ -34,6 +34,10 @@ impl Source for Cifar10 {
         RECORDS.survey(folder, digest(folder)?)
     }
 
+    fn digest(&self, place: Option<&Path>) -> Result<Option<String>, DataError> {
+        digest(place.ok_or(DataError::NoPlace)?).map(Some)
+    }
+
     fn load(&self, _: &DataSpec, place: Option<&Path>) -> Result<Splits, DataError> {
         load(place.ok_or(DataError::NoPlace)?)
     }

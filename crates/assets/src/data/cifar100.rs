@@ -73,6 +73,14 @@ pub static BY_CLASS: Cifar100 = Cifar100 { published: &CLASSES, records: records
 /// By its 20 groups of classes.
 pub static BY_GROUP: Cifar100 = Cifar100 { published: &GROUPS, records: records(0, &COARSE) };
 
+impl Cifar100 {
+    fn hash(&self, folder: &Path) -> Result<String, DataError> {
+        let mut hasher = blake3::Hasher::new();
+        self.records.hash(folder, &mut hasher)?;
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
 impl Source for Cifar100 {
     fn published(&self) -> Option<&'static Published> {
         Some(self.published)
@@ -80,9 +88,11 @@ impl Source for Cifar100 {
 
     fn survey(&self, wanted: &Wanted, _: Say) -> Result<Survey, DataError> {
         let folder = wanted.place.ok_or(DataError::NoPlace)?;
-        let mut hasher = blake3::Hasher::new();
-        self.records.hash(folder, &mut hasher)?;
-        self.records.survey(folder, hasher.finalize().to_hex().to_string())
+        self.records.survey(folder, self.hash(folder)?)
+    }
+
+    fn digest(&self, place: Option<&Path>) -> Result<Option<String>, DataError> {
+        self.hash(place.ok_or(DataError::NoPlace)?).map(Some)
     }
 
     fn load(&self, _: &DataSpec, place: Option<&Path>) -> Result<Splits, DataError> {

@@ -54,6 +54,16 @@ pub trait Source: Sync {
         Ok(None)
     }
 
+    /// Identifies the files of a place, where [`Source::load`] takes them as they are; none where it holds them against what a
+    /// spec identifies by itself.
+    ///
+    /// # Errors
+    /// As of [`Source::survey`].
+    fn digest(&self, place: Option<&Path>) -> Result<Option<String>, DataError> {
+        let _ = place;
+        Ok(None)
+    }
+
     /// The images. `place` is where the files lie, or what was packed.
     ///
     /// # Errors

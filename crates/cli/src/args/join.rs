@@ -18,6 +18,9 @@ pub(crate) struct Join {
     /// A folder on a fast disk of this machine, for features, and for checkpoints where no disk is shared
     #[arg(long, value_name = "FOLDER")]
     pub(crate) scratch: Option<PathBuf>,
+    /// A folder for checkpoints that the machines of all workers see, where the results folder is not one
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) checkpoints: Option<PathBuf>,
     /// Minutes until this process will be ended; under Slurm they are known
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) minutes: Option<u32>,

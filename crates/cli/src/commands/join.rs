@@ -23,9 +23,13 @@ pub(crate) fn run(arguments: &Join) -> anyhow::Result<Exit> {
     };
     let mut command = worker_command(&program, &gpus, device);
     command.arg("join").arg(&arguments.access).args(["--device", &device.to_string()]);
-    for (name, path) in
-        [("--data", &arguments.data), ("--weights", &arguments.weights), ("--scratch", &arguments.scratch)]
-    {
+    let paths = [
+        ("--data", &arguments.data),
+        ("--weights", &arguments.weights),
+        ("--scratch", &arguments.scratch),
+        ("--checkpoints", &arguments.checkpoints),
+    ];
+    for (name, path) in paths {
         if let Some(path) = path {
             command.arg(name).arg(path);
         }

@@ -119,6 +119,8 @@ pub struct Slurm {
     pub cpus: Option<u32>,
     pub memory: Option<String>,
     pub time: Option<String>,
+    /// A folder that the nodes see; none where that is the results folder.
+    pub folder: Option<PathBuf>,
     /// Workers at a time.
     pub max_jobs: u32,
     /// Jobs that wait in the queue at a time.

@@ -3,7 +3,7 @@
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
-pub(super) static RUNNING: [Key; 27] = [
+pub(super) static RUNNING: [Key; 28] = [
     Key {
         section: "workers",
         name: "launcher",
@@ -192,6 +192,15 @@ pub(super) static RUNNING: [Key; 27] = [
         default: Fallback::Follows("Slurm's own default"),
         meaning: "`--time` of each worker. It leaves with a checkpoint before that, and another one goes on.",
         example: r#""4:00:00""#,
+    },
+    Key {
+        section: "slurm",
+        name: "folder",
+        kind: Kind::Text("a folder"),
+        default: Fallback::Follows("the results folder"),
+        meaning: "A folder that the nodes see, for what lets workers in, their logs and checkpoints, where they do not see the \
+                  results folder. Then no models are kept.",
+        example: r#""/shared/me""#,
     },
     Key {
         section: "slurm",

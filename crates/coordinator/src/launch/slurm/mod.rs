@@ -45,9 +45,10 @@ impl SlurmWorkers {
     /// `sbatch` cannot be run, or refuses the job.
     pub fn test(&self) -> io::Result<String> {
         let (worker, incarnation) = (WorkerId(1), Incarnation(0));
-        let script = script::script(self, &self.folder.access(), worker, incarnation);
+        let seen = self.seen("frostline-test");
+        let script = script::script(self, &seen, worker, incarnation);
         let mut command = Command::new("sbatch");
-        command.arg("--test-only").args(script::arguments(self, "frostline-test", worker, incarnation));
+        command.arg("--test-only").args(script::arguments(self, &seen, "frostline-test", worker, incarnation));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             io::Write::write_all(&mut stdin, script.as_bytes())?;
@@ -56,6 +57,48 @@ impl SlurmWorkers {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().map(|line| line.trim_start_matches("sbatch: ")).collect::<Vec<_>>().join("; ");
         if output.status.success() { Ok(said) } else { Err(io::Error::other(said)) }
+    }
+}
+
+impl SlurmWorkers {
+    /// What the nodes see: `slurm.folder`, or the results folder.
+    fn seen(&self, prefix: &str) -> Seen {
+        match &self.options.folder {
+            Some(shared) => {
+                let folder = shared.join(prefix);
+                Seen {
+                    access: folder.join("access.json"),
+                    logs: folder.join("logs"),
+                    checkpoints: Some(folder.join("checkpoints")),
+                }
+            }
+            None => Seen { access: self.folder.access(), logs: self.folder.logs(), checkpoints: None },
+        }
+    }
+}
+
+/// Where things lie that jobs need.
+#[derive(Debug, Clone)]
+struct Seen {
+    access: PathBuf,
+    logs: PathBuf,
+    /// Where they are not in the results folder.
+    checkpoints: Option<PathBuf>,
+}
+
+impl Seen {
+    fn log(&self, worker: WorkerId) -> PathBuf {
+        self.logs.join(format!("worker-{}.log", worker.0))
+    }
+
+    /// Brings what lets workers in to where the nodes see it: each coordinator listens somewhere else.
+    fn prepare(&self, folder: &Folder) -> io::Result<()> {
+        std::fs::create_dir_all(&self.logs)?;
+        if let Some(checkpoints) = &self.checkpoints {
+            std::fs::create_dir_all(checkpoints)?;
+            frostline_results::Access::read(&folder.access())?.write(&self.access)?;
+        }
+        Ok(())
     }
 }
 
@@ -71,7 +114,8 @@ impl Engine for SlurmWorkers {
     /// Finds the jobs of the coordinator before this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
         let prefix = format!("frostline-{}", &blake3::hash(access.token.as_bytes()).to_hex()[..8]);
-        std::fs::create_dir_all(self.folder.logs())?;
+        let seen = self.seen(&prefix);
+        std::fs::create_dir_all(&seen.logs)?;
         // Where it does not answer now, nothing is known of older jobs: they are found later, and ended.
         let output =
             Command::new("squeue").args(["--me", "--noheader", "-o", FORMAT]).stdin(Stdio::null()).output()?;
@@ -87,6 +131,7 @@ impl Engine for SlurmWorkers {
         }
         let shared = Arc::new(Shared {
             workers: *self,
+            seen,
             prefix,
             notices: access.notices,
             jobs: Mutex::default(),
@@ -116,6 +161,7 @@ struct Job {
 /// Between the launcher and those who wait for Slurm.
 struct Shared {
     workers: SlurmWorkers,
+    seen: Seen,
     prefix: String,
     notices: Notices,
     jobs: Mutex<BTreeMap<WorkerId, Job>>,
@@ -149,7 +195,7 @@ impl Launcher for SlurmLauncher {
 
     fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
         let survivor = self.survivors.remove(&worker);
-        let path = self.shared.workers.folder.worker_log(worker.0);
+        let path = self.shared.seen.log(worker);
         let offset = if survivor.is_some() { 0 } else { std::fs::metadata(&path).map_or(0, |log| log.len()) };
         let job = Job {
             incarnation,
@@ -182,7 +228,7 @@ impl Launcher for SlurmLauncher {
     fn bound_logs(&self) {
         for worker in self.workers() {
             // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.shared.workers.folder.worker_log(worker.0)) {
+            if let Err(error) = bound(&self.shared.seen.log(worker)) {
                 tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
             }
         }

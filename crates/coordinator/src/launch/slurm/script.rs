@@ -1,10 +1,9 @@
 //! What a worker's job is told: how it is submitted, and what it runs.
 
-use super::SlurmWorkers;
 use super::queue::name;
+use super::{Seen, SlurmWorkers};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::quoted;
-use std::path::Path;
 
 /// Seconds before its limit in which Slurm warns a job: it does so up to a minute early.
 const WARNING: u32 = 120;
@@ -12,12 +11,13 @@ const WARNING: u32 = 120;
 /// Arguments of `sbatch`. They are no lines of the script, where paths with spaces would end.
 pub(super) fn arguments(
     workers: &SlurmWorkers,
+    seen: &Seen,
     prefix: &str,
     worker: WorkerId,
     incarnation: Incarnation,
 ) -> Vec<String> {
     let options = &workers.options;
-    let log = workers.folder.worker_log(worker.0).display().to_string().replace('%', "%%");
+    let log = seen.log(worker).display().to_string().replace('%', "%%");
     let mut arguments = vec![
         "--parsable".to_owned(),
         format!("--job-name={}", name(prefix, worker, incarnation)),
@@ -47,13 +47,15 @@ pub(super) fn arguments(
 }
 
 /// The script: the worker is the job's own process, so that signals reach it.
-pub(super) fn script(workers: &SlurmWorkers, access: &Path, worker: WorkerId, incarnation: Incarnation) -> String {
+pub(super) fn script(workers: &SlurmWorkers, seen: &Seen, worker: WorkerId, incarnation: Incarnation) -> String {
     let prologue = workers.options.prologue.as_deref().unwrap_or_default();
     let device = if workers.on_gpu { "cuda:0" } else { "cpu" };
+    let checkpoints = seen.checkpoints.as_ref().map(|folder| format!(" --checkpoints {}", quoted(folder)));
+    let checkpoints = checkpoints.unwrap_or_default();
     format!(
-        "#!/bin/sh\n{prologue}\nexec {} join {} --worker {} --incarnation {} --device {device}\n",
+        "#!/bin/sh\n{prologue}\nexec {} join {} --worker {} --incarnation {} --device {device}{checkpoints}\n",
         quoted(&workers.program),
-        quoted(access),
+        quoted(&seen.access),
         worker.0,
         incarnation.0
     )
@@ -86,7 +88,7 @@ mod tests {
             ..Slurm::default()
         };
         let workers = workers(options);
-        let said = arguments(&workers, "frostline-0a1b2c3d", WorkerId(2), Incarnation(77));
+        let said = arguments(&workers, &workers.seen("x"), "frostline-0a1b2c3d", WorkerId(2), Incarnation(77));
         assert_eq!(
             said,
             [
@@ -106,8 +108,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            script(&workers, Path::new("/shared/results/run/access.json"), WorkerId(2), Incarnation(77)),
-            "#!/bin/sh\nmodule load cuda\nexec '/opt/my tools/frostline' join /shared/results/run/access.json --worker 2 \
+            script(&workers, &workers.seen("x"), WorkerId(2), Incarnation(77)),
+            "#!/bin/sh\nmodule load cuda\nexec '/opt/my tools/frostline' join '/shared/50% results/run/access.json' --worker 2 \
              --incarnation 77 --device cuda:0\n"
         );
     }

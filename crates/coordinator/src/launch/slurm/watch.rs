@@ -25,8 +25,8 @@ pub(super) async fn submit(shared: Arc<Shared>, worker: WorkerId, incarnation: I
     let is_wanted =
         || shared.jobs().get(&worker).is_some_and(|job| job.incarnation == incarnation && !job.is_cancelled);
     let workers = &shared.workers;
-    let arguments = script::arguments(workers, &shared.prefix, worker, incarnation);
-    let script = script::script(workers, &workers.folder.access(), worker, incarnation);
+    let arguments = script::arguments(workers, &shared.seen, &shared.prefix, worker, incarnation);
+    let script = script::script(workers, &shared.seen, worker, incarnation);
     let mut pause = FIRST_PAUSE;
     let outcome = loop {
         // What an earlier try has left may be there in spite of its answer.
@@ -35,6 +35,9 @@ pub(super) async fn submit(shared: Arc<Shared>, worker: WorkerId, incarnation: I
         }
         let said = {
             let Ok(_permit) = shared.one_by_one.acquire().await else { return };
+            if let Err(error) = shared.seen.prepare(&workers.folder) {
+                break Err(format!("{} cannot be used: {error}", shared.seen.logs.display()));
+            }
             run("sbatch", &arguments, Some(&script)).await
         };
         match said {
