@@ -255,21 +255,23 @@ fn completions_know_commands_options_sweeps_and_trials() {
 
 #[test]
 fn fetch_without_a_name_lists_the_catalogue() {
-    says!(Place::new(), "fetch", @r"
-    exit code 0
-    --- output
-      name                                       size  licence                                         here
-      cifar10                                  170 MB  free to use with attribution (Krizhevsky 2009)  no
-      cifar100                                 169 MB  free to use with attribution (Krizhevsky 2009)  no
-      efficientnet_v2_s.imagenet1k                  ?  BSD-3-Clause (torchvision)                      no
-      efficientnet_v2_s.keras-imagenet1k      82.4 MB  Apache-2.0 (Keras)                              no
-      efficientnet_v2_s.keras-imagenet1k-top        ?  Apache-2.0 (Keras)                              no
-      efficientnet_v2_s.timm-imagenet1k             ?  Apache-2.0 (timm)                               no
-      efficientnet_v2_s.timm-imagenet21k-1k         ?  Apache-2.0 (timm)                               no
-      efficientnet_v2_s.timm-imagenet21k            ?  Apache-2.0 (timm)                               no
-      efficientnet_lite0.imagenet1k           18.8 MB  Apache-2.0                                      no
-      efficientnet_lite0.timm-imagenet1k            ?  Apache-2.0 (timm)                               no
-    ");
+    let listed = Place::new().succeed("fetch").stdout;
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["name", "size", "licence", "here"]);
+    for expected in [
+        "cifar10 170 MB free to use with attribution (Krizhevsky 2009) no",
+        "cifar100 169 MB free to use with attribution (Krizhevsky 2009) no",
+        "efficientnet_v2_s.imagenet1k ? BSD-3-Clause (torchvision) no",
+        "efficientnet_v2_s.keras-imagenet1k 82.4 MB Apache-2.0 (Keras) no",
+        "efficientnet_lite0.imagenet1k 18.8 MB Apache-2.0 no",
+        "efficientnet_b7.keras-imagenet1k ? Apache-2.0 (Keras) no",
+    ] {
+        let expected: Vec<&str> = expected.split_whitespace().collect();
+        assert_eq!(rows.iter().filter(|row| **row == expected).count(), 1, "{expected:?} in {listed}");
+    }
+    // One edge for each column.
+    let ends: std::collections::BTreeSet<usize> = listed.lines().skip(1).map(|line| line.trim_end().len()).collect();
+    assert_eq!(ends.len(), 1, "{listed}");
 }
 
 #[test]
