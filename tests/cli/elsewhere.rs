@@ -225,7 +225,7 @@ impl Cable {
 
 impl Drop for Cable {
     fn drop(&mut self) {
-        self.hosts.iter().for_each(|host| drop(ip(&format!("netns delete {host}"))));
+        self.hosts.iter().for_each(|host| _ = ip(&format!("netns delete {host}")));
     }
 }
 
