@@ -16,6 +16,7 @@ from pathlib import Path
 
 import networks  # First: it chooses Keras' backend.
 
+import family
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -159,11 +160,20 @@ def main():
         images = test_images(frostline, folder / "pixels.safetensors")
         same = drawn_weights(networks.TimmV2S(64), 4, folder / "timm.pth")
         symmetric = drawn_weights(networks.Torchvision(64), 1, folder / "torchvision.pth")
+        layers = family.weighted_layers("efficientnet_b0")
+        b0_same = drawn_weights(family.Timm("tf_efficientnet_b0", layers), 4, folder / "b0-timm.pth")
+        b0_symmetric = drawn_weights(family.Torchvision("efficientnet_b0", layers), 4, folder / "b0-torchvision.pth")
+        layers = family.weighted_layers("efficientnet_v2_b1")
+        v2_b1 = drawn_weights(family.Timm("tf_efficientnetv2_b1", layers), 4, folder / "v2b1-timm.pth")
         # Dense layers of few units soon die on weights that were never trained, so those have none.
         cases = [
             ("lite0", "efficientnet_lite0", "efficientnet_lite0.imagenet1k", '["all", 0.8]', 64, [48, 32], [0.3, 0.1]),
             ("v2s-same", "efficientnet_v2_s", same, '["all", 480]', 64, [], []),
             ("v2s-symmetric", "efficientnet_v2_s", symmetric, '["all", 480]', 65, [], []),
+            ("lite1", "efficientnet_lite1", "efficientnet_lite1.imagenet1k", '["all", 0.8]', 64, [48, 32], [0.3, 0.1]),
+            ("b0-same", "efficientnet_b0", b0_same, '["all", 0.9]', 64, [], []),
+            ("b0-symmetric", "efficientnet_b0", b0_symmetric, '["all", 0.9]', 65, [], []),
+            ("v2b1-same", "efficientnet_v2_b1", v2_b1, '["all", 0.9]', 64, [], []),
         ]
         cases = [case for case in cases if arguments.only in case[0]]
         sound = [each for case in cases for each in check(frostline, folder, images, *case)]

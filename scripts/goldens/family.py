@@ -176,6 +176,14 @@ def record(name: str, origin: str, network, values: dict, facts: dict) -> None:
     print(f"{name} {origin}: {ends}, deviation at the end {found['top'].std():.3f}", flush=True)
 
 
+def weighted_layers(name: str) -> list[str]:
+    """Keras' names of the layers with weights, in order."""
+    if name in LITE:
+        return lite_layers(name)
+    kept = [it for it in keras_model(name, SIZE).layers if not isinstance(it, keras.layers.Normalization)]
+    return [layer.name for layer in kept if layer.weights]
+
+
 def main() -> None:
     repository = Path(sys.argv[1])
     only = sys.argv[2:]
@@ -189,9 +197,8 @@ def main() -> None:
     for name in [*V1, *V2, *LITE]:
         if only and name not in only:
             continue
-        if name in LITE:
-            weighted = lite_layers(name)
-        else:
+        weighted = weighted_layers(name)
+        if name not in LITE:
             rows = table(keras_model(name, TABLE_SIZE))
             lines = [f"{i} {it} {kind} {shape} {count} {rate:.9f}" for i, it, kind, shape, count, rate in rows]
             tables[name] = {
@@ -203,7 +210,6 @@ def main() -> None:
                 text = ",\n".join(json.dumps(row[:5]) for row in rows)
                 (layers / f"{name}.json").write_text(f"[\n{text}\n]\n")
             model = Keras(name, SIZE)
-            weighted = list(dict.fromkeys(it.rsplit(".", 1)[0] for it, _ in model.variables()))
             record(name, "keras", model, values, facts)
             del model
         if name in TORCHVISION:
