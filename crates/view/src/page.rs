@@ -19,6 +19,9 @@ use frostline_sweep::trial::{TrialId, TrialSpec};
 /// Of more rows the first ones are told; figures say that there are others.
 pub const MOST_ROWS: usize = 1_000;
 
+/// With more values of one hyperparameter no figure of effects can be read, and comparing each with each takes minutes.
+const MOST_VALUES: usize = 100;
+
 /// Everything that a sweep's page shows.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -30,7 +33,7 @@ pub struct Page {
     /// What the trials have in common, by the best one of them; none before one has finished.
     pub spec: Option<TrialSpec>,
     pub network: Option<Network>,
-    /// None where the trials differ in nothing, or a value is not a number.
+    /// None where the trials differ in nothing, in too many values of one hyperparameter, or a value is not a number.
     pub effects: Option<Effects>,
     /// The best one's first.
     pub curves: Vec<Curve>,
@@ -88,7 +91,7 @@ pub fn read(reader: &Reader, sweep: &str, wanted: Wanted) -> Result<Page, ViewEr
 
 /// None where there are none, or they are not wanted.
 fn effects_of(table: &Table, is_wanted: bool) -> Result<Option<Effects>, ViewError> {
-    if !is_wanted {
+    if !is_wanted || table.most_values() > MOST_VALUES {
         return Ok(None);
     }
     match effects(table, &[]) {

@@ -126,6 +126,12 @@ impl Table {
         Some((&found.values, &found.codes))
     }
 
+    /// How many values the hyperparameter has that has the most of them, seeds left out.
+    pub(crate) fn most_values(&self) -> usize {
+        let parameters = self.parameters.iter().filter(|parameter| parameter.name != "seed");
+        parameters.map(|parameter| parameter.values.len()).max().unwrap_or(0)
+    }
+
     /// The hyperparameters in which these trials differ, or all of them; what the head's widths say already is left out.
     pub(crate) fn varying(&self, places: Option<&[u32]>) -> Columns {
         let differs = |parameter: &Parameter| match places {

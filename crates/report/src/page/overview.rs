@@ -57,7 +57,7 @@ pub fn effects(page: &Page) -> Markup {
     html! {
         section {
             h2 { "Which hyperparameter matters" }
-            div.card { @if let Some(figures) = effect_figures(page) { (figures) } @else { p { "The finished trials differ in no hyperparameter." } } }
+            div.card { @if let Some(figures) = effect_figures(page) { (figures) } @else { p { "The finished trials differ in no hyperparameter, or in too many values of one: " code { "frostline effects " (page.sweep.name) } " says more." } } }
         }
     }
 }
