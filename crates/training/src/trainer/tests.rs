@@ -240,7 +240,7 @@ fn an_epoch_that_is_to_be_the_last_is_reported_and_kept() {
     assert_eq!((kept.history.len(), kept.within), (1, None));
 }
 
-/// Recorded from scikit-learn 1.8: `compute_class_weight("balanced", classes=np.unique(y), y=y)`.
+/// By the formula of scikit-learn's `compute_class_weight("balanced", ...)`: images / (classes * images of the class).
 #[test]
 fn balanced_weights_are_those_of_scikit_learn() {
     let labels = [0, 0, 0, 0, 0, 1, 1, 2];
