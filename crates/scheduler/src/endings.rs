@@ -142,6 +142,8 @@ impl Scheduler {
         }
         if let Some(slot) = self.workers.get_mut(&worker) {
             (slot.adopted, slot.leaving) = (false, None);
+            // Wherever its next process comes to life, it is not there yet.
+            slot.presence = None;
         }
     }
 

@@ -117,9 +117,8 @@ impl Engine for SlurmWorkers {
         let seen = self.seen(&prefix);
         std::fs::create_dir_all(&seen.logs)?;
         // Where it does not answer now, nothing is known of older jobs: they are found later, and ended.
-        let output =
-            Command::new("squeue").args(["--me", "--noheader", "-o", FORMAT]).stdin(Stdio::null()).output()?;
-        let jobs = listed(&String::from_utf8_lossy(&output.stdout), &prefix);
+        let said = access.runtime.block_on(watch::run("squeue", &["--me", "--noheader", "-o", FORMAT], None));
+        let jobs = listed(&said.unwrap_or_default(), &prefix);
         let mut survivors = BTreeMap::new();
         for job in jobs.into_iter().filter(|job| !job.is_over()) {
             let is_wanted = (1..=self.options.max_jobs).contains(&job.worker.0);

@@ -144,7 +144,7 @@ fn exit(worker: WorkerId, is_excused: bool, description: String, log: Vec<String
 }
 
 /// What a command prints. An error says why there is nothing.
-async fn run(
+pub(super) async fn run(
     program: &str,
     arguments: &[impl AsRef<std::ffi::OsStr>],
     input: Option<&str>,
