@@ -18,8 +18,9 @@ const WORKERS: u64 = 2;
 /// Ends of a worker, one after another without a trial between them, after which it is not started any more.
 const LOSSES: u64 = 5;
 
-/// No progress for this long means that something hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The database may stand still for so long: a worker that is stopped before it connects is waited for for two minutes, and where
+/// one trial is left nobody else is started meanwhile.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
