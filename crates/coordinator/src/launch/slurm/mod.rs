@@ -10,7 +10,7 @@ mod script;
 mod watch;
 
 use super::log::{LogStart, bound};
-use super::{Access, Engine, Launcher, Notices};
+use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::Folder;
 use frostline_scheduler::Survivor;
@@ -61,18 +61,14 @@ impl SlurmWorkers {
 }
 
 impl SlurmWorkers {
-    /// What the nodes see: `slurm.folder`, or the results folder.
+    /// What the nodes see: a folder in `slurm.folder`, or the results folder.
     fn seen(&self, prefix: &str) -> Seen {
         match &self.options.folder {
             Some(shared) => {
-                let folder = shared.join(prefix);
-                Seen {
-                    access: folder.join("access.json"),
-                    logs: folder.join("logs"),
-                    checkpoints: Some(folder.join("checkpoints")),
-                }
+                let folder = Folder::new(shared.join(prefix));
+                Seen { access: folder.path().join("access.json"), folder, is_apart: true }
             }
-            None => Seen { access: self.folder.access(), logs: self.folder.logs(), checkpoints: None },
+            None => Seen { access: self.folder.access(), folder: self.folder.clone(), is_apart: false },
         }
     }
 }
@@ -81,22 +77,18 @@ impl SlurmWorkers {
 #[derive(Debug, Clone)]
 struct Seen {
     access: PathBuf,
-    logs: PathBuf,
-    /// Where they are not in the results folder.
-    checkpoints: Option<PathBuf>,
+    /// Of their logs, and of their checkpoints where it is not the results folder.
+    folder: Folder,
+    is_apart: bool,
 }
 
 impl Seen {
-    fn log(&self, worker: WorkerId) -> PathBuf {
-        self.logs.join(format!("worker-{}.log", worker.0))
-    }
-
     /// Brings what lets workers in to where the nodes see it: each coordinator listens somewhere else.
-    fn prepare(&self, folder: &Folder) -> io::Result<()> {
-        std::fs::create_dir_all(&self.logs)?;
-        if let Some(checkpoints) = &self.checkpoints {
-            std::fs::create_dir_all(checkpoints)?;
-            frostline_results::Access::read(&folder.access())?.write(&self.access)?;
+    fn prepare(&self, results: &Folder) -> io::Result<()> {
+        std::fs::create_dir_all(self.folder.logs())?;
+        if self.is_apart {
+            std::fs::create_dir_all(self.folder.checkpoints())?;
+            frostline_results::Access::read(&results.access())?.write(&self.access)?;
         }
         Ok(())
     }
@@ -115,7 +107,7 @@ impl Engine for SlurmWorkers {
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
         let prefix = format!("frostline-{}", &blake3::hash(access.token.as_bytes()).to_hex()[..8]);
         let seen = self.seen(&prefix);
-        std::fs::create_dir_all(&seen.logs)?;
+        std::fs::create_dir_all(seen.folder.logs())?;
         // Where it does not answer now, nothing is known of older jobs: they are found later, and ended.
         let said = access.runtime.block_on(watch::run("squeue", &["--me", "--noheader", "-o", FORMAT], None));
         let jobs = listed(&said.unwrap_or_default(), &prefix);
@@ -154,6 +146,8 @@ struct Job {
     is_cancelled: bool,
     /// Lists in a row that it was not in.
     misses: u32,
+    /// How it ended, once it counts as gone.
+    end: Option<Exit>,
     log: LogStart,
 }
 
@@ -194,7 +188,7 @@ impl Launcher for SlurmLauncher {
 
     fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
         let survivor = self.survivors.remove(&worker);
-        let path = self.shared.seen.log(worker);
+        let path = self.shared.seen.folder.worker_log(worker.0);
         let offset = if survivor.is_some() { 0 } else { std::fs::metadata(&path).map_or(0, |log| log.len()) };
         let job = Job {
             incarnation,
@@ -202,6 +196,7 @@ impl Launcher for SlurmLauncher {
             id: survivor.map(|job| job.id),
             is_cancelled: false,
             misses: 0,
+            end: None,
             log: LogStart { path, offset },
         };
         let is_new = job.id.is_none();
@@ -227,7 +222,7 @@ impl Launcher for SlurmLauncher {
     fn bound_logs(&self) {
         for worker in self.workers() {
             // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.shared.seen.log(worker)) {
+            if let Err(error) = bound(&self.shared.seen.folder.worker_log(worker.0)) {
                 tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
             }
         }

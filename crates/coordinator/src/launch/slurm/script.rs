@@ -17,7 +17,7 @@ pub(super) fn arguments(
     incarnation: Incarnation,
 ) -> Vec<String> {
     let options = &workers.options;
-    let log = seen.log(worker).display().to_string().replace('%', "%%");
+    let log = seen.folder.worker_log(worker.0).display().to_string().replace('%', "%%");
     let mut arguments = vec![
         "--parsable".to_owned(),
         format!("--job-name={}", name(prefix, worker, incarnation)),
@@ -50,7 +50,7 @@ pub(super) fn arguments(
 pub(super) fn script(workers: &SlurmWorkers, seen: &Seen, worker: WorkerId, incarnation: Incarnation) -> String {
     let prologue = workers.options.prologue.as_deref().unwrap_or_default();
     let device = if workers.on_gpu { "cuda:0" } else { "cpu" };
-    let checkpoints = seen.checkpoints.as_ref().map(|folder| format!(" --checkpoints {}", quoted(folder)));
+    let checkpoints = seen.is_apart.then(|| format!(" --checkpoints {}", quoted(&seen.folder.checkpoints())));
     let checkpoints = checkpoints.unwrap_or_default();
     format!(
         "#!/bin/sh\n{prologue}\nexec {} join {} --worker {} --incarnation {} --device {device}{checkpoints}\n",
