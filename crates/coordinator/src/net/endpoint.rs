@@ -5,11 +5,11 @@
 //! ([`Endpoint`]): workers and commands may live in another environment, and find it there.
 
 use crate::error::CoordinatorError;
-use frostline_results::{Endpoint, Folder};
+use frostline_results::{Endpoint, Folder, own_folder};
 use rustix::process::getuid;
-use std::fs::{DirBuilder, Permissions};
+use std::fs::Permissions;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -81,17 +81,7 @@ fn bind(folders: &[PathBuf], socket: &Path) -> io::Result<UnixListener> {
 
 /// Makes sure that `folder` is there, is ours, and is closed to others.
 pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    // In /tmp somebody else may have made it before us, or put a link there.
-    let found = std::fs::symlink_metadata(folder)?;
-    if !found.is_dir() || found.uid() != getuid().as_raw() {
-        let message = format!("{} is not a folder of this user", folder.display());
-        return Err(io::Error::new(ErrorKind::PermissionDenied, message));
-    }
-    if found.mode() & 0o077 != 0 {
+    if own_folder(folder, getuid().as_raw())?.mode() & 0o077 != 0 {
         std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     }
     Ok(())
