@@ -54,6 +54,7 @@ pub(crate) fn invitation(definition: &Definition, team: &Team) -> Option<Invitat
         address,
         sweep: definition.name.clone(),
         on_gpu: team.is_cuda(),
+        deterministic: definition.workers.deterministic,
         threads: team.threads,
     })
 }

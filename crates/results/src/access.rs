@@ -16,6 +16,8 @@ pub struct Access {
     pub sweep: String,
     /// Whether its trials are computed with CUDA.
     pub on_gpu: bool,
+    /// Whether GPUs take only algorithms that give the same sums each time.
+    pub deterministic: bool,
     /// Threads of each worker: results repeat to the bit for the same number only.
     pub threads: u32,
     /// Of the authority that has signed the coordinator's certificate and this one, and signs nothing else.
@@ -65,6 +67,7 @@ mod tests {
             name: text(),
             sweep: text(),
             on_gpu: false,
+            deterministic: true,
             threads: 1,
             authority: text(),
             certificate: text(),

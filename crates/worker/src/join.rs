@@ -5,12 +5,12 @@ use crate::slurm;
 use anyhow::{Context, bail};
 use frostline_link::{Options, Way, serve};
 use frostline_protocol::{Incarnation, Places, Seat, Who, WorkerId};
-use frostline_results::{Access, Folder, quoted};
+use frostline_results::{Access, Folder, own_folder, quoted};
 use frostline_sweep::device::Device;
 use rustix::process::getuid;
-use std::fs::{self, DirBuilder};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         let (theirs, ours) = if access.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
         bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", access.sweep);
     }
-    let build = prepare(device, None, access.threads, false)?;
+    let build = prepare(device, None, access.threads, access.deterministic)?;
     let scratch = scratch(arguments.scratch, &access)?;
     let host = Some(format!("{}:{}", build.host, scratch.display()));
     let minutes = arguments.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
@@ -165,13 +165,8 @@ fn scratch(wanted: Option<PathBuf>, access: &Access) -> anyhow::Result<PathBuf> 
 }
 
 fn private(folder: &Path, user: u32) -> anyhow::Result<()> {
-    match DirBuilder::new().mode(0o700).recursive(false).create(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
-    let found = fs::symlink_metadata(folder)?;
-    if !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
-        bail!("it is not a folder of this user alone");
+    if own_folder(folder, user)?.mode() & 0o077 != 0 {
+        bail!("it is open to others");
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Join) -> anyhow::Result<Exit> {
     torch_of(&program).map_err(wrong_input)?;
     // Where others give out GPUs, what is visible is what may be used: none is chosen here.
     let gpus = match device.is_cuda() {
-        true => Gpus { listed: Vec::new(), ..worker_info(Look::Quick)?.access(false) },
+        true => Gpus { listed: Vec::new(), ..worker_info(Look::Quick)?.access(access.deterministic) },
         false => Gpus::default(),
     };
     let mut command = worker_command(&program, &gpus, device);

@@ -35,6 +35,8 @@ pub struct Invitation {
     pub address: SocketAddr,
     pub sweep: String,
     pub on_gpu: bool,
+    /// GPUs take only algorithms that give the same sums each time.
+    pub deterministic: bool,
     pub threads: u32,
 }
 
@@ -129,6 +131,7 @@ fn sign(
         name,
         sweep: invitation.sweep.clone(),
         on_gpu: invitation.on_gpu,
+        deterministic: invitation.deterministic,
         threads: invitation.threads,
         authority: authority.pem(),
         certificate: client.0.pem(),
@@ -171,7 +174,7 @@ pub(super) mod tests {
 
     pub(in crate::net) fn invitation() -> Invitation {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Invitation { address, sweep: "demo".to_owned(), on_gpu: false, threads: 1 }
+        Invitation { address, sweep: "demo".to_owned(), on_gpu: false, deterministic: false, threads: 1 }
     }
 
     /// What a folder gave out so many days ago.
