@@ -17,17 +17,11 @@ fn joins(place: &Place, name: &str) -> Running {
     place.start(&format!("join results/run/access.json --scratch {name}"))
 }
 
-fn metrics(place: &Place) -> Vec<(Value, Value)> {
-    let best = place.json("best demo --json");
-    let row = |row: &Value| (row["trial"].clone(), row["metrics"].clone());
-    best.as_array().unwrap().iter().map(row).collect()
-}
-
 /// Losses and accuracies, which do not depend on how fast a machine is.
 fn measured(place: &Place) -> Vec<(Value, Vec<Value>)> {
     let names = ["train_loss", "val_loss", "test_loss", "train_accuracy", "val_accuracy", "test_accuracy"];
     let of = |(trial, metrics): (Value, Value)| (trial, names.map(|name| metrics[name].clone()).to_vec());
-    metrics(place).into_iter().map(of).collect()
+    place.metrics().into_iter().map(of).collect()
 }
 
 #[test]
@@ -49,7 +43,7 @@ fn workers_that_join_run_a_sweep_to_its_end_and_nobody_can_join_afterwards() {
     }
     let calm = Place::new();
     calm.succeed("launch demo.toml");
-    assert_eq!(metrics(&place), metrics(&calm));
+    assert_eq!(place.metrics(), calm.metrics());
     assert_eq!(place.json("verify --json")["sound"], true);
     for file in ["access.json", "authority.pem"] {
         assert!(!place.path("results/run").join(file).exists(), "{file}");
@@ -123,13 +117,13 @@ fn workers_come_back_to_the_next_coordinator() {
     assert_eq!(place.json("verify --json")["sound"], true);
     let calm = Place::new();
     calm.succeed("launch demo.toml");
-    assert_eq!(metrics(&place), metrics(&calm));
+    assert_eq!(place.metrics(), calm.metrics());
 }
 
 #[test]
 fn what_lets_workers_in_is_kept_from_others() {
     let place = Place::new();
-    let running = place.start(OPEN);
+    let running = place.start(&format!("{OPEN} --set workers.deterministic=true"));
     until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
     let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
     for (name, expected) in [("run", 0o700), ("run/access.json", 0o600), ("run/authority.pem", 0o600)] {
@@ -148,6 +142,7 @@ fn what_lets_workers_in_is_kept_from_others() {
     // Nothing of it is said where others may read it.
     let access: Value = serde_json::from_str(&place.read("results/run/access.json")).unwrap();
     let log = place.read("results/logs/coordinator.log");
+    assert_eq!(access["deterministic"], true, "workers elsewhere compute as those here do");
     for secret in ["token", "key"] {
         assert!(!log.contains(access[secret].as_str().unwrap()), "{secret}");
     }
@@ -258,7 +253,7 @@ fn a_cable_that_is_cut_and_mended_costs_nothing() {
     assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4]);
     let calm = Place::new();
     calm.succeed("launch demo.toml");
-    assert_eq!(metrics(&place), metrics(&calm));
+    assert_eq!(place.metrics(), calm.metrics());
 }
 
 #[test]

@@ -243,6 +243,13 @@ impl Place {
             .unwrap_or_else(|error| panic!("frostline {arguments}: {error}\n{outcome}"))
     }
 
+    /// Each trial of `demo` with its metrics, by rank.
+    pub fn metrics(&self) -> Vec<(Value, Value)> {
+        let best = self.json("best demo --json");
+        let row = |row: &Value| (row["trial"].clone(), row["metrics"].clone());
+        best.as_array().unwrap().iter().map(row).collect()
+    }
+
     pub fn start(&self, arguments: &str) -> Running {
         self.spawn(self.command(arguments)).unwrap()
     }

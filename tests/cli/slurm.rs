@@ -170,17 +170,11 @@ impl Drop for Cluster {
     }
 }
 
-fn metrics(place: &Place) -> Vec<(Value, Value)> {
-    let best = place.json("best demo --json");
-    let row = |row: &Value| (row["trial"].clone(), row["metrics"].clone());
-    best.as_array().unwrap().iter().map(row).collect()
-}
-
 /// What every sweep comes to, whatever happened to its jobs: all trials, once, with the numbers of a quiet run here.
 fn assert_as_undisturbed(place: &Place) {
     let calm = Place::new();
     calm.succeed("launch demo.toml");
-    assert_eq!(metrics(place), metrics(&calm));
+    assert_eq!(place.metrics(), calm.metrics());
     assert_eq!(place.json("verify --json")["sound"], true);
 }
 

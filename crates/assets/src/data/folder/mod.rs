@@ -66,4 +66,4 @@ impl Contents for Files {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

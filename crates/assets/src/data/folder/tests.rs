@@ -14,7 +14,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 mod broken;
 
-fn data() -> Data {
+pub(in crate::data) fn data() -> Data {
     Data {
         dataset: Dataset::Folder,
         path: None,

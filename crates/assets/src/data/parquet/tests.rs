@@ -1,16 +1,16 @@
 //! Parquet files, whole and broken.
 
 use super::*;
-use crate::data::{Counts, Images, source};
+use crate::data::{Counts, Images, folder, source};
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
-use frostline_sweep::dataset::{Dataset, Fit, Unreadable};
+use frostline_sweep::dataset::{Dataset, Unreadable};
 use frostline_sweep::definition::Data;
-use frostline_sweep::trial::{Augment, Validation};
+use frostline_sweep::trial::Augment;
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::json;
 use std::fs::{self, File};
@@ -67,20 +67,7 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        let data = Data {
-            dataset: Dataset::Parquet,
-            path: None,
-            validation: Validation::Share(0.1),
-            test_share: 0.25,
-            image_size: 32,
-            fit: Fit::Crop,
-            unreadable: Unreadable::Refuse,
-            image_column: None,
-            label_column: None,
-            augment: Augment::None,
-            train_limit: None,
-            test_limit: None,
-        };
+        let data = Data { dataset: Dataset::Parquet, test_share: 0.25, ..folder::tests::data() };
         let place = Place { folder: tempfile::tempdir().unwrap(), data };
         fs::create_dir(place.root()).unwrap();
         place
