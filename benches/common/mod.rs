@@ -82,8 +82,14 @@ pub fn build() -> Build {
 /// All that is recorded of a trial that `attempt` runs from its start to its end.
 pub fn life(attempt: u64, trial: &Trial) -> Vec<Record> {
     let (attempt, trial) = (AttemptId(attempt), trial.id);
-    let started =
-        Record::Started { attempt, task: TaskKey::Trial(trial), worker: 1, build: build(), micro_batch: None };
+    let started = Record::Started {
+        attempt,
+        task: TaskKey::Trial(trial),
+        worker: 1,
+        build: build(),
+        micro_batch: None,
+        start: None,
+    };
     let epoch = |epoch| Record::Epoch { attempt, trial, metrics: idle::metrics(trial, epoch) };
     let completed = Record::Completed { attempt, trial, evaluation: idle::evaluation(trial) };
     std::iter::once(started).chain((1..=EPOCHS).map(epoch)).chain([completed]).collect()

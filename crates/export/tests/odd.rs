@@ -63,7 +63,7 @@ fn life(attempt: u64, trial: &Trial, val_loss: f64) -> [Record; 3] {
         right: None,
     };
     [
-        Record::Started { attempt, task: TaskKey::Trial(trial), worker: 0, build, micro_batch: None },
+        Record::Started { attempt, task: TaskKey::Trial(trial), worker: 0, build, micro_batch: None, start: None },
         Record::Epoch { attempt, trial, metrics },
         Record::Completed { attempt, trial, evaluation },
     ]

@@ -145,7 +145,8 @@ impl Scheduler {
             }
             Task::Fill { micro_batch, .. } => *micro_batch,
         };
-        let started = Record::Started { attempt: id, task: task.key(), worker: worker.0, build, micro_batch };
+        let started =
+            Record::Started { attempt: id, task: task.key(), worker: worker.0, build, micro_batch, start: None };
         effects.push(Effect::Record(started));
         effects.push(Effect::Assign { worker, attempt: id, task });
     }

@@ -4,7 +4,7 @@ use crate::error::Fault;
 use crate::ranked::rank_trial;
 use crate::rows::{Cells, METRICS, WANTED, json, outcome, state};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Right, TrialState};
-use frostline_sweep::record::{Build, Ending, Record, TaskKey};
+use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -16,24 +16,29 @@ pub(crate) fn write(
     now: f64,
 ) -> Result<Option<TrialId>, Fault> {
     match record {
-        Record::Started { attempt, task, worker, build, micro_batch } => {
-            let trial = start(transaction, *attempt, task, *worker, build, now)?;
-            if micro_batch.is_some() {
-                let sql = "UPDATE attempt SET micro_batch = ?2 WHERE id = ?1";
-                transaction.prepare_cached(sql)?.execute((attempt.0, micro_batch))?;
-            }
+        Record::Started { attempt, task, worker, build, micro_batch, start } => {
+            begin(transaction, *attempt, task)?;
+            let (trial, features) = match task {
+                TaskKey::Trial(trial) => (Some(*trial), None),
+                TaskKey::Fill(key) => (None, Some(&key.0)),
+            };
+            let estimate = start.and_then(|start| start.estimate);
+            let sql =
+                "INSERT INTO attempt (id, trial, features, worker, build, started_at, micro_batch, cut, estimate,
+                estimate_without) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+            transaction.prepare_cached(sql)?.execute(params![
+                attempt.0,
+                trial.map(|trial| trial.0),
+                features,
+                worker,
+                json(build)?,
+                now,
+                micro_batch,
+                start.map(|start| start.cut),
+                estimate.map(|it| it.seconds),
+                estimate.map(|it| it.without),
+            ])?;
             Ok(trial)
-        }
-        Record::Planned { attempt, cut, estimate } => {
-            let sql = "UPDATE attempt SET cut = ?2, estimate = ?3, estimate_without = ?4
-                WHERE id = ?1 AND outcome = 'running' AND trial IS NOT NULL";
-            let estimates = (estimate.map(|it| it.seconds), estimate.map(|it| it.without));
-            match transaction.prepare_cached(sql)?.execute((attempt.0, cut, estimates.0, estimates.1))? {
-                0 => Err(Fault::inconsistent(format!(
-                    "attempt {attempt} runs no trial that could start from anything"
-                ))),
-                _ => Ok(None),
-            }
         }
         Record::Epoch { attempt, trial, metrics } => {
             expect_running(transaction, *attempt, Some(*trial))?;
@@ -77,24 +82,14 @@ pub(crate) fn write(
     }
 }
 
-fn start(
-    transaction: &Transaction,
-    attempt: AttemptId,
-    task: &TaskKey,
-    worker: u32,
-    build: &Build,
-    now: f64,
-) -> Result<Option<TrialId>, Fault> {
+/// Checks that an attempt may start, and sets its trial running.
+fn begin(transaction: &Transaction, attempt: AttemptId, task: &TaskKey) -> Result<(), Fault> {
     let mut used = transaction.prepare_cached("SELECT 1 FROM attempt WHERE id >= ?1")?;
     if used.exists([attempt.0])? {
         return Err(Fault::inconsistent(format!("attempt {attempt} is not above every attempt before it")));
     }
-    let (trial, features) = match task {
-        TaskKey::Trial(trial) => (Some(*trial), None),
-        TaskKey::Fill(key) => (None, Some(&key.0)),
-    };
-    if let Some(trial) = trial {
-        let state = trial_state(transaction, trial)?;
+    if let TaskKey::Trial(trial) = task {
+        let state = trial_state(transaction, *trial)?;
         if state != TrialState::Waiting {
             return Err(Fault::inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
         }
@@ -104,10 +99,7 @@ fn start(
             peak_memory = NULL, val_balanced_accuracy = NULL, val_macro_f1 = NULL, val_top5_accuracy = NULL WHERE id = ?1";
         transaction.prepare_cached(sql)?.execute([trial.0])?;
     }
-    let sql = "INSERT INTO attempt (id, trial, features, worker, build, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = (attempt.0, trial.map(|trial| trial.0), features, worker, json(build)?, now);
-    transaction.prepare_cached(sql)?.execute(values)?;
-    Ok(trial)
+    Ok(())
 }
 
 /// Checks that an attempt runs, and on what: a trial, or a fill where `trial` is none.

@@ -34,14 +34,27 @@ pub struct Build {
     pub host: String,
 }
 
+/// What an attempt at a trial starts from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Start {
+    /// The kept output of so many segments; 0 where it starts from the images.
+    pub cut: u32,
+    /// None where nobody made one.
+    pub estimate: Option<Estimate>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// An attempt was given to a worker; its trial is running now. `micro_batch` is how many images its frozen
-    /// layers take at a time, where memory ran out before.
-    Started { attempt: AttemptId, task: TaskKey, worker: u32, build: Build, micro_batch: Option<u32> },
-    /// What a running attempt at a trial starts from: the kept output of so many segments, 0 where it starts from the
-    /// images. The estimate is none where nobody made one.
-    Planned { attempt: AttemptId, cut: u32, estimate: Option<Estimate> },
+    /// layers take at a time, where memory ran out before. `start` is none for a fill.
+    Started {
+        attempt: AttemptId,
+        task: TaskKey,
+        worker: u32,
+        build: Build,
+        micro_batch: Option<u32>,
+        start: Option<Start>,
+    },
     /// An epoch of a running attempt. Epochs of one attempt come in order, from 1, without gaps.
     Epoch { attempt: AttemptId, trial: TrialId, metrics: EpochMetrics },
     /// The one accepted attempt of this trial has ended; the trial is complete.

@@ -26,19 +26,21 @@ pub(crate) fn print(event: &Value) {
 
 fn event(fact: &Fact, objective: &'static Metric) -> Value {
     match &fact.record {
-        Record::Started { attempt, task: TaskKey::Trial(trial), worker, .. } => {
-            json!({"event": "started", "trial": trial, "attempt": attempt, "worker": worker})
+        Record::Started { attempt, task: TaskKey::Trial(trial), worker, start, .. } => {
+            let estimate = start.and_then(|start| start.estimate);
+            json!({
+                "event": "started",
+                "trial": trial,
+                "attempt": attempt,
+                "worker": worker,
+                "cut": start.map(|start| start.cut),
+                "estimated_seconds": estimate.map(|estimate| estimate.seconds),
+                "estimated_seconds_without": estimate.map(|estimate| estimate.without),
+            })
         }
         Record::Started { attempt, task: TaskKey::Fill(features), worker, .. } => {
             json!({"event": "fill_started", "features": features, "attempt": attempt, "worker": worker})
         }
-        Record::Planned { attempt, cut, estimate } => json!({
-            "event": "planned",
-            "attempt": attempt,
-            "cut": cut,
-            "estimated_seconds": estimate.map(|estimate| estimate.seconds),
-            "estimated_seconds_without": estimate.map(|estimate| estimate.without),
-        }),
         Record::Epoch { attempt, trial, metrics } => {
             json!({"event": "epoch", "trial": trial, "attempt": attempt, "metrics": metrics})
         }

@@ -23,7 +23,13 @@ impl<J: Journal> Core<J> {
                 }
                 Effect::Assign { worker, attempt, task } => {
                     let work = self.worklist.work(&task);
-                    records.extend(work.as_ref().and_then(|work| self.worklist.planned(attempt, work)));
+                    let begun = records.iter_mut().rev().find_map(|record| match record {
+                        Record::Started { attempt: its, start, .. } if *its == attempt => Some(start),
+                        _ => None,
+                    });
+                    if let Some(start) = begun {
+                        *start = work.as_ref().and_then(|work| self.worklist.start(work));
+                    }
                     let message = work.map(|work| ToWorker::Assign(Box::new(Assignment { attempt, work })));
                     actions.extend(message.and_then(|message| self.roster.tell(worker, message)));
                 }

@@ -3,8 +3,7 @@
 use frostline_protocol::Work;
 use frostline_scheduler::Task;
 use frostline_sweep::features::{FeatureKey, FeatureSpec};
-use frostline_sweep::outcome::AttemptId;
-use frostline_sweep::record::Record;
+use frostline_sweep::record::Start;
 use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use std::collections::BTreeMap;
@@ -46,10 +45,10 @@ impl Worklist {
     }
 
     /// What an attempt at a trial starts from; none for a fill.
-    pub(super) fn planned(&self, attempt: AttemptId, work: &Work) -> Option<Record> {
+    pub(super) fn start(&self, work: &Work) -> Option<Start> {
         let Work::Train { spec, features, .. } = work else { return None };
         let cut = features.as_ref().map_or(0, |features| features.cut);
-        Some(Record::Planned { attempt, cut, estimate: self.reuse.estimate(spec, cut) })
+        Some(Start { cut, estimate: self.reuse.estimate(spec, cut) })
     }
 
     /// None where the task is about something that nobody knows.

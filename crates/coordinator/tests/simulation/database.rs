@@ -89,10 +89,6 @@ impl Database {
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), String> {
         match record {
             Record::Started { attempt, task, worker, .. } => self.start(*attempt, task, WorkerId(*worker)),
-            Record::Planned { attempt, .. } => match self.attempts.get(attempt) {
-                Some(Attempt { task: TaskKey::Trial(_), outcome: Outcome::Running, .. }) => Ok(()),
-                _ => Err(format!("attempt {attempt} runs no trial that could start from anything")),
-            },
             Record::Epoch { attempt, trial, metrics } => {
                 let row = self.expect_running(*attempt, Some(*trial))?;
                 let due = row.epochs.len() as u32 + 1;

@@ -182,7 +182,6 @@ fn in_short(record: &Record) -> String {
         Record::Started { attempt, task, worker, .. } => {
             format!("attempt {attempt} starts on worker {worker}: {task:?}")
         }
-        Record::Planned { attempt, cut, .. } => format!("attempt {attempt} starts from cut {cut}"),
         Record::Epoch { attempt, metrics, .. } => format!("attempt {attempt} has epoch {}", metrics.epoch),
         Record::Completed { attempt, .. } => format!("attempt {attempt} completes its trial"),
         Record::Filled { attempt, .. } => format!("attempt {attempt} has filled"),

@@ -78,9 +78,16 @@ impl World {
     /// Whether a record that the scheduler wants to write is true.
     pub(crate) fn justify(&mut self, record: &Record) -> Result<(), String> {
         match record {
-            Record::Started { attempt, task, micro_batch, .. } => {
+            Record::Started { attempt, task, micro_batch, start, .. } => {
                 self.blame.started.insert(*attempt, self.now);
                 if let TaskKey::Trial(trial) = task {
+                    let planned = self.plan.trial(*trial);
+                    let from = planned.features.as_ref().map_or(0, |key| self.plan.features[key].cut);
+                    if !start.is_some_and(|start| start.cut <= from) {
+                        return Err(format!(
+                            "trial {trial} starts from {start:?}, not from a cut up to its own {from}"
+                        ));
+                    }
                     let due = micro_batch_after(&self.database.failures(*trial), self.plan.trial(*trial).divisible);
                     if *micro_batch != due {
                         return Err(format!("attempt {attempt} takes {micro_batch:?} images at a time, not {due:?}"));
@@ -93,16 +100,6 @@ impl World {
                         return Err(format!("attempt {attempt} fills with {images} images at a time"));
                     }
                     self.see("a fill of fewer images");
-                }
-            }
-            Record::Planned { attempt, cut, .. } => {
-                let row = self.database.attempts.get(attempt);
-                let Some(TaskKey::Trial(trial)) = row.map(|row| &row.task) else {
-                    return Err(format!("attempt {attempt} starts from a cut and is about no trial"));
-                };
-                let from = self.plan.trial(*trial).features.as_ref().map_or(0, |key| self.plan.features[key].cut);
-                if *cut > from {
-                    return Err(format!("trial {trial} starts from cut {cut}, behind its own {from}"));
                 }
             }
             Record::Epoch { attempt, trial, metrics: recorded } => {

@@ -64,7 +64,7 @@ fn started(attempt: u64, trial: &Trial) -> Record {
         host: "there".into(),
     };
     let task = TaskKey::Trial(trial.id);
-    Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None, start: None }
 }
 
 /// Whole images of 200: better where less is frozen, and a little by head and seed.

@@ -568,7 +568,8 @@ fn records_of_an_attempt_begin_before_it_is_given_out() {
     bench.look_away();
     bench.joins(1, None);
     let task = TaskKey::Trial(trial(1));
-    let started = Record::Started { attempt: AttemptId(10), task, worker: 1, build: build(), micro_batch: None };
+    let started =
+        Record::Started { attempt: AttemptId(10), task, worker: 1, build: build(), micro_batch: None, start: None };
     let assign = Effect::Assign { worker: WorkerId(1), attempt: AttemptId(10), task: train(1, None) };
     assert_eq!(bench.effects, [Effect::Record(started), assign]);
 }

@@ -3,8 +3,7 @@
 use frostline_store::{Provenance, Sweep, Writer};
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, Right, TrialState};
-use frostline_sweep::record::{Build, Ending, Record, TaskKey};
-use frostline_sweep::reuse::Estimate;
+use frostline_sweep::record::{Build, Ending, Record, Start, TaskKey};
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialId, TrialSpec, Validation,
     WeightsIdentity,
@@ -108,7 +107,7 @@ pub fn build() -> Build {
 
 pub fn started(attempt: u64, trial: TrialId) -> Record {
     let task = TaskKey::Trial(trial);
-    Record::Started { attempt: AttemptId(attempt), task, worker: 3, build: build(), micro_batch: None }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 3, build: build(), micro_batch: None, start: None }
 }
 
 pub fn metrics(epoch: u32) -> EpochMetrics {
@@ -157,9 +156,13 @@ pub fn right() -> Right {
     }
 }
 
-pub fn planned(attempt: u64) -> Record {
-    let estimate = Some(Estimate { seconds: 20.0, without: 90.0 });
-    Record::Planned { attempt: AttemptId(attempt), cut: 128, estimate }
+/// A start of a trial from the features of a cut.
+pub fn started_from(attempt: u64, trial: TrialId, from: Start) -> Record {
+    let mut record = started(attempt, trial);
+    if let Record::Started { start, .. } = &mut record {
+        *start = Some(from);
+    }
+    record
 }
 
 pub fn failure(kind: FailureKind) -> Failure {

@@ -1,19 +1,19 @@
 //! What `apply` writes, what is read back, and what it refuses.
 
 use crate::fixture::{
-    Results, build, completed, epoch, evaluation, failed, failure, life, metrics, planned, right, started, sweep,
-    trial,
+    Results, build, completed, epoch, evaluation, failed, failure, life, metrics, right, started, started_from,
+    sweep, trial,
 };
 use frostline_store::{FILE, StoreError};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, FailureKind, TrialState};
-use frostline_sweep::record::{Ending, Record, TaskKey};
+use frostline_sweep::record::{Ending, Record, Start, TaskKey};
 use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::TrialId;
 
 fn fill(attempt: u64) -> Record {
     let task = TaskKey::Fill(FeatureKey("ab".repeat(16)));
-    Record::Started { attempt: AttemptId(attempt), task, worker: 0, build: build(), micro_batch: None }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 0, build: build(), micro_batch: None, start: None }
 }
 
 fn filled(attempt: u64) -> Record {
@@ -88,16 +88,13 @@ fn which_images_are_right_is_kept_apart_from_the_trial() {
 fn what_an_attempt_starts_from_is_recorded_while_it_runs() {
     let (mut results, trials) = Results::with_trials(1);
     let id = trials[0].id;
-    results.writer.apply("demo", &[started(1, id), planned(1)]).unwrap();
+    let estimate = Some(Estimate { seconds: 20.0, without: 90.0 });
+    results.writer.apply("demo", &[started_from(1, id, Start { cut: 128, estimate })]).unwrap();
     let attempt = &results.writer.reader().find_trial(&id.to_string()).unwrap().attempts[0];
     assert_eq!(attempt.cut, Some(128));
-    assert_eq!(attempt.estimate, Some(Estimate { seconds: 20.0, without: 90.0 }));
+    assert_eq!(attempt.estimate, estimate);
     results.writer.apply("demo", &[failed(1, id, FailureKind::WorkerLost, TrialState::Waiting)]).unwrap();
-    let late = results.writer.apply("demo", &[planned(1)]);
-    assert!(matches!(late, Err(StoreError::Inconsistent { .. })), "{late:?}");
-    let estimate = None;
-    let unknown = [started(2, id), Record::Planned { attempt: AttemptId(2), cut: 0, estimate }];
-    results.writer.apply("demo", &unknown).unwrap();
+    results.writer.apply("demo", &[started_from(2, id, Start { cut: 0, estimate: None })]).unwrap();
     let attempt = &results.writer.reader().find_trial(&id.to_string()).unwrap().attempts[1];
     assert_eq!((attempt.cut, attempt.estimate), (Some(0), None));
 }

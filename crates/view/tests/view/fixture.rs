@@ -5,7 +5,7 @@ use frostline_sweep::bits::Bits;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Right};
-use frostline_sweep::record::{Build, Record, TaskKey};
+use frostline_sweep::record::{Build, Record, Start, TaskKey};
 use frostline_sweep::reuse::Estimate;
 use frostline_sweep::trial::WeightsIdentity;
 use tempfile::TempDir;
@@ -98,12 +98,15 @@ pub(crate) fn one_seed(right: [&dyn Fn(usize) -> bool; 3]) -> (TempDir, Reader) 
 pub(crate) fn started(attempt: u64, task: TaskKey) -> Record {
     let word = || "test".to_owned();
     let build = Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() };
-    Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None }
+    Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None, start: None }
 }
 
 /// All that happened to a trial, by one attempt.
 pub(crate) fn lived(attempt: u64, trial: &Trial, life: Life) -> Vec<Record> {
-    let mut records = vec![started(attempt, TaskKey::Trial(trial.id))];
+    let mut begun = started(attempt, TaskKey::Trial(trial.id));
+    if let Record::Started { start, .. } = &mut begun {
+        *start = life.plan.map(|(cut, estimate)| Start { cut, estimate: Some(estimate) });
+    }
     let (attempt, trial) = (AttemptId(attempt), trial.id);
     let (val_accuracy, images, right) = match life.score {
         Score::Share(share) => (share, 100, None),
@@ -135,7 +138,5 @@ pub(crate) fn lived(attempt: u64, trial: &Trial, life: Life) -> Vec<Record> {
         by_class: None,
         right,
     };
-    records.extend(life.plan.map(|(cut, estimate)| Record::Planned { attempt, cut, estimate: Some(estimate) }));
-    records.extend([Record::Epoch { attempt, trial, metrics }, Record::Completed { attempt, trial, evaluation }]);
-    records
+    vec![begun, Record::Epoch { attempt, trial, metrics }, Record::Completed { attempt, trial, evaluation }]
 }
