@@ -22,6 +22,7 @@ mod real;
 mod remedies;
 mod reports;
 mod slurm;
+mod ssh;
 mod startup;
 mod surroundings;
 mod sweeps;

@@ -1,11 +1,12 @@
 //! Where a sweep's workers come from.
 
 use crate::exit::wrong_input;
+use crate::hosts;
 use crate::machine::{WorkerInfo, worker_arguments};
 use crate::team::Team;
 use anyhow::Context;
-use frostline_coordinator::{Engine, Invitation, LocalWorkers, SlurmWorkers, worker_program};
-use frostline_results::Folder;
+use frostline_coordinator::{Engine, Invitation, LocalWorkers, SlurmWorkers, SshWorkers, worker_program};
+use frostline_results::{Conditions, Folder};
 use frostline_sweep::definition::{Definition, LauncherChoice};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -28,6 +29,15 @@ pub(crate) fn engine(
             arguments: worker_arguments(),
             folder,
         })),
+        LauncherChoice::Ssh => {
+            let hosts = info.hosts.as_ref().map_err(wrong_input)?;
+            Ok(Box::new(SshWorkers {
+                options: definition.ssh.clone(),
+                places: hosts::places(&definition.ssh, hosts, team.is_cuda(), team.threads),
+                conditions: conditions(definition, team),
+                folder,
+            }))
+        }
         LauncherChoice::Slurm => Ok(Box::new(slurm(definition, team, folder)?)),
     }
 }
@@ -50,13 +60,18 @@ fn slurm(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result
 pub(crate) fn invitation(definition: &Definition, team: &Team) -> Option<Invitation> {
     let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let lent = matches!(definition.workers.launcher, LauncherChoice::Slurm).then_some(anywhere);
-    definition.workers.listen.or(lent).map(|address| Invitation {
-        address,
+    let conditions = || conditions(definition, team);
+    definition.workers.listen.or(lent).map(|address| Invitation { address, conditions: conditions() })
+}
+
+/// What the sweep asks of workers elsewhere.
+fn conditions(definition: &Definition, team: &Team) -> Conditions {
+    Conditions {
         sweep: definition.name.clone(),
         on_gpu: team.is_cuda(),
         deterministic: definition.workers.deterministic,
         threads: team.threads,
-    })
+    }
 }
 
 /// Asks whoever lends machines whether it would; what it says, where anybody does.
@@ -64,7 +79,7 @@ pub(crate) fn invitation(definition: &Definition, team: &Team) -> Option<Invitat
 /// # Errors
 /// Slurm refuses such jobs, or is not here.
 pub(crate) fn tried(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result<Option<String>> {
-    if definition.workers.launcher == LauncherChoice::Local {
+    if definition.workers.launcher != LauncherChoice::Slurm {
         return Ok(None);
     }
     let said = slurm(definition, team, folder)?.test();

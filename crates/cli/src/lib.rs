@@ -11,6 +11,7 @@ mod engine;
 mod exit;
 mod gallery;
 mod gpus;
+mod hosts;
 mod learning;
 mod log;
 mod machine;

@@ -55,13 +55,19 @@ pub(crate) fn log_to(folder: &Folder, verbose: u8) -> anyhow::Result<()> {
     })?;
     let path = folder.coordinator_log();
     let log = Log::open(path.clone()).with_context(|| format!("cannot write {}", path.display()))?;
-    let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log)).with_filter(EnvFilter::new("info"));
+    // A disk that is full is no reason to write to a terminal that may be gone.
+    let to_file = fmt::layer()
+        .with_ansi(false)
+        .with_writer(Mutex::new(log))
+        .log_internal_errors(false)
+        .with_filter(EnvFilter::new("info"));
     let level = match verbose {
         0 => "off",
         1 => "info",
         _ => "debug",
     };
-    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::new(level));
+    let to_terminal =
+        fmt::layer().with_writer(std::io::stderr).log_internal_errors(false).with_filter(EnvFilter::new(level));
     tracing_subscriber::registry().with(to_file).with(to_terminal).init();
     Ok(())
 }

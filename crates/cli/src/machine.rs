@@ -2,9 +2,11 @@
 
 use crate::exit::wrong_input;
 use crate::gpus::{self, Gpu, NoList};
+use crate::hosts::{self, Host};
 use anyhow::{Context, anyhow, bail};
 use frostline_assets::cache;
 use frostline_coordinator::{CUDA_LIBRARY, Gpus, Torch, torch_of, worker_command, worker_program};
+use frostline_sweep::definition::{Definition, LauncherChoice};
 use frostline_sweep::device::Device;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
@@ -40,6 +42,9 @@ pub(crate) struct WorkerInfo {
     /// GPUs that are here and cannot be used, and why; one sentence each.
     #[serde(skip)]
     pub(crate) remarks: Vec<String>,
+    /// What machines have that ssh reaches, where the sweep runs there; or why one of them cannot work.
+    #[serde(skip, default = "nowhere")]
+    pub(crate) hosts: Result<Vec<Host>, String>,
 }
 
 /// What a worker program says of a device that it has computed something on.
@@ -63,6 +68,7 @@ impl WorkerInfo {
             torch: None,
             libraries: None,
             remarks: Vec::new(),
+            hosts: nowhere(),
         }
     }
 
@@ -71,6 +77,10 @@ impl WorkerInfo {
         let listed = self.gpus.iter().map(|gpu| (gpu.uuid.clone(), gpu.name.clone())).collect();
         Gpus { libraries: self.libraries.clone(), listed, deterministic }
     }
+}
+
+fn nowhere() -> Result<Vec<Host>, String> {
+    Ok(Vec::new())
 }
 
 /// How long the worker program may take to say what it is: it loads libtorch, perhaps from a cold disk.
@@ -83,6 +93,18 @@ pub(crate) enum Look {
     Quick,
     /// Whether each of them computes in every precision.
     Thorough,
+}
+
+/// What a sweep can be run on: this machine, and those that it names.
+///
+/// # Errors
+/// There is no worker program that works, or no `torch` for it.
+pub(crate) fn offered(definition: &Definition, look: Look) -> anyhow::Result<WorkerInfo> {
+    let info = worker_info(look)?;
+    if definition.workers.launcher != LauncherChoice::Ssh {
+        return Ok(info);
+    }
+    Ok(WorkerInfo { hosts: hosts::ask(&definition.ssh).map_err(|error| format!("{error:#}")), ..info })
 }
 
 /// What the worker program finds here. Trouble with GPUs leaves the CPU, and remarks.

@@ -1,6 +1,7 @@
 //! Which workers a sweep has: how many, on which devices, with how many threads.
 
 use crate::exit::wrong_input;
+use crate::hosts;
 use crate::machine::WorkerInfo;
 use crate::output::count;
 use frostline_store::Sweep;
@@ -39,6 +40,7 @@ const SHARES: [usize; 3] = [1, 2, 4];
 pub(crate) fn teams(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Vec<Team>> {
     match definition.workers.launcher {
         LauncherChoice::Local => local_teams(&definition.workers, info, recorded),
+        LauncherChoice::Ssh => Ok(vec![over_ssh(definition, info, recorded)?]),
         LauncherChoice::Slurm => Ok(vec![lent(definition, recorded)?]),
     }
 }
@@ -87,6 +89,7 @@ impl Recorded {
 pub(crate) fn team(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
     match definition.workers.launcher {
         LauncherChoice::Local => local(&definition.workers, info, recorded),
+        LauncherChoice::Ssh => over_ssh(definition, info, recorded),
         LauncherChoice::Slurm => lent(definition, recorded),
     }
 }
@@ -94,15 +97,38 @@ pub(crate) fn team(definition: &Definition, info: &WorkerInfo, recorded: Recorde
 /// The workers that Slurm is asked for. What this machine has says nothing of the nodes.
 fn lent(definition: &Definition, recorded: Recorded) -> anyhow::Result<Team> {
     let Definition { workers, slurm, .. } = definition;
-    let on_gpu = match (workers.device, recorded.on_gpu) {
-        (DeviceChoice::Cpu, Some(true)) => return Err(other_device("a GPU", "workers.device = \"cpu\"")),
-        (DeviceChoice::Cuda, Some(false)) => return Err(other_device("the CPU", "workers.device = \"cuda\"")),
-        (DeviceChoice::Auto, recorded) => recorded.unwrap_or(slurm.gpus.is_some()),
-        (device, _) => device == DeviceChoice::Cuda,
-    };
+    let on_gpu = on_gpu(workers.device, recorded, slurm.gpus.is_some())?;
     let threads = recorded.threads.or(workers.threads).or(slurm.cpus).unwrap_or(1);
     let device = if on_gpu { Device::Cuda(0) } else { Device::Cpu };
     Ok(Team { devices: vec![device; slurm.max_jobs as usize], threads })
+}
+
+/// The workers of the machines that ssh reaches, on which this one has no say.
+fn over_ssh(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
+    let Definition { workers, ssh, .. } = definition;
+    let hosts = info.hosts.as_ref().map_err(wrong_input)?;
+    let on_gpu = on_gpu(workers.device, recorded, hosts.iter().any(|host| host.gpus > 0))?;
+    let without: Vec<&str> = hosts.iter().filter(|host| host.gpus == 0).map(|host| host.name.as_str()).collect();
+    if on_gpu && !without.is_empty() {
+        return Err(wrong_input(format!(
+            "there is no GPU on {}, and results of GPUs and CPUs cannot be ranked together: leave it out of ssh.hosts, or use \
+             `--set workers.device=cpu`",
+            without.join(", ")
+        )));
+    }
+    let threads = recorded.threads.or(workers.threads).unwrap_or(1);
+    let devices = hosts::places(ssh, hosts, on_gpu, threads).into_iter().map(|place| place.device).collect();
+    Ok(Team { devices, threads })
+}
+
+/// Whether workers elsewhere compute on GPUs; `otherwise` where neither the definition nor finished trials say.
+fn on_gpu(wanted: DeviceChoice, recorded: Recorded, otherwise: bool) -> anyhow::Result<bool> {
+    match (wanted, recorded.on_gpu) {
+        (DeviceChoice::Cpu, Some(true)) => Err(other_device("a GPU", "workers.device = \"cpu\"")),
+        (DeviceChoice::Cuda, Some(false)) => Err(other_device("the CPU", "workers.device = \"cuda\"")),
+        (DeviceChoice::Auto, recorded) => Ok(recorded.unwrap_or(otherwise)),
+        (device, _) => Ok(device == DeviceChoice::Cuda),
+    }
 }
 
 fn local(workers: &Workers, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {

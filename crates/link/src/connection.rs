@@ -1,7 +1,7 @@
 //! Keeps the connection: connects, greets, says what the desk has to say, and comes back after a loss.
 
 use crate::shared::Shared;
-use crate::{LinkError, Options, Way, end, tls};
+use crate::{LinkError, Options, Way, end, pipe, tls};
 use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{Greeting, Hello, ToWorker, VERSION, Welcome};
 use frostline_results::{Access, Endpoint};
@@ -42,7 +42,7 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
 }
 
 async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
-    let mut grace = options.patience;
+    let mut grace = if options.way.comes_back() { options.patience } else { Duration::ZERO };
     let mut alone_since = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -52,7 +52,9 @@ async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
                 if welcome.protocol != VERSION {
                     return Err(LinkError::Protocol { ours: VERSION, theirs: welcome.protocol });
                 }
-                grace = Duration::from_secs_f64(welcome.reconnect_grace.clamp(0.0, 1e9));
+                if options.way.comes_back() {
+                    grace = Duration::from_secs_f64(welcome.reconnect_grace.clamp(0.0, 1e9));
+                }
                 let places = (options.places)(welcome.places).map_err(|reason| LinkError::Places { reason })?;
                 desk.with(|desk| desk.connected(places));
                 match converse(wire, welcome.heartbeat, desk).await {
@@ -69,7 +71,7 @@ async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
         let left = grace.saturating_sub(alone_since.elapsed());
         if left.is_zero() {
             return Err(LinkError::CoordinatorLost {
-                file: options.way.file().to_owned(),
+                coordinator: options.way.describe(),
                 seconds: grace.as_secs(),
                 reason: reason.to_string(),
             });
@@ -89,9 +91,10 @@ async fn connect(way: &Way) -> io::Result<(Box<dyn Stream>, String)> {
             let endpoint = Endpoint::read(endpoint)?.ok_or(io::ErrorKind::NotFound)?;
             Ok((Box::new(UnixStream::connect(&endpoint.socket).await?), token.clone()))
         }
+        Way::Pipe { token } => Ok((Box::new(pipe::take()?), token.clone())),
         Way::Access(file) => {
             let access = Access::read(file)?;
-            Ok((Box::new(tls::connect(&access).await?), access.token))
+            Ok((Box::new(tls::connect(&access).await?), access.pass.token))
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod desk;
 mod end;
 pub mod idle;
 pub mod log;
+mod pipe;
 mod shared;
 mod tls;
 
@@ -27,7 +28,7 @@ use shared::Shared;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,13 +55,24 @@ pub enum Way {
     Local { endpoint: PathBuf, token: String },
     /// From anywhere: the file has addresses and what proves that this worker may come in.
     Access(PathBuf),
+    /// Standard input and output lead to the coordinator. There is no second try: whoever carries them starts another worker.
+    Pipe { token: String },
 }
 
 impl Way {
-    fn file(&self) -> &Path {
+    /// What names the coordinator, in words.
+    fn describe(&self) -> String {
         match self {
-            Way::Local { endpoint: file, .. } | Way::Access(file) => file,
+            Way::Local { endpoint: file, .. } | Way::Access(file) => {
+                format!("the coordinator that {} names", file.display())
+            }
+            Way::Pipe { .. } => "the coordinator at the other end of the pipe".to_owned(),
         }
+    }
+
+    /// Whether a lost connection may be made anew.
+    fn comes_back(&self) -> bool {
+        !matches!(self, Way::Pipe { .. })
     }
 }
 
@@ -86,8 +98,8 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    #[error("the coordinator that {} names did not come back within {seconds} s: {reason}", file.display())]
-    CoordinatorLost { file: PathBuf, seconds: u64, reason: String },
+    #[error("{coordinator} did not come back within {seconds} s: {reason}")]
+    CoordinatorLost { coordinator: String, seconds: u64, reason: String },
     #[error("{reason}")]
     Places { reason: String },
     #[error("this machine cannot do what the sweep needs: {reason}")]
@@ -109,9 +121,9 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
     let connection = std::thread::spawn({
         let desk = Arc::clone(&desk);
         move || {
+            let ends = Ends(&desk);
             let end = runtime.block_on(connection::keep(&options, &desk));
-            // In every case: the trainer must not wait for work that nobody can give it.
-            desk.end();
+            drop(ends);
             if end.is_err() {
                 leave_hung_trainer(&desk);
             }
@@ -147,6 +159,15 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
     match unfit {
         Some(reason) => Err(LinkError::Unfit { reason }),
         None => ended,
+    }
+}
+
+/// Ends the desk in every case, a panic included: the trainer must not wait for work that nobody can give it.
+struct Ends<'a>(&'a Shared);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

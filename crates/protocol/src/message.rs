@@ -13,6 +13,10 @@ pub const VERSION: u32 = 2;
 /// The name in a coordinator's certificate, whatever its machine is called and wherever it is reached.
 pub const SERVER_NAME: &str = "coordinator.frostline.internal";
 
+/// What a worker writes before its first frame where its standard output is the wire: a login shell may have written anything
+/// before it.
+pub const PREAMBLE: &[u8] = b"\x01frostline-worker speaks\n";
+
 /// Bytes that the other machine has not confirmed for this many milliseconds end a connection: a cut cable says nothing.
 pub const UNCONFIRMED: u32 = 10_000;
 

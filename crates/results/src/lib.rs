@@ -30,7 +30,7 @@ pub mod seal;
 mod shell;
 mod status;
 
-pub use access::Access;
+pub use access::{Access, Conditions, PASS, Pass, folder_name};
 pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;

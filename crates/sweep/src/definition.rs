@@ -11,7 +11,8 @@ mod types;
 pub use overrides::toml_string;
 pub use problems::{DefinitionErrors, Place, Problem};
 pub use types::{
-    Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Model, Slurm, Workers,
+    Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Model, Slurm, Ssh,
+    Workers,
 };
 
 use crate::depth::Depths;

@@ -5,7 +5,7 @@ use crate::slurm;
 use anyhow::{Context, bail};
 use frostline_link::{Options, Way, serve};
 use frostline_protocol::{Incarnation, Places, Seat, Who, WorkerId};
-use frostline_results::{Access, Folder, own_folder, quoted};
+use frostline_results::{Access, Folder, PASS, Pass, own_folder, quoted};
 use frostline_sweep::device::Device;
 use rustix::process::getuid;
 use std::fs;
@@ -25,7 +25,8 @@ Examples:
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// `run/access.json` of the results folder: the file itself on a shared disk, or a copy that nobody else can read
+    /// `run/access.json` of the results folder: the file itself on a shared disk, or a copy that nobody else can read; `-`
+    /// where standard input and output lead to the coordinator
     access: PathBuf,
     /// "cpu", "cuda" or "cuda:1"; what the sweep is computed on where it is not said
     #[arg(long)]
@@ -56,15 +57,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let log = write_log();
-    let access = Access::read(&arguments.access)
-        .with_context(|| format!("the access file {} cannot be used", arguments.access.display()))?;
-    let device = arguments.device.unwrap_or(if access.on_gpu { Device::Cuda(0) } else { Device::Cpu });
-    if device.is_cuda() != access.on_gpu {
-        let (theirs, ours) = if access.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
-        bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", access.sweep);
+    let (way, pass) = way(arguments.access)?;
+    let conditions = &pass.conditions;
+    let device = arguments.device.unwrap_or(if conditions.on_gpu { Device::Cuda(0) } else { Device::Cpu });
+    if device.is_cuda() != conditions.on_gpu {
+        let (theirs, ours) = if conditions.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
+        bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", conditions.sweep);
     }
-    let build = prepare(device, None, access.threads, access.deterministic)?;
-    let scratch = scratch(arguments.scratch, &access)?;
+    let build = prepare(device, None, conditions.threads, conditions.deterministic)?;
+    let scratch = scratch(arguments.scratch, &pass)?;
     let host = Some(format!("{}:{}", build.host, scratch.display()));
     let minutes = arguments.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
     let ends = minutes.or_else(slurm::time_left).map(|left| Instant::now() + left);
@@ -75,10 +76,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         None => Who::Guest(number()?),
     };
-    let Arguments { access: file, data, weights, checkpoints, stand_in, .. } = arguments;
-    let own = Own { access, data, weights, checkpoints, scratch };
+    let Arguments { data, weights, checkpoints, stand_in, .. } = arguments;
+    let own = Own { pass, data, weights, checkpoints, scratch };
     let options = Options {
-        way: Way::Access(file),
+        way,
         who,
         build,
         host,
@@ -93,6 +94,18 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How the coordinator is reached, and what this worker is told before it speaks.
+fn way(access: PathBuf) -> anyhow::Result<(Way, Pass)> {
+    if access.as_os_str() == "-" {
+        let told = std::env::var(PASS).with_context(|| format!("{PASS} is missing: `frostline join -` sets it"))?;
+        let pass: Pass = serde_json::from_str(&told).with_context(|| format!("{PASS} holds something else"))?;
+        return Ok((Way::Pipe { token: pass.token.clone() }, pass));
+    }
+    let read = Access::read(&access);
+    let pass = read.with_context(|| format!("the access file {} cannot be used", access.display()))?.pass;
+    Ok((Way::Access(access), pass))
+}
+
 /// One that no other guest has.
 fn number() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
@@ -102,7 +115,7 @@ fn number() -> anyhow::Result<u64> {
 
 /// Where things lie on this machine.
 struct Own {
-    access: Access,
+    pass: Pass,
     data: Option<PathBuf>,
     weights: Option<PathBuf>,
     checkpoints: Option<PathBuf>,
@@ -113,10 +126,7 @@ impl Own {
     /// The places of a worker here, by those of the coordinator's machine. Features are this machine's own; checkpoints and
     /// models are where the coordinator has them, as far as that folder is here, too.
     fn places(&self, theirs: Places) -> Result<Places, String> {
-        let is_shared = theirs.checkpoints.parent().is_some_and(|results| {
-            let access = Access::read(&Folder::new(results).access());
-            access.is_ok_and(|access| access.name == self.access.name)
-        });
+        let is_shared = theirs.checkpoints.parent().is_some_and(|results| self.pass.is_of(results));
         let scratch = Folder::new(&self.scratch);
         Ok(Places {
             data: theirs.data.map(|theirs| here("data", self.data.as_ref(), theirs)).transpose()?,
@@ -137,7 +147,8 @@ fn here(what: &str, own: Option<&PathBuf>, theirs: PathBuf) -> Result<PathBuf, S
     let (path, remedy) = match own {
         Some(own) => (own.clone(), String::new()),
         None => {
-            let remedy = format!(": mount the coordinator's disk, or copy it and name the copy with --{what}");
+            let remedy =
+                format!(": mount the coordinator's disk, or copy it and name the copy with --{what} (`ssh.{what}`)");
             (theirs, remedy)
         }
     };
@@ -151,12 +162,12 @@ fn here(what: &str, own: Option<&PathBuf>, theirs: PathBuf) -> Result<PathBuf, S
 }
 
 /// This results folder's own place on a disk of this machine, closed to others.
-fn scratch(wanted: Option<PathBuf>, access: &Access) -> anyhow::Result<PathBuf> {
+fn scratch(wanted: Option<PathBuf>, pass: &Pass) -> anyhow::Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let parent = wanted.or_else(|| variable("SLURM_TMPDIR")).unwrap_or_else(std::env::temp_dir);
     let user = getuid().as_raw();
     let ours = parent.join(format!("frostline-{user}-workers"));
-    let folder = ours.join(&access.name);
+    let folder = ours.join(pass.name());
     for folder in [&ours, &folder] {
         private(folder, user)
             .with_context(|| format!("the folder {} cannot be used: name another with --scratch", quoted(folder)))?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub(crate) struct Join {
     /// `run/access.json` of the coordinator's results folder: the file itself on a shared disk, or a copy that nobody else
-    /// can read
+    /// can read; `-` where standard input and output lead to the coordinator
     pub(crate) access: PathBuf,
     /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
     #[arg(long, value_name = "FOLDER")]

@@ -8,7 +8,7 @@ use crate::engine;
 use crate::exit::{Exit, wrong_input};
 use crate::learning::Lesson;
 use crate::log::log_to;
-use crate::machine::{Look, WorkerInfo, worker_info};
+use crate::machine::{Look, WorkerInfo, offered};
 use crate::output::{self, Screen, Shown, count, events, ranking};
 use crate::prepare::{self, Missing, Prepared};
 use crate::refusal::{compare, earlier, outdated};
@@ -42,7 +42,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let file = choice::definition(common, arguments.definition.file.as_deref(), "launch")?;
     let definition = prepare::read(&file, &arguments.definition.set)?;
     let file = file.display().to_string();
-    let info = worker_info(Look::Thorough)?;
+    let info = offered(&definition, Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
     let first = team(&definition, &info, Recorded::default())?;
@@ -109,7 +109,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     let writer = Writer::open(&common.results)?;
     let known = writer.reader().sweep(&arguments.sweep)?;
     let definition = stored::checked_definition(&known).map_err(outdated)?;
-    let info = worker_info(Look::Thorough)?;
+    let info = offered(&definition, Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     let recorded = Recorded::of(&known);
     let first = team(&definition, &info, recorded)?;

@@ -5,7 +5,7 @@ use crate::choice;
 use crate::costs::{Arrangement, arrange};
 use crate::engine;
 use crate::exit::Exit;
-use crate::machine::{Look, WorkerInfo, worker_info};
+use crate::machine::{Look, WorkerInfo, offered};
 use crate::output::{self, DIM, Table, count, print_json};
 use crate::prepare::{self, Missing, Prepared};
 use crate::refusal;
@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exi
     let file = choice::definition(common, arguments.definition.file.as_deref(), "plan")?;
     let read = || prepare::read(&file, &arguments.definition.set);
     let prepared = prepare::prepare(read()?, Missing::Note, &common.results)?;
-    let (info, no_worker) = match worker_info(Look::Quick) {
+    let (info, no_worker) = match offered(&prepared.definition, Look::Quick) {
         Ok(info) => (info, None),
         Err(error) => (WorkerInfo::without_worker(), Some(error)),
     };

@@ -15,7 +15,6 @@ use frostline_sweep::device::Device;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -134,15 +133,7 @@ impl LocalLauncher {
     }
 
     fn spawn(&self, worker: WorkerId, incarnation: Incarnation) -> io::Result<(Child, LogStart)> {
-        let path = self.path(worker);
-        // Somebody may have tidied up.
-        match std::fs::create_dir(self.workers.folder.logs()) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        bound(&path)?;
-        let log = OpenOptions::new().create(true).append(true).open(&path)?;
-        let start = LogStart { offset: log.metadata()?.len(), path };
+        let (log, start) = LogStart::open(&self.workers.folder, worker)?;
         let child = worker_command(&self.workers.program, &self.workers.gpus, self.device(worker))
             .args(self.arguments(worker, incarnation))
             .env("FROSTLINE_TOKEN", &self.token)

@@ -1,5 +1,7 @@
 //! Workers' log files: kept short, and read for what a process wrote last.
 
+use frostline_protocol::WorkerId;
+use frostline_results::Folder;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,19 @@ pub(super) struct LogStart {
 }
 
 impl LogStart {
+    /// Opens a worker's log for a process that is about to start. Somebody may have tidied up the folder.
+    pub(super) fn open(folder: &Folder, worker: WorkerId) -> io::Result<(File, LogStart)> {
+        match std::fs::create_dir(folder.logs()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let path = folder.worker_log(worker.0);
+        bound(&path)?;
+        let log = OpenOptions::new().create(true).append(true).open(&path)?;
+        let offset = log.metadata()?.len();
+        Ok((log, LogStart { path, offset }))
+    }
+
     /// The last lines that this process wrote.
     pub(super) fn tail(&self) -> Vec<String> {
         let read = || {

@@ -8,11 +8,13 @@ mod command;
 mod local;
 mod log;
 mod slurm;
+mod ssh;
 mod torch;
 
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
 pub use slurm::SlurmWorkers;
+pub use ssh::{SshPlace, SshWorkers, ssh_command};
 pub use torch::{TORCH, Torch, TorchError, torch_of};
 
 use frostline_protocol::{Incarnation, WorkerId};

@@ -7,7 +7,7 @@
 use super::endpoint::private_folder;
 use crate::error::CoordinatorError;
 use frostline_protocol::SERVER_NAME;
-use frostline_results::{Access, Folder};
+use frostline_results::{Access, Conditions, Folder, Pass};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -33,11 +33,7 @@ const ELSEWHERE: &str = "192.0.2.1:9";
 pub struct Invitation {
     /// Where to listen for them.
     pub address: SocketAddr,
-    pub sweep: String,
-    pub on_gpu: bool,
-    /// GPUs take only algorithms that give the same sums each time.
-    pub deterministic: bool,
-    pub threads: u32,
+    pub conditions: Conditions,
 }
 
 /// What a coordinator that listens for other machines has and gives out.
@@ -103,7 +99,6 @@ fn sign(
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     // The same name and key each time: what an earlier coordinator has signed stays good.
     let authority = params.self_signed(&key)?;
-    let name = blake3::hash(key.public_key_pem().as_bytes()).to_hex()[..16].to_owned();
     let issuer = Issuer::new(params, key);
     let leaf = |name: &str, names: Vec<String>, usage: ExtendedKeyUsagePurpose| {
         let key = KeyPair::generate()?;
@@ -128,15 +123,10 @@ fn sign(
         )?;
     let access = Access {
         addresses,
-        name,
-        sweep: invitation.sweep.clone(),
-        on_gpu: invitation.on_gpu,
-        deterministic: invitation.deterministic,
-        threads: invitation.threads,
+        pass: Pass { conditions: invitation.conditions.clone(), token: token.to_owned() },
         authority: authority.pem(),
         certificate: client.0.pem(),
         key: client.1.serialize_pem(),
-        token: token.to_owned(),
     };
     Ok(Door { acceptor: TlsAcceptor::from(Arc::new(config)), access })
 }
@@ -174,7 +164,8 @@ pub(super) mod tests {
 
     pub(in crate::net) fn invitation() -> Invitation {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Invitation { address, sweep: "demo".to_owned(), on_gpu: false, deterministic: false, threads: 1 }
+        let conditions = Conditions { sweep: "demo".to_owned(), on_gpu: false, deterministic: false, threads: 1 };
+        Invitation { address, conditions }
     }
 
     /// What a folder gave out so many days ago.
@@ -188,12 +179,12 @@ pub(super) mod tests {
     fn a_folder_keeps_its_authority_until_its_sweep_is_over() {
         let results = tempfile::tempdir().unwrap();
         let folder = Folder::new(results.path());
-        let name = || access_of_old(&folder, 0).name;
-        let first = name();
-        assert_eq!(name(), first);
+        let key = || authority(&folder).unwrap().public_key_pem();
+        let first = key();
+        assert_eq!(key(), first);
         lock(&folder);
         lock(&folder);
-        assert_ne!(name(), first);
+        assert_ne!(key(), first);
     }
 
     #[test]

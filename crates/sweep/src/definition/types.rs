@@ -26,6 +26,8 @@ pub struct Definition {
     pub workers: Workers,
     pub cache: Cache,
     pub keep: Keep,
+    /// Of use where they are started over ssh.
+    pub ssh: Ssh,
     /// Of use where Slurm starts the workers.
     pub slurm: Slurm,
     /// What was parsed, overrides included: parsing it again gives the same definition.
@@ -103,7 +105,25 @@ pub struct Workers {
 #[serde(rename_all = "snake_case")]
 pub enum LauncherChoice {
     Local,
+    Ssh,
     Slurm,
+}
+
+/// The machines that work where ssh reaches them. Paths are theirs.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    pub hosts: Vec<String>,
+    /// Workers on each; none asks what the machine has.
+    #[serde(deserialize_with = "automatic")]
+    pub count: Option<u32>,
+    pub program: PathBuf,
+    /// Further arguments of `ssh`.
+    pub options: Vec<String>,
+    pub data: Option<PathBuf>,
+    pub weights: Option<PathBuf>,
+    pub scratch: Option<PathBuf>,
+    pub checkpoints: Option<PathBuf>,
 }
 
 /// How Slurm is asked for workers. What is none is left to Slurm.

@@ -3,14 +3,14 @@
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
-pub(super) static RUNNING: [Key; 28] = [
+pub(super) static RUNNING: [Key; 36] = [
     Key {
         section: "workers",
         name: "launcher",
-        kind: Kind::Words(|| vec!["local", "slurm"]),
+        kind: Kind::Words(|| vec!["local", "ssh", "slurm"]),
         default: Fallback::Is(r#""local""#),
-        meaning: "Who starts workers: `\"local\"`, the coordinator on its own machine; `\"slurm\"`, as jobs of a cluster \
-                  ([cluster.md](cluster.md)), by what `[slurm]` says.",
+        meaning: "Who starts workers: `\"local\"`, the coordinator on its own machine; `\"ssh\"`, on the machines that \
+                  `[ssh]` lists; `\"slurm\"`, as jobs of a cluster, by what `[slurm]` says ([cluster.md](cluster.md)).",
         example: r#""slurm""#,
     },
     Key {
@@ -128,6 +128,76 @@ pub(super) static RUNNING: [Key; 28] = [
                   pretrained network: up to 80 MB where every layer of EfficientNetV2-S trained, 2 MB where only the \
                   head did.",
         example: r#""500 MB""#,
+    },
+    Key {
+        section: "ssh",
+        name: "hosts",
+        kind: Kind::List {
+            noun: "machines",
+            of: &Kind::Text("a machine as ssh knows it"),
+            filled: false,
+            distinct: true,
+        },
+        default: Fallback::Is("[]"),
+        meaning: "The machines that work, as `ssh` is told them. No password is asked for.",
+        example: r#"["gpu1", "ada@gpu2"]"#,
+    },
+    Key {
+        section: "ssh",
+        name: "count",
+        kind: Kind::WordOr("auto", &Kind::Whole { least: 1, most: 1024 }),
+        default: Fallback::Is(r#""auto""#),
+        meaning: "Workers on each machine. `\"auto\"` asks the machines: one a GPU, else one for each `workers.threads` \
+                  cores.",
+        example: "2",
+    },
+    Key {
+        section: "ssh",
+        name: "program",
+        kind: Kind::Text("a program"),
+        default: Fallback::Is(r#""frostline""#),
+        meaning: "`frostline` as the machines find it, of the same version as this one.",
+        example: r#""venv/bin/frostline""#,
+    },
+    Key {
+        section: "ssh",
+        name: "options",
+        kind: Kind::List { noun: "arguments of ssh", of: &Kind::Text("an argument"), filled: false, distinct: false },
+        default: Fallback::Is("[]"),
+        meaning: "Further arguments of `ssh`.",
+        example: r#"["-p", "2222"]"#,
+    },
+    Key {
+        section: "ssh",
+        name: "data",
+        kind: Kind::Text("a folder"),
+        default: Fallback::Follows("where it lies here"),
+        meaning: "Where the data set lies on the machines.",
+        example: r#""/data/cifar-10-batches-bin""#,
+    },
+    Key {
+        section: "ssh",
+        name: "weights",
+        kind: Kind::Text("a file"),
+        default: Fallback::Follows("where they lie here"),
+        meaning: "Where the pretrained weights lie on the machines.",
+        example: r#""/data/lite0.safetensors""#,
+    },
+    Key {
+        section: "ssh",
+        name: "scratch",
+        kind: Kind::Text("a folder"),
+        default: Fallback::Follows("the folder for temporary files"),
+        meaning: "A folder on a fast disk of each machine, for features, and for checkpoints where no disk is shared.",
+        example: r#""/scratch/me""#,
+    },
+    Key {
+        section: "ssh",
+        name: "checkpoints",
+        kind: Kind::Text("a folder"),
+        default: Fallback::Follows("the results folder, else `ssh.scratch`"),
+        meaning: "A folder for checkpoints that all machines see, where they do not see the results folder.",
+        example: r#""/shared/me""#,
     },
     Key {
         section: "slurm",
