@@ -173,7 +173,7 @@ pub(super) static RUNNING: [Key; 36] = [
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("where it lies here"),
         meaning: "Where the data set lies on the machines.",
-        example: r#""/data/cifar-10-batches-bin""#,
+        example: r#""/data/cifar-10""#,
     },
     Key {
         section: "ssh",
@@ -187,7 +187,7 @@ pub(super) static RUNNING: [Key; 36] = [
         section: "ssh",
         name: "scratch",
         kind: Kind::Text("a folder"),
-        default: Fallback::Follows("the folder for temporary files"),
+        default: Fallback::Follows("the temporary folder"),
         meaning: "A folder on a fast disk of each machine, for features, and for checkpoints where no disk is shared.",
         example: r#""/scratch/me""#,
     },
@@ -195,8 +195,9 @@ pub(super) static RUNNING: [Key; 36] = [
         section: "ssh",
         name: "checkpoints",
         kind: Kind::Text("a folder"),
-        default: Fallback::Follows("the results folder, else `ssh.scratch`"),
-        meaning: "A folder for checkpoints that all machines see, where they do not see the results folder.",
+        default: Fallback::Follows("the results folder"),
+        meaning: "A folder for checkpoints that all machines see, where they do not see the results folder. Without it each machine \
+                  has its own, in `ssh.scratch`.",
         example: r#""/shared/me""#,
     },
     Key {
