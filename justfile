@@ -59,6 +59,7 @@ bench:
     cargo bench -p frostline --bench orchestration
     cargo bench -p frostline --bench scale
     cargo bench -p frostline --bench pages
+    cargo bench -p frostline --bench crowd
 
 # Measure a trial's orchestration of two builds, alternating: BEFORE is a folder with both programs of another commit
 bench-orchestration-pair before *arguments: build

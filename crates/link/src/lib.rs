@@ -20,7 +20,7 @@ pub mod idle;
 pub mod log;
 mod pipe;
 mod shared;
-mod tls;
+pub mod tls;
 
 use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Who, Work};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};

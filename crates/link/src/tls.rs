@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// None does; says what each did.
-pub(crate) async fn connect(access: &Access) -> io::Result<TlsStream<TcpStream>> {
+pub async fn connect(access: &Access) -> io::Result<TlsStream<TcpStream>> {
     let connector = TlsConnector::from(Arc::new(config(access)?));
     let mut tried = Vec::new();
     for address in &access.addresses {

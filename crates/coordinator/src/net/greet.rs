@@ -18,6 +18,8 @@ use tokio_util::codec::Framed;
 
 /// Who connects has this long to greet, from its first byte to its last; and whoever asked, to take the answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where many come at once.
+pub(super) const HURRY: Duration = Duration::from_secs(1);
 
 /// The longest first message of somebody from another machine: it says little.
 const LONGEST: usize = 4 << 10;
@@ -28,17 +30,18 @@ pub(super) enum Stranger {
     Remote(TcpStream, TlsAcceptor),
 }
 
-/// Serves one connection to its end. An error is the reason why it was not let in.
+/// Serves one connection to its end, where its first word is there within `limit`. An error is the reason why it was not let in.
 pub(super) async fn greet(
     peer: PeerId,
     stranger: Stranger,
+    limit: Duration,
     token: &str,
     events: &Sender<Event>,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), String> {
-    let greeted = timeout(TIMEOUT, first_word(stranger)).await;
+    let greeted = timeout(limit, first_word(stranger)).await;
     let (greeting, wire) =
-        greeted.map_err(|_| format!("a connection did not greet within {} s", TIMEOUT.as_secs()))??;
+        greeted.map_err(|_| format!("a connection did not greet within {} s", limit.as_secs()))??;
     match greeting {
         None => Ok(()),
         Some(Greeting::Client(request)) => ask(request, wire, token, events).await,

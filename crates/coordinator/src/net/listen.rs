@@ -1,7 +1,7 @@
 //! Accepts connections for as long as it lives, whatever goes wrong with one of them.
 
 use super::endpoint;
-use super::greet::{Stranger, greet};
+use super::greet::{HURRY, Stranger, TIMEOUT, greet};
 use super::{Event, PeerId};
 use crate::error::CoordinatorError;
 use frostline_results::{Endpoint, Folder};
@@ -19,8 +19,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// Those who have not greeted yet, and commands that wait for their answer, at a time. More wait in the system's queue
-/// until one of these has greeted, which takes it [`super::greet::TIMEOUT`] at most; workers that have greeted don't count.
-const STRANGERS: usize = 64;
+/// until one of these has greeted; workers that have greeted don't count.
+const STRANGERS: usize = 1_024;
+/// Once fewer places than this are free, who comes has [`HURRY`] instead of [`TIMEOUT`]: a crowd that says
+/// nothing must not keep others out for long.
+const CROWDED: usize = 768;
 /// Pauses after an error, doubled from the first to the last: no free file descriptor, as a rule, and one comes back when
 /// somebody leaves.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -120,9 +123,10 @@ pub(super) async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sen
             Ok(stranger) => {
                 pause = FIRST_PAUSE;
                 let peer = PeerId(NEXT.fetch_add(1, Ordering::Relaxed));
+                let limit = if strangers.available_permits() < CROWDED { HURRY } else { TIMEOUT };
                 let (token, events) = (Arc::clone(&token), events.clone());
                 tokio::spawn(async move {
-                    if let Err(reason) = greet(peer, stranger, &token, &events, permit).await {
+                    if let Err(reason) = greet(peer, stranger, limit, &token, &events, permit).await {
                         let _ = events.send(Event::TurnedAway { reason }).await;
                     }
                 });
@@ -192,7 +196,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let stranger = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&stranger).acquire_owned().await.unwrap();
-        let refused = greet(PeerId(1), Stranger::Local(theirs), "token", &events, permit).await.unwrap_err();
+        let refused = greet(PeerId(1), Stranger::Local(theirs), TIMEOUT, "token", &events, permit).await.unwrap_err();
         assert_eq!(refused, "a connection did not greet within 5 s");
         assert_eq!(stranger.available_permits(), 1);
         assert!(told.try_recv().is_err());

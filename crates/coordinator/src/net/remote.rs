@@ -73,8 +73,9 @@ mod tests {
     use super::super::tls::tests::{access_of_old, invitation};
     use super::*;
     use frostline_protocol::codec::encode;
-    use frostline_protocol::{Build, Greeting, Hello, SERVER_NAME, VERSION, Who};
+    use frostline_protocol::{Build, Greeting, Hello, SERVER_NAME, ToWorker, VERSION, Who};
     use frostline_results::Access;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
@@ -235,24 +236,48 @@ mod tests {
         }
     }
 
-    /// Three times as many as are looked at at a time say nothing, and a fourth of them nothing to the end.
-    #[tokio::test]
+    /// Ten times as many as are looked at at a time say nothing, and stay.
+    #[tokio::test(flavor = "multi_thread")]
     async fn many_who_say_nothing_keep_nobody_out() {
         let mut inn = Inn::open();
         let access = inn.access();
-        let mut silent = Vec::new();
-        for _ in 0..200 {
-            silent.push(TcpStream::connect(&access.addresses[0]).await.unwrap());
+        // As many as this process may have, and the coordinator's end of some of them is in it, too.
+        let limits = getrlimit(Resource::Nofile);
+        let most = limits.maximum.unwrap_or(u64::MAX);
+        setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }).unwrap();
+        let many = (most.saturating_sub(2_000)).min(10_000);
+        let (there, mut come) = channel(many as usize);
+        for _ in 0..many {
+            let (address, there) = (access.addresses[0].clone(), there.clone());
+            tokio::spawn(async move {
+                let _held = TcpStream::connect(&address).await;
+                let _ = there.send(()).await;
+                std::future::pending::<()>().await;
+            });
         }
-        silent.truncate(50);
-        let mut stream = timeout(FOR_EVER, dial(&access, Some(&access))).await.unwrap().unwrap();
-        stream.write_all(&greeting("token")).await.unwrap();
-        loop {
+        // More than are looked at at a time are there before the worker.
+        for _ in 0..many.min(1_100) {
+            come.recv().await;
+        }
+        let comes = tokio::spawn(async move {
+            loop {
+                // As a worker does, which tries again.
+                let Ok(Ok(mut stream)) = timeout(Duration::from_secs(10), dial(&access, Some(&access))).await else {
+                    continue;
+                };
+                if stream.write_all(&greeting("token")).await.is_ok() && stream.read_u8().await.is_ok() {
+                    return;
+                }
+            }
+        });
+        let outbox = loop {
             match inn.event().await {
-                Event::Joined { .. } => break,
+                Event::Joined { outbox, .. } => break outbox,
                 Event::TurnedAway { .. } => {}
                 _ => panic!("something else happened"),
             }
-        }
+        };
+        assert!(outbox.send(ToWorker::Drain));
+        comes.await.unwrap();
     }
 }
