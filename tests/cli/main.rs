@@ -17,6 +17,7 @@ mod elsewhere;
 mod exports;
 mod gpus;
 mod pictures;
+mod queued;
 mod ranking;
 mod real;
 mod remedies;

@@ -5,10 +5,13 @@ use crate::hosts;
 use crate::machine::{WorkerInfo, worker_arguments};
 use crate::team::Team;
 use anyhow::Context;
-use frostline_coordinator::{Engine, Invitation, LocalWorkers, SlurmWorkers, SshWorkers, worker_program};
+use frostline_coordinator::{
+    Engine, Invitation, LocalWorkers, QueuedWorkers, SlurmWorkers, SshWorkers, worker_program,
+};
 use frostline_results::{Conditions, Folder};
 use frostline_sweep::definition::{Definition, LauncherChoice};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// Starts workers as the definition says.
 ///
@@ -32,34 +35,45 @@ pub(crate) fn engine(
         LauncherChoice::Ssh => {
             let hosts = info.hosts.as_ref().map_err(wrong_input)?;
             Ok(Box::new(SshWorkers {
-                options: definition.ssh.clone(),
-                places: hosts::places(&definition.ssh, hosts, team.is_cuda(), team.threads),
+                options: definition.launchers.ssh.clone(),
+                places: hosts::places(&definition.launchers.ssh, hosts, team.is_cuda(), team.threads),
                 conditions: conditions(definition, team),
                 folder,
             }))
         }
         LauncherChoice::Slurm => Ok(Box::new(slurm(definition, team, folder)?)),
+        LauncherChoice::Command => Ok(Box::new(QueuedWorkers {
+            commands: definition.launchers.command.clone(),
+            program: own_program()?,
+            on_gpu: team.is_cuda(),
+            folder: Folder::new(std::path::absolute(folder.path())?),
+        })),
     }
 }
 
 /// # Errors
 /// This program's own place is not known.
 fn slurm(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result<SlurmWorkers> {
-    let mut options = definition.slurm.clone();
+    let mut options = definition.launchers.slurm.clone();
     options.folder = options.folder.map(std::path::absolute).transpose()?;
     Ok(SlurmWorkers {
         options,
-        program: std::env::current_exe().context("the place of this program is not known")?,
+        program: own_program()?,
         on_gpu: team.is_cuda(),
         threads: team.threads,
         folder: Folder::new(std::path::absolute(folder.path())?),
     })
 }
 
+fn own_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("the place of this program is not known")
+}
+
 /// What lets workers of other machines in, where any may come.
 pub(crate) fn invitation(definition: &Definition, team: &Team) -> Option<Invitation> {
     let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let lent = matches!(definition.workers.launcher, LauncherChoice::Slurm).then_some(anywhere);
+    let is_lent = matches!(definition.workers.launcher, LauncherChoice::Slurm | LauncherChoice::Command);
+    let lent = is_lent.then_some(anywhere);
     let conditions = || conditions(definition, team);
     definition.workers.listen.or(lent).map(|address| Invitation { address, conditions: conditions() })
 }

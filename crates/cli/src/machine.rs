@@ -104,7 +104,7 @@ pub(crate) fn offered(definition: &Definition, look: Look) -> anyhow::Result<Wor
     if definition.workers.launcher != LauncherChoice::Ssh {
         return Ok(info);
     }
-    Ok(WorkerInfo { hosts: hosts::ask(&definition.ssh).map_err(|error| format!("{error:#}")), ..info })
+    Ok(WorkerInfo { hosts: hosts::ask(&definition.launchers.ssh).map_err(|error| format!("{error:#}")), ..info })
 }
 
 /// What the worker program finds here. Trouble with GPUs leaves the CPU, and remarks.

@@ -5,7 +5,7 @@ use crate::hosts;
 use crate::machine::WorkerInfo;
 use crate::output::count;
 use frostline_store::Sweep;
-use frostline_sweep::definition::{Definition, DeviceChoice, LauncherChoice, Workers};
+use frostline_sweep::definition::{Definition, DeviceChoice, LauncherChoice, Launchers, Workers};
 use frostline_sweep::device::Device;
 
 /// The workers of one run.
@@ -41,7 +41,7 @@ pub(crate) fn teams(definition: &Definition, info: &WorkerInfo, recorded: Record
     match definition.workers.launcher {
         LauncherChoice::Local => local_teams(&definition.workers, info, recorded),
         LauncherChoice::Ssh => Ok(vec![over_ssh(definition, info, recorded)?]),
-        LauncherChoice::Slurm => Ok(vec![lent(definition, recorded)?]),
+        LauncherChoice::Slurm | LauncherChoice::Command => Ok(vec![lent(definition, recorded)?]),
     }
 }
 
@@ -90,22 +90,26 @@ pub(crate) fn team(definition: &Definition, info: &WorkerInfo, recorded: Recorde
     match definition.workers.launcher {
         LauncherChoice::Local => local(&definition.workers, info, recorded),
         LauncherChoice::Ssh => over_ssh(definition, info, recorded),
-        LauncherChoice::Slurm => lent(definition, recorded),
+        LauncherChoice::Slurm | LauncherChoice::Command => lent(definition, recorded),
     }
 }
 
-/// The workers that Slurm is asked for. What this machine has says nothing of the nodes.
+/// The workers that an engine is asked for. What this machine has says nothing of the nodes.
 fn lent(definition: &Definition, recorded: Recorded) -> anyhow::Result<Team> {
-    let Definition { workers, slurm, .. } = definition;
-    let on_gpu = on_gpu(workers.device, recorded, slurm.gpus.is_some())?;
-    let threads = recorded.threads.or(workers.threads).or(slurm.cpus).unwrap_or(1);
+    let Definition { workers, launchers: Launchers { slurm, command, .. }, .. } = definition;
+    let (jobs, gpus, cpus) = match workers.launcher {
+        LauncherChoice::Slurm => (slurm.max_jobs, slurm.gpus.is_some(), slurm.cpus),
+        _ => (command.jobs, false, None),
+    };
+    let on_gpu = on_gpu(workers.device, recorded, gpus)?;
+    let threads = recorded.threads.or(workers.threads).or(cpus).unwrap_or(1);
     let device = if on_gpu { Device::Cuda(0) } else { Device::Cpu };
-    Ok(Team { devices: vec![device; slurm.max_jobs as usize], threads })
+    Ok(Team { devices: vec![device; jobs as usize], threads })
 }
 
 /// The workers of the machines that ssh reaches, on which this one has no say.
 fn over_ssh(definition: &Definition, info: &WorkerInfo, recorded: Recorded) -> anyhow::Result<Team> {
-    let Definition { workers, ssh, .. } = definition;
+    let Definition { workers, launchers: Launchers { ssh, .. }, .. } = definition;
     let hosts = info.hosts.as_ref().map_err(wrong_input)?;
     let on_gpu = on_gpu(workers.device, recorded, hosts.iter().any(|host| host.gpus > 0))?;
     let without: Vec<&str> = hosts.iter().filter(|host| host.gpus == 0).map(|host| host.name.as_str()).collect();

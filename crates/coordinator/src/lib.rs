@@ -36,8 +36,8 @@ pub use error::CoordinatorError;
 pub use hub::{Hub, News, Watcher};
 pub use job::{Job, Ties};
 pub use launch::{
-    Access, CUDA_LIBRARY, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, SlurmWorkers, SshPlace, SshWorkers,
-    TORCH, Torch, TorchError, ssh_command, torch_of, worker_command, worker_program,
+    Access, CUDA_LIBRARY, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, QueuedWorkers, SlurmWorkers, SshPlace,
+    SshWorkers, TORCH, Torch, TorchError, ssh_command, torch_of, worker_command, worker_program,
 };
 pub use net::Invitation;
 pub use run::run;

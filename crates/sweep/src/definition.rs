@@ -2,6 +2,7 @@
 
 mod document;
 mod grid;
+mod launchers;
 mod overrides;
 mod problems;
 mod reader;
@@ -11,8 +12,8 @@ mod types;
 pub use overrides::toml_string;
 pub use problems::{DefinitionErrors, Place, Problem};
 pub use types::{
-    Axis, Cache, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Model, Slurm, Ssh,
-    Workers,
+    Axis, Cache, Commands, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Launchers,
+    Model, Slurm, Ssh, Workers,
 };
 
 use crate::depth::Depths;

@@ -1,6 +1,6 @@
 //! The table of keys, and what is written down of it: the documentation and the JSON Schema. `FROSTLINE_BLESS=1` writes both anew.
 
-use frostline_sweep::definition::{Cache, Data, Definition, Keep, Slurm, Ssh, Workers};
+use frostline_sweep::definition::{Cache, Commands, Data, Definition, Keep, Slurm, Ssh, Workers};
 use frostline_sweep::keys::{self, Fallback, HYPERPARAMETERS, Key, SECTIONS, schema};
 use std::collections::BTreeSet;
 use std::fs;
@@ -149,6 +149,7 @@ fn every_key_is_read_and_every_field_has_a_key() {
         poll
     });
     assert_eq!(names("slurm"), slurm);
+    assert_eq!(names("command"), fields!(Commands { submit, cancel, alive, jobs, poll }));
     let ssh = fields!(Ssh { hosts, count, program, options, data, weights, scratch, checkpoints });
     assert_eq!(names("ssh"), ssh);
     assert_eq!(names("sweep"), BTreeSet::from(["name", "objective", "seeds"]));

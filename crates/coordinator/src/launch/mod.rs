@@ -5,14 +5,17 @@
 
 mod adopt;
 mod command;
+mod failures;
 mod local;
 mod log;
+mod queued;
 mod slurm;
 mod ssh;
 mod torch;
 
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
+pub use queued::QueuedWorkers;
 pub use slurm::SlurmWorkers;
 pub use ssh::{SshPlace, SshWorkers, ssh_command};
 pub use torch::{TORCH, Torch, TorchError, torch_of};

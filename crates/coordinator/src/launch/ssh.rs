@@ -4,6 +4,7 @@
 //! The connection is the worker's life. Where it breaks, the worker there ends, and another one is started: after a pause
 //! that grows, since the machine may be starting up. A coordinator that dies takes its connections with it.
 
+use super::failures::Failures;
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, PREAMBLE, WorkerId};
@@ -17,7 +18,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional, join};
 use tokio::net::UnixStream;
@@ -26,8 +26,6 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Seconds before a start, by how many before it have come to nothing.
-const PAUSES: [u64; 5] = [0, 1, 5, 20, 60];
 /// A worker whose connection has ended has this long to end, too.
 const LINGER: Duration = Duration::from_secs(5);
 /// What a login shell may say before the worker does.
@@ -92,23 +90,6 @@ struct Process {
     /// Starts in a row that came to nothing.
     failures: Arc<Failures>,
     log: LogStart,
-}
-
-#[derive(Debug, Default)]
-struct Failures(AtomicUsize);
-
-impl Failures {
-    fn pause(&self) -> Duration {
-        Duration::from_secs(PAUSES[self.0.load(Ordering::Relaxed).min(PAUSES.len() - 1)])
-    }
-
-    fn one_more(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn none(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
 }
 
 impl Launcher for SshLauncher {
@@ -351,18 +332,5 @@ mod tests {
                 "ssh did not reach gpu1, or lost it"
             ]
         );
-    }
-
-    #[test]
-    fn a_machine_that_is_away_is_asked_ever_more_seldom() {
-        let failures = Failures::default();
-        let mut pauses = Vec::new();
-        for _ in 0..7 {
-            pauses.push(failures.pause().as_secs());
-            failures.one_more();
-        }
-        assert_eq!(pauses, [0, 1, 5, 20, 60, 60, 60]);
-        failures.none();
-        assert_eq!(failures.pause(), Duration::ZERO);
     }
 }

@@ -1,10 +1,11 @@
 //! A definition from its sections, and what has to fit between them.
 
 use super::document::{self, Entry, Node, find};
+use super::launchers;
 use super::overrides::Override;
 use super::problems::{DefinitionErrors, Place, Problem};
 use super::reader::Reader;
-use super::types::{Axis, Data, Definition, Exclusion, LauncherChoice, Model, Ssh, Workers};
+use super::types::{Axis, Data, Definition, Exclusion, Model};
 use crate::backbone::{self, Architecture};
 use crate::dataset::{Dataset, Files};
 use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
@@ -48,27 +49,22 @@ pub(super) fn definition(
     let model = reader.section("model");
     let architecture = model.get("backbone").and_then(Value::as_str).and_then(backbone::find);
     let weights = model.get("weights").and_then(Value::as_str).map(str::to_owned);
-    let workers: Option<Workers> = reader.section("workers").into(&reader);
+    let workers = launchers::workers(&reader);
     let cache = reader.section("cache").into(&reader);
     let keep = reader.section("keep").into(&reader);
-    let ssh: Option<Ssh> = reader.section("ssh").into(&reader);
-    check_hosts(&reader, workers.as_ref(), ssh.as_ref());
-    let slurm = reader.section("slurm").into(&reader);
     let axes = axes(&reader, architecture);
     let fixed = fixed(&reader, architecture);
     // Exclusions speak of axes: what they say of a broken one would only confuse.
     let exclude = if reader.is_sound() { exclusions(&reader, &axes, architecture) } else { Vec::new() };
-    let parts = (head, data, architecture, weights, workers, cache, keep, ssh, slurm, reader.is_sound());
+    let parts = (head, data, architecture, weights, workers, cache, keep, reader.is_sound());
     let (
         Some(head),
         Some(data),
         Some(architecture),
         Some(weights),
-        Some(workers),
+        Some((workers, launchers)),
         Some(cache),
         Some(keep),
-        Some(ssh),
-        Some(slurm),
         true,
     ) = parts
     else {
@@ -90,8 +86,7 @@ pub(super) fn definition(
         workers,
         cache,
         keep,
-        ssh,
-        slurm,
+        launchers,
         text,
     };
     if with_cells {
@@ -144,21 +139,6 @@ fn data(reader: &Reader) -> Option<Data> {
         }
     }
     values.into(reader)
-}
-
-/// Machines that `ssh` would take for options, and none where some are needed.
-fn check_hosts(reader: &Reader, workers: Option<&Workers>, ssh: Option<&Ssh>) {
-    let entry = find(reader.entries("ssh"), "hosts");
-    let place = entry.map_or(&Place::File, |entry| &entry.node.place);
-    let Some(ssh) = ssh else { return };
-    if workers.is_some_and(|workers| workers.launcher == LauncherChoice::Ssh) && ssh.hosts.is_empty() {
-        let message = "workers.launcher is \"ssh\", and [ssh] names no `hosts`: `hosts = [\"gpu1\"]`, or `--set \
-                       ssh.hosts=[\"gpu1\"]`";
-        reader.problem(place, message.to_owned());
-    }
-    for host in ssh.hosts.iter().filter(|host| host.starts_with('-') || host.trim().is_empty()) {
-        reader.problem(place, format!("`hosts` has \"{host}\", which is no machine but an option of ssh"));
-    }
 }
 
 /// A hyperparameter's canonical value, which is reported where it is wrong.

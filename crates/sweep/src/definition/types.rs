@@ -26,10 +26,7 @@ pub struct Definition {
     pub workers: Workers,
     pub cache: Cache,
     pub keep: Keep,
-    /// Of use where they are started over ssh.
-    pub ssh: Ssh,
-    /// Of use where Slurm starts the workers.
-    pub slurm: Slurm,
+    pub launchers: Launchers,
     /// What was parsed, overrides included: parsing it again gives the same definition.
     pub text: String,
 }
@@ -107,6 +104,15 @@ pub enum LauncherChoice {
     Local,
     Ssh,
     Slurm,
+    Command,
+}
+
+/// What each of those that start workers needs to know; of use is the one that [`Workers::launcher`] names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launchers {
+    pub ssh: Ssh,
+    pub slurm: Slurm,
+    pub command: Commands,
 }
 
 /// The machines that work where ssh reaches them. Paths are theirs.
@@ -150,6 +156,21 @@ pub struct Slurm {
     /// Lines of shell before the worker.
     pub prologue: Option<String>,
     /// Seconds between two looks at the queue.
+    pub poll: f64,
+}
+
+/// How an engine takes, ends and knows jobs: lines of a shell.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// Prints the job's number on its last line.
+    pub submit: Option<String>,
+    pub cancel: Option<String>,
+    /// Succeeds as long as the job waits or runs.
+    pub alive: Option<String>,
+    /// Workers at a time.
+    pub jobs: u32,
+    /// Seconds between two looks at a job.
     pub poll: f64,
 }
 

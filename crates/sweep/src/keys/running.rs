@@ -3,14 +3,15 @@
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
-pub(super) static RUNNING: [Key; 36] = [
+pub(super) static RUNNING: [Key; 41] = [
     Key {
         section: "workers",
         name: "launcher",
-        kind: Kind::Words(|| vec!["local", "ssh", "slurm"]),
+        kind: Kind::Words(|| vec!["local", "ssh", "slurm", "command"]),
         default: Fallback::Is(r#""local""#),
         meaning: "Who starts workers: `\"local\"`, the coordinator on its own machine; `\"ssh\"`, on the machines that \
-                  `[ssh]` lists; `\"slurm\"`, as jobs of a cluster, by what `[slurm]` says ([cluster.md](cluster.md)).",
+                  `[ssh]` lists; `\"slurm\"`, as jobs of a cluster, by what `[slurm]` says; `\"command\"`, as jobs of another \
+                  engine, by the commands of `[command]` ([cluster.md](cluster.md)).",
         example: r#""slurm""#,
     },
     Key {
@@ -316,6 +317,48 @@ pub(super) static RUNNING: [Key; 36] = [
         kind: Kind::seconds(1.0),
         default: Fallback::Is("30.0"),
         meaning: "Time between two looks at the queue.",
+        example: "60",
+    },
+    Key {
+        section: "command",
+        name: "submit",
+        kind: Kind::Text("a command"),
+        default: Fallback::Follows("none"),
+        meaning: "Hands over a job and prints its number on the last line. `{script}` is the file to run, `{log}` where to write \
+                  what it prints, `{name}` a name for it.",
+        example: r#""qsub -terse -o {log} {script}""#,
+    },
+    Key {
+        section: "command",
+        name: "cancel",
+        kind: Kind::Text("a command"),
+        default: Fallback::Follows("none"),
+        meaning: "Ends the job of number `{id}`.",
+        example: r#""qdel {id}""#,
+    },
+    Key {
+        section: "command",
+        name: "alive",
+        kind: Kind::Text("a command"),
+        default: Fallback::Follows("none"),
+        meaning: "Succeeds as long as job `{id}` waits or runs. A job counts as gone after it has failed twice, where the \
+                  worker is silent, too.",
+        example: r#""qstat -j {id}""#,
+    },
+    Key {
+        section: "command",
+        name: "jobs",
+        kind: Kind::Whole { least: 1, most: 1024 },
+        default: Fallback::Is("4"),
+        meaning: "Workers at a time. Fewer are asked for where less is left to do.",
+        example: "16",
+    },
+    Key {
+        section: "command",
+        name: "poll",
+        kind: Kind::seconds(1.0),
+        default: Fallback::Is("30.0"),
+        meaning: "Time between two looks at a job.",
         example: "60",
     },
 ];

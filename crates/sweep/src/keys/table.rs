@@ -11,7 +11,7 @@ use std::ops::Bound::Excluded;
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
 pub const HYPERPARAMETERS: &str = "train";
 
-pub static SECTIONS: [Section; 11] = [
+pub static SECTIONS: [Section; 12] = [
     Section { name: "sweep", keys: "sweep", meaning: "What the sweep is called and selects by." },
     Section { name: "data", keys: "data", meaning: "The images." },
     Section { name: "model", keys: "model", meaning: "The pretrained network." },
@@ -35,6 +35,7 @@ pub static SECTIONS: [Section; 11] = [
     Section { name: "keep", keys: "keep", meaning: "Which trained models stay." },
     Section { name: "ssh", keys: "ssh", meaning: "Which machines work, and what lies where on them." },
     Section { name: "slurm", keys: "slurm", meaning: "How Slurm is asked for workers." },
+    Section { name: "command", keys: "command", meaning: "How another engine is asked for workers." },
 ];
 
 static KEYS: [Key; 35] = [

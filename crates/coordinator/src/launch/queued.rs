@@ -1,0 +1,339 @@
+//! Workers as jobs of any engine that takes, ends and knows jobs by commands of a shell (PBS, LSF, Grid Engine, and others).
+//!
+//! What such a command says is a hint, as with Slurm: the connection and its lease decide. A job that is not alive twice in a
+//! row is told as missing, which counts where its worker is silent, too. Its number is written down when it is known, so that
+//! the next coordinator ends what this one leaves behind.
+
+use super::failures::Failures;
+use super::log::{LogStart, bound};
+use super::{Access, Engine, Exit, Launcher, Notices};
+use frostline_protocol::{Incarnation, WorkerId};
+use frostline_results::{Folder, folder_name, quoted};
+use frostline_scheduler::Survivor;
+use frostline_sweep::definition::Commands;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Answers in a row by which a job counts as gone; one where it was ended.
+const MISSES: u32 = 2;
+/// How soon it is looked whether a job that was ended is gone.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How jobs are asked for, and what they run.
+#[derive(Debug, Clone)]
+pub struct QueuedWorkers {
+    pub commands: Commands,
+    /// `frostline`, as the machines find it.
+    pub program: PathBuf,
+    pub on_gpu: bool,
+    /// The results folder, which the machines see, too.
+    pub folder: Folder,
+}
+
+impl Engine for QueuedWorkers {
+    fn is_cuda(&self) -> bool {
+        self.on_gpu
+    }
+
+    fn backlog(&self) -> Option<u32> {
+        Some(self.commands.jobs)
+    }
+
+    /// Ends the jobs of the coordinator before this one.
+    fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
+        let Access { token, notices, runtime, .. } = access;
+        let prefix = format!("frostline-{}", &folder_name(&token)[..8]);
+        let shared = Arc::new(Shared { workers: *self, prefix, notices });
+        for file in shared.notes()? {
+            let id = std::fs::read_to_string(&file)?;
+            shared.end_apart(id.trim().to_owned());
+            std::fs::remove_file(file)?;
+        }
+        Ok(Box::new(QueuedLauncher { shared, runtime, jobs: BTreeMap::new() }))
+    }
+}
+
+struct QueuedLauncher {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    jobs: BTreeMap<WorkerId, Job>,
+}
+
+struct Job {
+    incarnation: Incarnation,
+    is_wanted: Arc<AtomicBool>,
+    changed: Arc<Notify>,
+    failures: Arc<Failures>,
+    log: LogStart,
+}
+
+impl Launcher for QueuedLauncher {
+    fn workers(&self) -> Vec<WorkerId> {
+        (1..=self.shared.workers.commands.jobs).map(WorkerId).collect()
+    }
+
+    fn survivors(&self) -> BTreeMap<WorkerId, Survivor> {
+        BTreeMap::new()
+    }
+
+    fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
+        let (_, log) = LogStart::open(&self.shared.workers.folder, worker)?;
+        let failures = self.jobs.remove(&worker).map_or_else(Arc::default, |before| before.failures);
+        let job =
+            Job { incarnation, is_wanted: Arc::new(AtomicBool::new(true)), changed: Arc::default(), failures, log };
+        let life = Life {
+            shared: Arc::clone(&self.shared),
+            worker,
+            incarnation,
+            is_wanted: Arc::clone(&job.is_wanted),
+            changed: Arc::clone(&job.changed),
+            failures: Arc::clone(&job.failures),
+            log: job.log.clone(),
+        };
+        self.runtime.spawn(life.live());
+        self.jobs.insert(worker, job);
+        Ok(())
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        if let Some(job) = self.jobs.get(&worker) {
+            job.is_wanted.store(false, Ordering::Relaxed);
+            job.changed.notify_one();
+        }
+    }
+
+    fn log(&self, worker: WorkerId) -> Vec<String> {
+        self.jobs.get(&worker).map_or(Vec::new(), |job| job.log.tail())
+    }
+
+    fn bound_logs(&self) {
+        for worker in self.workers() {
+            // What cannot be put aside is tried again the next time.
+            if let Err(error) = bound(&self.shared.workers.folder.worker_log(worker.0)) {
+                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
+            }
+        }
+    }
+}
+
+/// Jobs that nobody asked for would wait in the queue, and then on a GPU, for nothing.
+impl Drop for QueuedLauncher {
+    fn drop(&mut self) {
+        for (worker, job) in &self.jobs {
+            let note = self.shared.note(*worker, job.incarnation);
+            if let Ok(id) = std::fs::read_to_string(&note) {
+                self.shared.end_apart(id.trim().to_owned());
+                let _ = std::fs::remove_file(note);
+            }
+        }
+    }
+}
+
+struct Shared {
+    workers: QueuedWorkers,
+    /// What names of jobs begin with.
+    prefix: String,
+    notices: Notices,
+}
+
+/// What stands for something in a command.
+struct Words<'a> {
+    script: &'a Path,
+    log: &'a Path,
+    name: &'a str,
+    id: &'a str,
+}
+
+impl Words<'_> {
+    /// Definitions that name no such command are refused.
+    fn put_into(&self, command: Option<&str>) -> String {
+        let words = [
+            ("{script}", quoted(self.script)),
+            ("{log}", quoted(self.log)),
+            ("{name}", self.name.to_owned()),
+            ("{id}", quoted(Path::new(self.id))),
+        ];
+        words
+            .into_iter()
+            .fold(command.unwrap_or_default().to_owned(), |command, (word, value)| command.replace(word, &value))
+    }
+}
+
+impl Shared {
+    /// Where a job's number is written down.
+    fn note(&self, worker: WorkerId, incarnation: Incarnation) -> PathBuf {
+        self.workers.folder.run().join(format!("job-{}-{}", worker.0, incarnation.0))
+    }
+
+    /// Those of the coordinator before.
+    fn notes(&self) -> io::Result<Vec<PathBuf>> {
+        let is_note = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with("job-"));
+        let entries = std::fs::read_dir(self.workers.folder.run())?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.iter().filter(|entry| is_note(&entry.file_name())).map(|entry| entry.path()).collect())
+    }
+
+    /// What a job is to run: the worker is its own process, so that signals reach it.
+    fn script(&self, worker: WorkerId, incarnation: Incarnation) -> String {
+        format!(
+            "#!/bin/sh\nexec {} join {} --worker {} --incarnation {} --device {}\n",
+            quoted(&self.workers.program),
+            quoted(&self.workers.folder.access()),
+            worker.0,
+            incarnation.0,
+            if self.workers.on_gpu { "cuda:0" } else { "cpu" }
+        )
+    }
+
+    /// Ends a job without waiting for it: this process may end meanwhile.
+    fn end_apart(&self, id: String) {
+        let words = Words { script: Path::new(""), log: Path::new(""), name: "", id: &id };
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &words.put_into(self.workers.commands.cancel.as_deref())]);
+        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+            // Whoever starts a process must ask how it ended.
+            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+            Err(error) => tracing::error!("job {id} cannot be ended: {error}"),
+        }
+    }
+}
+
+/// One job, from before it is handed over until it is gone.
+struct Life {
+    shared: Arc<Shared>,
+    worker: WorkerId,
+    incarnation: Incarnation,
+    is_wanted: Arc<AtomicBool>,
+    changed: Arc<Notify>,
+    failures: Arc<Failures>,
+    log: LogStart,
+}
+
+impl Life {
+    async fn live(self) {
+        tokio::select! {
+            () = sleep(self.failures.pause()) => {}
+            () = self.changed.notified() => {}
+        }
+        if !self.is_wanted() {
+            return self.ends(true, "it was not submitted any more".to_owned());
+        }
+        self.failures.one_more();
+        match self.submit().await {
+            Ok(id) => {
+                self.failures.none();
+                tracing::info!(worker = self.worker.0, "job {id} is submitted");
+                self.watch(&id).await;
+            }
+            Err(description) => self.ends(false, description),
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
+    fn ends(&self, is_excused: bool, description: String) {
+        self.shared.notices.exit(self.exit(is_excused, description));
+    }
+
+    fn exit(&self, is_excused: bool, description: String) -> Exit {
+        Exit { worker: self.worker, is_excused, description, log: self.log.tail() }
+    }
+
+    fn name(&self) -> String {
+        format!("{}-{}-{}", self.shared.prefix, self.worker.0, self.incarnation.0)
+    }
+
+    /// Hands the job over; its number.
+    async fn submit(&self) -> Result<String, String> {
+        let Shared { workers, .. } = &*self.shared;
+        let script = workers.folder.run().join(format!("worker-{}.sh", self.worker.0));
+        let text = self.shared.script(self.worker, self.incarnation);
+        std::fs::write(&script, text).map_err(|error| format!("{} cannot be written: {error}", script.display()))?;
+        let said = self.ask(workers.commands.submit.as_deref(), "", &script).await?;
+        let id = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+        if id.is_empty() {
+            return Err("command.submit printed no number of a job".to_owned());
+        }
+        let note = self.shared.note(self.worker, self.incarnation);
+        if let Err(error) = std::fs::write(&note, &id) {
+            tracing::warn!(worker = self.worker.0, "job {id} is not written down: {error}");
+        }
+        Ok(id)
+    }
+
+    /// Looks again and again whether the job is there, until its place has gone to another.
+    async fn watch(&self, id: &str) {
+        let commands = &self.shared.workers.commands;
+        let poll = Duration::from_secs_f64(commands.poll.clamp(0.1, 3_600.0));
+        let (mut misses, mut is_ended) = (0, false);
+        // The task ends with the runtime, or where nobody holds its job any more.
+        while Arc::strong_count(&self.is_wanted) > 1 {
+            tokio::select! {
+                () = sleep(if is_ended { SOON.min(poll) } else { poll }) => {}
+                () = self.changed.notified() => {}
+            }
+            if !self.is_wanted() && !is_ended {
+                is_ended = true;
+                if let Err(error) = self.ask(commands.cancel.as_deref(), id, Path::new("")).await {
+                    tracing::warn!(worker = self.worker.0, "job {id} is not ended: {error}");
+                }
+            }
+            misses =
+                if self.ask(commands.alive.as_deref(), id, Path::new("")).await.is_ok() { 0 } else { misses + 1 };
+            if misses >= if is_ended { 1 } else { MISSES } {
+                let _ = std::fs::remove_file(self.shared.note(self.worker, self.incarnation));
+                self.shared.notices.missing(self.incarnation, self.exit(true, format!("job {id} is gone")));
+            }
+        }
+    }
+
+    /// What a command prints. An error says why it failed.
+    async fn ask(&self, command: Option<&str>, id: &str, script: &Path) -> Result<String, String> {
+        let name = self.name();
+        let words = Words { script, log: &self.log.path, name: &name, id };
+        let line = words.put_into(command);
+        let mut asked = Command::new("sh");
+        asked.args(["-c", &line]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        match timeout(PATIENCE, asked.kill_on_drop(true).output()).await {
+            Err(_) => Err(format!("`{line}` gave no answer within {} s", PATIENCE.as_secs())),
+            Ok(Err(error)) => Err(format!("`{line}`: {error}")),
+            Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(Ok(output)) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+                Err(format!("`{line}` ended with {}: {last}", output.status))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_something_is_put_into_a_command_as_a_shell_reads_it() {
+        let words = Words {
+            script: Path::new("/my results/run/worker-1.sh"),
+            log: Path::new("/r/logs/worker-1.log"),
+            name: "frostline-0a1b2c3d-1-5",
+            id: "12;rm -rf x",
+        };
+        assert_eq!(
+            words.put_into(Some("qsub -N {name} -o {log} {script} && qdel {id}")),
+            "qsub -N frostline-0a1b2c3d-1-5 -o /r/logs/worker-1.log '/my results/run/worker-1.sh' && qdel '12;rm -rf x'"
+        );
+    }
+}
