@@ -72,6 +72,8 @@ impl Bench {
         command
             .args(arguments)
             .env("FROSTLINE_RESULTS", self.results(results))
+            // Trials that are shorter than half a minute would keep nothing.
+            .env("FROSTLINE_WORKER_ARGUMENTS", "--checkpoint-seconds 0")
             // Sockets of this test's own.
             .env("XDG_RUNTIME_DIR", self.results("runtime"))
             .stdin(Stdio::null())

@@ -140,7 +140,31 @@ fn a_sweep_that_began_on_a_gpu_does_not_go_on_without() {
     );
     let resumed = place.run("resume demo");
     assert!(resumed.code == Some(2) && resumed.stderr.contains("were run on a GPU"), "{resumed}");
-    place.succeed("launch demo.toml --set sweep.seeds=[0,1] --force-new");
+    // A trial is its content, whichever sweep asks for it.
+    for other in ["--force-new", "--set sweep.name=other"] {
+        let refused = place.run(&format!("launch demo.toml --set sweep.seeds=[0,1] {other}"));
+        assert!(refused.code == Some(2) && refused.stderr.contains("were run on a GPU"), "{refused}");
+    }
+    place.succeed("launch demo.toml --set sweep.seeds=[0,1] --results new");
+}
+
+#[test]
+fn trials_that_another_sweep_has_run_stay_on_its_kind_of_device() {
+    let place = machine_that_computes("");
+    place.succeed("launch demo.toml --set grid.frozen_layers=[0]");
+    let as_other = "demo.toml --set sweep.name=other";
+    let said = "finished trials of this sweep were run on a GPU, and workers.device = \"cpu\"";
+    for command in ["launch", "plan"] {
+        let refused = place.run(&format!("{command} {as_other} --set workers.device=cpu"));
+        assert!(refused.stderr.contains(said), "{refused}");
+    }
+    // Of its own accord it goes where they were.
+    let outcome = place.succeed(&format!("launch {as_other}"));
+    assert!(outcome.stderr.contains("on cuda"), "{outcome}");
+    // What this sweep has run on the CPU, and another has on a GPU, is in no sweep together.
+    place.succeed("launch demo.toml --set sweep.name=third --set grid.frozen_layers=[1] --set workers.device=cpu");
+    let both = place.run("launch demo.toml --set sweep.name=fourth --set grid.frozen_layers=[0,1]");
+    assert!(both.code == Some(2) && both.stderr.contains("on the CPU and some on a GPU"), "{both}");
 }
 
 #[test]

@@ -202,7 +202,8 @@ fn where_memory_runs_out_for_a_batch_that_cannot_be_divided_the_trial_fails_with
 
 #[test]
 fn a_damaged_checkpoint_is_found_and_costs_no_more_than_its_epochs() {
-    let place = Place::that_trains();
+    let mut place = Place::that_trains();
+    place.set("FROSTLINE_WORKER_ARGUMENTS", "--checkpoint-seconds 0");
     // Nothing frozen and larger images: an epoch takes many times as long as a look at the status.
     place.edit("[0, \"all\"]", "[0]");
     place.edit("[1e-3, 1e-2]", "[1e-3]");

@@ -7,6 +7,7 @@ use crate::output::count;
 use frostline_store::Sweep;
 use frostline_sweep::definition::{Definition, DeviceChoice, LauncherChoice, Launchers, Workers};
 use frostline_sweep::device::Device;
+use std::collections::BTreeSet;
 
 /// The workers of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +77,32 @@ pub(crate) struct Recorded {
 impl Recorded {
     pub(crate) fn of(sweep: &Sweep) -> Recorded {
         let device = sweep.provenance.device.as_ref();
-        Recorded { threads: sweep.threads, on_gpu: device.map(|device| device.starts_with("cuda")) }
+        Recorded { threads: sweep.threads, on_gpu: device.map(|device| is_gpu(device)) }
+    }
+
+    /// With the devices of all complete trials that the sweep has or will have: some may be another sweep's, too.
+    ///
+    /// # Errors
+    /// They are of both kinds.
+    pub(crate) fn with(self, devices: &BTreeSet<String>) -> anyhow::Result<Recorded> {
+        let kinds: BTreeSet<bool> = devices.iter().map(|device| is_gpu(device)).chain(self.on_gpu).collect();
+        if kinds.len() > 1 {
+            return Err(wrong_input(format!(
+                "some finished trials of this sweep were run on the CPU and some on a GPU, by another sweep that has them, too: \
+                 results of both cannot be ranked together. {ELSEWHERE}"
+            )));
+        }
+        Ok(Recorded { on_gpu: kinds.first().copied(), ..self })
     }
 }
+
+fn is_gpu(device: &str) -> bool {
+    device.starts_with("cuda")
+}
+
+/// What to do where results of another kind of device are in the way. A trial is its content: under another name, or in place
+/// of the sweep, it would be the same one.
+const ELSEWHERE: &str = "Go on where they were run, or name another results folder with `--results`";
 
 /// Chooses devices and threads; what is `recorded` wins.
 ///
@@ -195,8 +219,7 @@ fn missing_gpu(info: &WorkerInfo) -> String {
 fn other_device(finished: &str, now: &str) -> anyhow::Error {
     wrong_input(format!(
         "the finished trials of this sweep were run on {finished}, and {now}: results of both cannot be ranked together. \
-         Go on where the sweep began, give it another name (`--set sweep.name=…`), or replace it with \
-         `launch --force-new`"
+         {ELSEWHERE}"
     ))
 }
 
@@ -312,7 +335,25 @@ mod tests {
             (DeviceChoice::Auto, true, &cpu, "were run on a GPU, and here there is no GPU of NVIDIA"),
         ] {
             let refused = chosen(device, on_gpu, info).unwrap_err().to_string();
-            assert!(refused.contains(said) && refused.contains("--force-new"), "{refused}");
+            assert!(refused.contains(said) && refused.ends_with(ELSEWHERE), "{refused}");
+        }
+    }
+
+    #[test]
+    fn trials_of_other_sweeps_count_with_the_device_that_they_ran_on() {
+        let with = |recorded: Recorded, devices: &[&str]| {
+            let devices = devices.iter().map(|device| device.to_string()).collect();
+            recorded.with(&devices).map(|recorded| recorded.on_gpu)
+        };
+        let own = |on_gpu| Recorded { threads: Some(2), on_gpu: Some(on_gpu) };
+        assert_eq!(with(NOTHING, &[]).unwrap(), None);
+        assert_eq!(with(NOTHING, &["cpu"]).unwrap(), Some(false));
+        assert_eq!(with(NOTHING, &["cuda:0 (A)", "cuda:1 (B)"]).unwrap(), Some(true));
+        assert_eq!(with(own(true), &["cuda:0 (A)"]).unwrap(), Some(true));
+        assert_eq!(with(own(false), &[]).unwrap(), Some(false));
+        for (recorded, devices) in [(NOTHING, &["cpu", "cuda:0 (A)"][..]), (own(false), &["cuda:0 (A)"])] {
+            let refused = with(recorded, devices).unwrap_err().to_string();
+            assert!(refused.contains("on the CPU and some on a GPU") && refused.ends_with(ELSEWHERE), "{refused}");
         }
     }
 

@@ -117,14 +117,14 @@ impl Desk {
     /// and answers by draining it: then nothing can be on its way any more.
     pub fn leave(&mut self) {
         self.leaving.get_or_insert(false);
-        self.stop = Stop::Now;
+        self.stop = self.stop.max(Stop::AfterBatch);
     }
 
     /// Gives up: the trainer is told to stop, and finds no more work.
     pub fn end(&mut self) {
         self.ended = true;
         self.next = None;
-        self.stop = Stop::Now;
+        self.stop = self.stop.max(Stop::AfterBatch);
     }
 
     pub fn on_message(&mut self, message: ToWorker) {
@@ -135,9 +135,7 @@ impl Desk {
             ToWorker::Stop { attempt } => self.on_stop(attempt),
             ToWorker::Drain => {
                 self.draining = true;
-                if self.stop == Stop::No {
-                    self.stop = Stop::AfterEpoch;
-                }
+                self.stop = self.stop.max(Stop::AfterEpoch);
             }
         }
     }
@@ -370,6 +368,8 @@ mod tests {
         assert_eq!(desk.stop(), Stop::No, "about another attempt");
         desk.on_message(ToWorker::Stop { attempt: SEVENTH });
         assert_eq!(desk.stop(), Stop::Now);
+        desk.leave();
+        assert_eq!(desk.stop(), Stop::Now, "what nobody wants is not kept");
         desk.report(SEVENTH, Report::Stopped);
         desk.on_message(ToWorker::Stop { attempt: SEVENTH });
         assert_eq!(desk.running(), None);
@@ -406,7 +406,7 @@ mod tests {
         desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
         desk.take().unwrap();
         desk.leave();
-        assert_eq!(desk.stop(), Stop::Now);
+        assert_eq!(desk.stop(), Stop::AfterBatch);
         desk.report(SEVENTH, Report::Stopped);
         let said = |desk: &mut Desk| {
             let frames = desk.unsent();
@@ -423,7 +423,7 @@ mod tests {
         assert!(!desk.is_done(), "an assignment may be on its way");
         desk.on_message(ToWorker::Assign(Box::new(assignment(EIGHTH))));
         desk.take().unwrap();
-        assert_eq!(desk.stop(), Stop::Now, "it is not begun");
+        assert_eq!(desk.stop(), Stop::AfterBatch, "it is not begun");
         desk.report(EIGHTH, Report::Stopped);
         desk.on_message(ToWorker::Drain);
         desk.on_message(ToWorker::Acknowledge { attempt: EIGHTH, number: 1 });
@@ -441,7 +441,7 @@ mod tests {
         assert!(desk.is_done() && desk.is_over());
         let mut alone = at_work();
         alone.end();
-        assert_eq!((alone.stop(), alone.is_over(), alone.is_done()), (Stop::Now, true, false));
+        assert_eq!((alone.stop(), alone.is_over(), alone.is_done()), (Stop::AfterBatch, true, false));
     }
 
     #[test]

@@ -32,8 +32,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the trainer of a worker without a coordinator may take to end its batch. Nothing is lost with a batch: what is
-/// worth keeping is in the last checkpoint.
+/// How long the trainer of a worker without a coordinator may take to end its batch and to keep how far it has come. What
+/// that costs where it takes longer is in the last checkpoint, but for half a minute.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries out one assignment at a time, and keeps what is worth keeping between them.

@@ -69,6 +69,7 @@ impl Shared {
         match self.stop.load(Ordering::Relaxed) {
             0 => Stop::No,
             1 => Stop::AfterEpoch,
+            2 => Stop::AfterBatch,
             _ => Stop::Now,
         }
     }
@@ -77,7 +78,8 @@ impl Shared {
         let number = match desk.stop() {
             Stop::No => 0,
             Stop::AfterEpoch => 1,
-            Stop::Now => 2,
+            Stop::AfterBatch => 2,
+            Stop::Now => 3,
         };
         self.stop.store(number, Ordering::Relaxed);
     }

@@ -311,7 +311,7 @@ fn a_worker_that_has_lost_its_coordinator_stops_its_trainer_and_ends() {
     drop(wire);
     let endpoint = stage.folder.path().join("endpoint.json");
     let served = stage.served.recv_timeout(FOR_EVER).expect("the worker ends");
-    assert_eq!(hears.recv_timeout(FOR_EVER), Ok(Stop::Now));
+    assert_eq!(hears.recv_timeout(FOR_EVER), Ok(Stop::AfterBatch));
     let lost = format!(
         "the coordinator that {} names did not come back within 0 s: it closed the connection",
         endpoint.display()

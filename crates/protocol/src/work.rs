@@ -26,13 +26,16 @@ impl Observer for () {
     }
 }
 
-/// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Whether to go on; a later one outweighs those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Stop {
     #[default]
     No,
     /// Before the next epoch; what the running one measures is still reported.
     AfterEpoch,
+    /// After the running batch; how far it has come is kept.
+    AfterBatch,
+    /// After the running batch: nobody wants what came of it.
     Now,
 }
 

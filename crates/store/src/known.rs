@@ -4,7 +4,7 @@ use crate::rows::{Cells, MEMBER_STATE, WANTED, state};
 use crate::{Reader, StoreError};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::TrialId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Reader {
     /// How those of `trials` stand that the database knows: in `sweep` where they are its members, else as they would once
@@ -38,6 +38,26 @@ impl Reader {
                 }
             }
             Ok(known)
+        })
+    }
+
+    /// What the results of those of `trials` that are complete were computed on, in each device's own words, such as "cpu"
+    /// or "cuda:0 (NVIDIA H100)". Whichever sweep had them first.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn devices(&self, trials: &BTreeSet<TrialId>) -> Result<BTreeSet<String>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT json_extract(build, '$.device') FROM attempt WHERE trial = ?1 AND outcome = 'complete'";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut devices = BTreeSet::new();
+            for trial in trials {
+                let mut rows = statement.query([trial.0])?;
+                if let Some(row) = rows.next()? {
+                    devices.insert(row.get(0)?);
+                }
+            }
+            Ok(devices)
         })
     }
 }

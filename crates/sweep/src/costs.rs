@@ -9,6 +9,8 @@ const ESTIMATED_RATE: f64 = 2e10;
 const ESTIMATED_CUDA_RATE: f64 = 1e12;
 /// A training pass against one in inference, where nothing was measured: forward, and backward twice.
 const ESTIMATED_TRAINING: f64 = 3.0;
+/// Seconds of a step apart from its images and parameters, where nothing was measured.
+const ESTIMATED_STEP: f64 = 5e-4;
 
 /// Seconds and speeds of one network at one image size in one precision, while all workers of the machine are busy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ pub struct Costs {
     pub segments: Vec<SegmentCosts>,
     /// Seconds of an optimizer step for each trained parameter.
     pub update: f64,
+    /// Seconds of a step of training however few its images and parameters: operations have to be begun, on a GPU most of
+    /// all. 0 in what was measured before there was this.
+    #[serde(default)]
+    pub step: f64,
     /// Bytes a second that a fill writes to the cache, synced.
     pub write: f64,
     /// Bytes a second that a trial gathers from mapped features.
@@ -54,7 +60,16 @@ impl Costs {
                 multiplications = 0;
             }
         }
-        Costs { measured: false, prepare: 2e-5, segments, update: 1e-9, write: 3e8, read: 2e9, memory: 0 }
+        Costs {
+            measured: false,
+            prepare: 2e-5,
+            segments,
+            update: 1e-9,
+            step: ESTIMATED_STEP,
+            write: 3e8,
+            read: 2e9,
+            memory: 0,
+        }
     }
 }
 
@@ -185,11 +200,17 @@ impl Costs {
     /// Seconds of one worker.
     pub fn seconds(&self, work: &Work) -> f64 {
         let (start, cut) = work.kind.cuts();
+        // But for the last one of each epoch, which may be smaller.
+        let steps = match work.kind {
+            Kind::Train { batch_size, .. } => work.images / f64::from(batch_size.max(1)),
+            Kind::Fill { .. } => 0.0,
+        };
         let load = if start == 0 { self.prepare } else { work.start_bytes as f64 / self.read };
         let trained = if work.kind.is_fill() { 0.0 } else { self.train(cut) };
         work.images * (load + self.infer(start, cut) + trained)
             + work.evaluated * (load + self.infer(start, self.segments.len() as u32))
             + work.updates * self.update
+            + steps * self.step
             + work.written / self.write
     }
 }

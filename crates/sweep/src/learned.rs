@@ -133,6 +133,7 @@ mod tests {
             prepare: 0.0,
             segments: segments.into(),
             update: 0.0,
+            step: 0.0,
             write: 1e9,
             read: 1e9,
             memory: 0,

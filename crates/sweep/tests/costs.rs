@@ -9,7 +9,16 @@ use frostline_sweep::trial::{Optimizer, Parameters, Precision, Recipe, Validatio
 /// Two segments; seconds and bytes in small whole numbers.
 fn costs() -> Costs {
     let segments = [(1.0, 6.0), (2.0, 9.0)].map(|(infer, train)| SegmentCosts { infer, train });
-    Costs { measured: true, prepare: 3.0, segments: segments.into(), update: 0.5, write: 10.0, read: 4.0, memory: 0 }
+    Costs {
+        measured: true,
+        prepare: 3.0,
+        segments: segments.into(),
+        update: 0.5,
+        step: 0.25,
+        write: 10.0,
+        read: 4.0,
+        memory: 0,
+    }
 }
 
 #[test]
@@ -17,13 +26,19 @@ fn the_time_of_work_is_that_of_its_images_steps_and_bytes() {
     let seconds = |kind, start_bytes, written| {
         costs().seconds(&Work { kind, start_bytes, images: 10.0, evaluated: 4.0, updates: 6.0, written })
     };
-    let train = |start, cut| Kind::Train { start, cut, batch_size: 8 };
-    // Each image is prepared (3), goes through the frozen segment (1) and the trained one (9), or is evaluated in both.
-    assert_eq!(seconds(train(0, 1), 0, 0.0), 10.0 * (3.0 + 1.0 + 9.0) + 4.0 * (3.0 + 1.0 + 2.0) + 6.0 * 0.5);
+    let train = |start, cut| Kind::Train { start, cut, batch_size: 5 };
+    // Each image is prepared (3), goes through the frozen segment (1) and the trained one (9), or is evaluated in both; ten
+    // of them are two steps.
+    let steps = 2.0 * 0.25;
+    assert_eq!(seconds(train(0, 1), 0, 0.0), 10.0 * (3.0 + 1.0 + 9.0) + 4.0 * (3.0 + 1.0 + 2.0) + 6.0 * 0.5 + steps);
     // From features of the first segment, 8 bytes each at 4 a second.
-    assert_eq!(seconds(train(1, 1), 8, 0.0), 10.0 * (2.0 + 9.0) + 4.0 * (2.0 + 2.0) + 6.0 * 0.5);
+    assert_eq!(seconds(train(1, 1), 8, 0.0), 10.0 * (2.0 + 9.0) + 4.0 * (2.0 + 2.0) + 6.0 * 0.5 + steps);
     let fill = Work { evaluated: 0.0, updates: 0.0, ..Work::fill(10, Start { cut: 0, bytes: 0 }, 2, 7) };
     assert_eq!(costs().seconds(&fill), 10.0 * (3.0 + 1.0 + 2.0) + 70.0 / 10.0);
+    // What was remembered before a step had a cost is still read.
+    let mut remembered = serde_json::to_value(costs()).unwrap();
+    remembered.as_object_mut().unwrap().remove("step");
+    assert_eq!(serde_json::from_value::<Costs>(remembered).unwrap(), Costs { step: 0.0, ..costs() });
 }
 
 #[test]

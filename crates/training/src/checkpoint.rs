@@ -1,8 +1,8 @@
-//! Checkpoints of a trial under way: one file, replaced after every epoch and every minute of a long one,
-//! so that another attempt goes on where this one was lost, with the same numbers to the bit. The coordinator removes
-//! them once the trial's outcome is committed.
+//! Checkpoints of a trial under way: one file, replaced now and then, so that another attempt goes on from there with the
+//! same numbers to the bit. When is `keeper`'s affair. The coordinator removes them once the trial's outcome is committed.
 
 use crate::error::TrainingError;
+use crate::no_grad::no_grad;
 use frostline_results::checkpoint::{before, name, writing};
 use frostline_results::seal;
 use frostline_sweep::outcome::EpochMetrics;
@@ -67,12 +67,50 @@ pub fn path(folder: &Path, trial: TrialId) -> PathBuf {
     folder.join(name(trial))
 }
 
+/// What a checkpoint holds, apart from what goes on changing.
+pub struct Copied {
+    header: Header,
+    /// All tensors one after another, `[n]`, float32, in main memory.
+    elements: Tensor,
+}
+
+impl Progress {
+    /// A copy in main memory.
+    pub fn copied(&self, spec: &TrialSpec) -> Copied {
+        let statistics = self.statistics.iter().map(|tensor| tensor.numel() as i64).collect();
+        let header = Header {
+            spec: spec.clone(),
+            history: self.history.clone(),
+            within: self.within,
+            step: self.step,
+            values: self.values.numel() as i64,
+            moments: self.moments.len(),
+            statistics,
+        };
+        let elements = no_grad(|| {
+            // Many and small: together they are one copy off a GPU.
+            let statistics = (!self.statistics.is_empty()).then(|| Tensor::cat(&self.statistics, 0));
+            let parts: Vec<&Tensor> = [&self.values].into_iter().chain(&self.moments).chain(&statistics).collect();
+            let total: i64 = parts.iter().map(|part| part.numel() as i64).sum();
+            let elements = Tensor::empty([total], (Kind::Float, Device::Cpu));
+            let mut start = 0;
+            for part in parts {
+                let length = part.numel() as i64;
+                elements.narrow(0, start, length).copy_(part);
+                start += length;
+            }
+            elements
+        });
+        Copied { header, elements }
+    }
+}
+
 /// Replaces the checkpoint: written aside, synced, renamed. The one before stays, for the case that the new one turns
 /// out to be damaged.
-pub fn save(path: &Path, progress: &Progress, spec: &TrialSpec) -> Result<(), TrainingError> {
+pub fn save(path: &Path, copied: &Copied) -> Result<(), TrainingError> {
     let replace = || {
         let aside = writing(path);
-        write(&aside, progress, spec)?;
+        write(&aside, copied)?;
         match fs::rename(path, before(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -84,36 +122,21 @@ pub fn save(path: &Path, progress: &Progress, spec: &TrialSpec) -> Result<(), Tr
     replace().map_err(|source| TrainingError::File { action: "write", path: path.to_owned(), source })
 }
 
-fn write(path: &Path, progress: &Progress, spec: &TrialSpec) -> io::Result<()> {
+fn write(path: &Path, Copied { header, elements }: &Copied) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let header = Header {
-        spec: spec.clone(),
-        history: progress.history.clone(),
-        within: progress.within,
-        step: progress.step,
-        values: progress.values.numel() as i64,
-        moments: progress.moments.len(),
-        statistics: progress.statistics.iter().map(|tensor| tensor.numel() as i64).collect(),
-    };
-    let header = serde_json::to_vec(&header)?;
+    let header = serde_json::to_vec(header)?;
+    // SAFETY: so many float32 lie there in one piece of main memory, for as long as the tensor is borrowed, and nobody
+    // else has it.
+    let bytes = unsafe { std::slice::from_raw_parts(elements.data_ptr().cast::<u8>(), elements.numel() * ELEMENT) };
     seal::write(path, |out| {
         out.write_all(MAGIC)?;
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        let mut tensors = [&progress.values].into_iter().chain(&progress.moments).chain(&progress.statistics);
-        tensors.try_for_each(|tensor| write_tensor(tensor, out))
+        // Pieces stay in the processor's cache while they are hashed and written.
+        bytes.chunks(PIECE).try_for_each(|piece| out.write_all(piece))
     })
-}
-
-/// Writes a tensor's bytes, in pieces that stay in the processor's cache while they are hashed and written.
-fn write_tensor(tensor: &Tensor, out: &mut impl Write) -> io::Result<()> {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    debug_assert_eq!(tensor.kind(), Kind::Float, "checkpoints hold float32");
-    // SAFETY: the tensor is contiguous, on the CPU, and outlives the slice; nobody writes to it meanwhile.
-    let bytes = unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * ELEMENT) };
-    bytes.chunks(PIECE).try_for_each(|piece| out.write_all(piece))
 }
 
 /// Reads a trial's checkpoint, or the one before where it is damaged; none where there is neither, so that the trial
@@ -205,8 +228,8 @@ mod tests {
             fs::write(path, bytes).unwrap();
         };
         assert_eq!(step(), None);
-        save(&path, &progress(1), &spec).unwrap();
-        save(&path, &progress(2), &spec).unwrap();
+        save(&path, &progress(1).copied(&spec)).unwrap();
+        save(&path, &progress(2).copied(&spec)).unwrap();
         assert_eq!(step(), Some(2));
         damage(&path);
         assert_eq!(step(), Some(1));
@@ -224,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spec = spec();
         let path = path(folder.path(), spec.id());
-        save(&path, &progress(3), &spec).unwrap();
+        save(&path, &progress(3).copied(&spec)).unwrap();
         let sealed = fs::read(&path).unwrap();
         let content = &sealed[..sealed.len() - seal::BYTES];
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);

@@ -1,6 +1,7 @@
 //! What libtorch can compute on here.
 
 use crate::backbone::kind;
+use crate::error::TrainingError;
 use crate::shim;
 use frostline_sweep::device::Device;
 use frostline_sweep::trial::Precision;
@@ -60,6 +61,21 @@ pub fn trial(device: Device) -> Result<(), String> {
     Ok(())
 }
 
+/// Has a GPU fail as after a bad access to its memory, so that what follows from that can be looked at: it is given an index
+/// that is out of range, which its kernel finds. From then on whatever this process asks of it fails.
+///
+/// # Errors
+/// On a CPU, which has no such state: what CUDA would say.
+pub fn poison(device: tch::Device) -> Result<(), TrainingError> {
+    if !device.is_cuda() {
+        let said = "CUDA error: device-side assert triggered (planted where there is no GPU)";
+        return Err(tch::TchError::Torch(said.to_owned()).into());
+    }
+    let outside = Tensor::from_slice(&[1i64 << 20]).f_to_device(device)?;
+    let _ = Tensor::zeros([1], (Kind::Float, device)).f_index_select(0, &outside)?;
+    Ok(())
+}
+
 const TRIAL_SUM: f64 = 8.0 * 16.0 * 16.0 * (1024.0 + 4.0 * 992.0 + 4.0 * 961.0);
 
 /// Version and form of the libtorch that is loaded, such as "2.13.0 (cpu)".
@@ -82,6 +98,12 @@ mod tests {
             let error = trial(Device::Cuda(0)).unwrap_err();
             assert!(error.starts_with("float32: ") && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn poison_is_taken_for_a_failure_of_the_device() {
+        let error = poison(tch::Device::Cpu).unwrap_err();
+        assert_eq!(error.kind(), frostline_sweep::outcome::FailureKind::Device, "{error}");
     }
 
     /// Held against the version that the headers were made for: another library may lie in the run path.

@@ -17,6 +17,7 @@ mod flat;
 mod fused;
 mod head;
 mod input;
+mod keeper;
 mod lock;
 mod measure;
 mod memory;

@@ -2,9 +2,12 @@
 //! disk and back.
 
 use crate::backbone::{Backbone, Network, Source, kind, prepare};
+use crate::derive::{Purpose, seed_libtorch};
 use crate::error::TrainingError;
-use crate::flat::Gradients;
+use crate::flat::{FlatParameters, Gradients};
+use crate::head::Head;
 use crate::memory;
+use crate::no_grad::no_grad;
 use crate::optimizer::Optimizer;
 use crate::shim;
 use frostline_sweep::backbone;
@@ -24,6 +27,10 @@ const ROUNDS: usize = 3;
 const PASSES: f64 = 4.0 * (ROUNDS as f64 + 1.0);
 
 const PARAMETERS: i64 = 1 << 22;
+/// Steps that are timed together, and images of each.
+const STEPS: u64 = 20;
+const STEP_IMAGES: i64 = 4;
+
 const STORED: usize = 64 << 20;
 /// Bytes of a row that is gathered.
 const ROW: usize = 4096;
@@ -73,6 +80,7 @@ pub fn measure(
         prepare: prepare / images,
         segments: infer.into_iter().zip(train).map(segment).collect(),
         update: update(device),
+        step: step(device),
         write,
         read,
         memory: memory::peak(device),
@@ -110,7 +118,15 @@ fn best(device: Device, mut run: impl FnMut()) -> f64 {
 
 /// Seconds of an Adam step for each parameter.
 fn update(device: Device) -> f64 {
-    let parameters = Parameters {
+    let values = Tensor::zeros([PARAMETERS], (Kind::Float, device));
+    let gradients = values.ones_like();
+    let mut optimizer = Optimizer::new(&parameters(), &values);
+    best(device, || optimizer.step(&values, Gradients::of(gradients.shallow_clone()), 1e-3)) / PARAMETERS as f64
+}
+
+/// As far as an optimizer asks for them: Adam.
+fn parameters() -> Parameters {
+    Parameters {
         frozen_layers: 0,
         head_units: Vec::new(),
         head_dropout: Vec::new(),
@@ -120,11 +136,32 @@ fn update(device: Device) -> f64 {
         epochs: 1,
         batch_size: 1,
         precision: Precision::Float32,
-    };
-    let values = Tensor::zeros([PARAMETERS], (Kind::Float, device));
-    let gradients = values.ones_like();
-    let mut optimizer = Optimizer::new(&parameters, &values);
-    best(device, || optimizer.step(&values, Gradients::of(gradients.shallow_clone()), 1e-3)) / PARAMETERS as f64
+    }
+}
+
+/// Seconds of a training step that has next to nothing to compute: a small head on features of a few images.
+fn step(device: Device) -> f64 {
+    let (width, classes) = (16, 10);
+    let head = Head::new(width, &[16], &[0.5], classes);
+    let flat = FlatParameters::new(&head.initial(0), device);
+    let mut optimizer = Optimizer::new(&parameters(), flat.values());
+    let features = Tensor::zeros([STEP_IMAGES, width], (Kind::Float, device));
+    let labels = Tensor::zeros([STEP_IMAGES], (Kind::Int64, device));
+    let mut sum = Tensor::zeros([1], (Kind::Double, device));
+    let seconds = best(device, || {
+        for step in 0..STEPS {
+            seed_libtorch(0, Purpose::Dropout, 1, step);
+            let batch = features.index_select(0, &labels);
+            let scores = head.forward(flat.leaves(), &batch, true);
+            let loss = scores.cross_entropy_for_logits(&labels);
+            optimizer.step(flat.values(), flat.gradients(&loss), 1e-3);
+            no_grad(|| {
+                sum += loss.detach().to_kind(Kind::Double) * STEP_IMAGES as f64;
+                sum += scores.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64);
+            });
+        }
+    });
+    seconds / STEPS as f64
 }
 
 /// Bytes a second that are hashed, written and synced, and bytes a second that are gathered in random order from what is
@@ -161,7 +198,7 @@ mod tests {
         for precision in [Precision::Float32, Precision::Bfloat16] {
             let costs = measure("efficientnet_lite0", 32, precision, folder.path(), Device::Cpu).unwrap();
             assert_eq!(costs.segments.len(), backbone::find("efficientnet_lite0").unwrap().segments().len());
-            let all = [costs.prepare, costs.update, costs.write, costs.read];
+            let all = [costs.prepare, costs.update, costs.step, costs.write, costs.read];
             let segments = costs.segments.iter().flat_map(|segment| [segment.infer, segment.train]);
             assert!(segments.chain(all).all(|number| number.is_finite() && number > 0.0), "{costs:?}");
             assert!(costs.measured && costs.memory > 0);

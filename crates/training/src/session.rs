@@ -5,6 +5,7 @@ use crate::data::{Data, Images, Pool};
 use crate::error::TrainingError;
 use crate::features::{self, CachedFeatures};
 use crate::input::{Input, Source, portion};
+use crate::keeper;
 use crate::lock::FillLock;
 use crate::model;
 use crate::no_grad::no_grad;
@@ -31,11 +32,25 @@ pub struct Session {
     backbone: Option<(ModelSpec, Precision, Rc<Backbone>)>,
     features: Option<(FeatureKey, Rc<CachedFeatures>)>,
     micro_batch: Option<u32>,
+    checkpoint_pause: Duration,
 }
 
 impl Session {
     pub fn new(device: Device, places: Places) -> Session {
-        Session { device, places, data: None, backbone: None, features: None, micro_batch: None }
+        Session {
+            device,
+            places,
+            data: None,
+            backbone: None,
+            features: None,
+            micro_batch: None,
+            checkpoint_pause: keeper::PAUSE,
+        }
+    }
+
+    /// From now on trials are kept this often, instead of every half minute.
+    pub fn keep_every(&mut self, pause: Duration) {
+        self.checkpoint_pause = pause;
     }
 
     /// From now on trials compute frozen layers on this many images at a time: memory has run out with a whole portion.
@@ -77,6 +92,7 @@ impl Session {
         };
         input.portion = self.limited(portion);
         let mut trainer = Trainer::new(spec, &data, input, network);
+        trainer.checkpoint_pause = self.checkpoint_pause;
         let ended = trainer.run(&self.places.checkpoints, observer)?;
         // Before the completion is reported: a trial that counts as complete has its model.
         if let (Ended::Complete(_), Some(folder)) = (&ended, &self.places.models) {

@@ -58,7 +58,7 @@ pub(crate) fn build() -> String {
 
 /// Allows or forbids TF32 (10 bits of mantissa) in float32 convolutions and products of a GPU. libtorch's own default allows
 /// it in convolutions.
-pub(crate) fn set_tf32(allowed: bool) -> Result<(), TrainingError> {
+pub fn set_tf32(allowed: bool) -> Result<(), TrainingError> {
     // SAFETY: it writes at most as many bytes as it is told that there are.
     guarded(|error, room| unsafe { frostline_set_tf32(allowed, error, room) })
 }

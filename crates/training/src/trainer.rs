@@ -8,6 +8,7 @@ use crate::error::TrainingError;
 use crate::flat::FlatParameters;
 use crate::head::Head;
 use crate::input::{EVALUATION_BATCH, Input};
+use crate::keeper::{self, Keeper};
 use crate::memory;
 use crate::model;
 use crate::no_grad::no_grad;
@@ -21,9 +22,6 @@ use rand::seq::SliceRandom;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::{Kind, Reduction, Tensor};
-
-/// An epoch that takes longer is kept in its middle, too, this often.
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// libtorch's own mark for images that do not count; no label has it.
 const IGNORED_LABEL: i64 = -100;
@@ -48,7 +46,7 @@ pub(crate) struct Trainer<'a> {
     head_leaves: usize,
     /// What the loss of an image of each class is multiplied by; none where all count alike.
     class_weights: Option<Tensor>,
-    checkpoint_pause: Duration,
+    pub(crate) checkpoint_pause: Duration,
     /// After the newest epoch, and at the end.
     validated: Answers,
     tested: Answers,
@@ -85,7 +83,7 @@ impl<'a> Trainer<'a> {
             optimizer,
             head_leaves,
             class_weights,
-            checkpoint_pause: CHECKPOINT_PAUSE,
+            checkpoint_pause: keeper::PAUSE,
             validated: Answers::default(),
             tested: Answers::default(),
         }
@@ -99,22 +97,30 @@ impl<'a> Trainer<'a> {
             Some(progress) => self.restore(progress),
             None => (Vec::new(), None),
         };
+        let start = (self.optimizer.state().0, history.len());
+        let mut keeper = Keeper::new(self.spec, place, self.checkpoint_pause, start);
         for metrics in &history {
             observer.epoch(metrics.clone());
         }
         for epoch in history.len() as u32 + 1..=self.spec.parameters.epochs {
-            if observer.should_stop() != Stop::No {
+            let stop = observer.should_stop();
+            if stop != Stop::No {
+                // Where an epoch has begun, it was kept in its middle.
+                if stop != Stop::Now && within.is_none() {
+                    keeper.keep(&self.progress(&history, None))?;
+                }
+                keeper.settle()?;
                 return Ok(Ended::Stopped);
             }
             let begun = within.take().unwrap_or_default();
-            let Some(metrics) = self.epoch(epoch, begun, &history, &place, observer)? else {
+            let Some(metrics) = self.epoch(epoch, begun, &history, &mut keeper, observer)? else {
+                keeper.settle()?;
                 return Ok(Ended::Stopped);
             };
             history.push(metrics.clone());
-            // Kept before it is reported: an attempt that goes on from here repeats at most the epoch under way. After the
-            // last one only the evaluation is left, and not worth as much disk as the whole network.
-            if epoch < self.spec.parameters.epochs {
-                checkpoint::save(&place, &self.progress(&history, None), self.spec)?;
+            // After the last one only the evaluation is left, and not worth as much disk as the whole network.
+            if epoch < self.spec.parameters.epochs && keeper.is_due() {
+                keeper.keep(&self.progress(&history, None))?;
             }
             observer.epoch(metrics);
         }
@@ -135,14 +141,14 @@ impl<'a> Trainer<'a> {
         }))
     }
 
-    /// One pass over the training images, from where it had come; none where it was told to stop. Every now and then it is
-    /// kept at `place`.
+    /// One pass over the training images, from where it had come; none where it was told to stop. Every now and then how far
+    /// it has come is kept.
     fn epoch(
         &mut self,
         epoch: u32,
         begun: Within,
         history: &[EpochMetrics],
-        place: &Path,
+        keeper: &mut Keeper,
         observer: &mut dyn Observer,
     ) -> Result<Option<EpochMetrics>, TrainingError> {
         let started = Instant::now();
@@ -159,7 +165,7 @@ impl<'a> Trainer<'a> {
         // Added up on the device, so that no batch waits for a number.
         let mut loss_sum = Tensor::from(begun.loss).to_device(device);
         let mut correct = Tensor::from(begun.correct).to_device(device);
-        let mut kept = Instant::now();
+        let mut is_draining = false;
         let batch_size = parameters.batch_size as usize;
         let steps = order.len().div_ceil(batch_size) as u64;
         let mut learning_rate = parameters.learning_rate;
@@ -168,7 +174,23 @@ impl<'a> Trainer<'a> {
         let mirrored = mirrored.as_ref().map(|mirrored| &mirrored[seen..]);
         let mut feed = self.input.feed(&self.network, train, &order[seen..], mirrored);
         for step in begun.steps..steps {
-            if observer.should_stop() == Stop::Now {
+            let stop = observer.should_stop();
+            if stop == Stop::Now {
+                return Ok(None);
+            }
+            // Who is drained is waited for for a while only, perhaps not to the end of a long epoch.
+            let is_asked = stop == Stop::AfterBatch || stop == Stop::AfterEpoch && !is_draining;
+            is_draining |= stop == Stop::AfterEpoch;
+            if step > begun.steps && (is_asked || keeper.is_due()) {
+                let (loss, correct) = (loss_sum.double_value(&[]), correct.int64_value(&[]));
+                if !loss.is_finite() {
+                    return Err(TrainingError::Diverged { epoch, loss, learning_rate });
+                }
+                let seconds = begun.seconds + started.elapsed().as_secs_f64();
+                let within = Within { steps: step, loss, correct, seconds };
+                keeper.keep(&self.progress(history, Some(within)))?;
+            }
+            if stop == Stop::AfterBatch {
                 return Ok(None);
             }
             observer.progress(step, steps);
@@ -176,7 +198,7 @@ impl<'a> Trainer<'a> {
             let batch = feed.next(batch_size);
             let images = batch.size()[0];
             let truth = labels.narrow(0, (step as usize * batch_size) as i64, images);
-            let scores = self.scores(&batch, true);
+            let scores = self.scores(&self.network, &batch, true);
             let loss = self.loss(&scores, &truth);
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(&loss), learning_rate);
@@ -184,16 +206,6 @@ impl<'a> Trainer<'a> {
                 loss_sum += loss.detach().to_kind(Kind::Double) * images as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);
             });
-            if kept.elapsed() >= self.checkpoint_pause && step + 1 < steps {
-                let (loss, correct) = (loss_sum.double_value(&[]), correct.int64_value(&[]));
-                if !loss.is_finite() {
-                    return Err(TrainingError::Diverged { epoch, loss, learning_rate });
-                }
-                let seconds = begun.seconds + started.elapsed().as_secs_f64();
-                let within = Within { steps: step + 1, loss, correct, seconds };
-                checkpoint::save(place, &self.progress(history, Some(within)), self.spec)?;
-                kept = Instant::now();
-            }
         }
         let images = order.len() as f64;
         let train_loss = loss_sum.double_value(&[]) / images;
@@ -229,8 +241,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Class scores of a batch, `[batch, classes]`.
-    fn scores(&self, batch: &Tensor, training: bool) -> Tensor {
-        let pooled = self.input.pooled(&self.network, batch, training);
+    fn scores(&self, network: &Network, batch: &Tensor, training: bool) -> Tensor {
+        let pooled = self.input.pooled(network, batch, training);
         self.head.forward(&self.flat.leaves()[..self.head_leaves], &pooled, training)
     }
 
@@ -256,10 +268,11 @@ impl<'a> Trainer<'a> {
         let mut loss = Tensor::zeros([] as [i64; 0], (Kind::Double, device));
         let mut among_five = Tensor::zeros([] as [i64; 0], (Kind::Int64, device));
         let mut predicted = Vec::new();
-        let mut feed = self.input.feed(&self.network, (pool, images), chosen, None);
+        let network = self.network.evaluated();
+        let mut feed = self.input.feed(&network, (pool, images), chosen, None);
         for start in (0..chosen.len()).step_by(EVALUATION_BATCH) {
             observer.gets_on();
-            let scores = self.scores(&feed.next(EVALUATION_BATCH), false);
+            let scores = self.scores(&network, &feed.next(EVALUATION_BATCH), false);
             let truth = labels.narrow(0, start as i64, scores.size()[0]);
             loss +=
                 scores.log_softmax(-1, Kind::Float).nll_loss(&truth).to_kind(Kind::Double) * scores.size()[0] as f64;

@@ -2,9 +2,12 @@
 //!
 //! EfficientNet-Lite0 with random weights on the drawn data set, at sizes where a trial takes a second or two.
 
+#[path = "support/device.rs"]
+mod device;
 #[path = "../src/testing.rs"]
 mod testing;
 
+use device::device;
 use frostline_assets::data::shapes;
 use frostline_assets::weights;
 use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
@@ -15,9 +18,10 @@ use frostline_sweep::outcome::{EpochMetrics, Evaluation, FailureKind};
 use frostline_sweep::trial::{
     Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
 };
-use frostline_training::Session;
+use frostline_training::{Session, shim};
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use std::time::Duration;
+use tch::{Kind, Tensor};
 use testing::alone;
 
 /// Keeps what is reported and asks to stop after so many epochs.
@@ -63,7 +67,7 @@ impl Bench {
     /// Removes the checkpoints, as the coordinator does once a trial's outcome is committed: the next training of the
     /// same trial begins anew.
     fn forget(&self) {
-        std::fs::remove_dir_all(self.folder.path().join("checkpoints")).expect("a folder of checkpoints");
+        let _ = std::fs::remove_dir_all(self.folder.path().join("checkpoints"));
     }
 
     /// Trains to the end: every epoch and the evaluation, without what the clock and the memory measured.
@@ -90,7 +94,9 @@ fn session_in(folder: &Path) -> Session {
         checkpoints: folder.join("checkpoints"),
         models: None,
     };
-    Session::new(Device::Cpu, places)
+    // What is asked of a CPU is promised of a GPU only so.
+    shim::set_deterministic(device().is_cuda()).expect("a switch");
+    Session::new(device(), places)
 }
 
 fn untimed(metrics: EpochMetrics) -> EpochMetrics {
@@ -134,8 +140,12 @@ fn spec(frozen_layers: u32) -> TrialSpec {
     }
 }
 
+fn features_at(spec: &TrialSpec, cut: u32) -> FeatureSpec {
+    FeatureSpec::of(spec, cut).computed(device().is_cuda())
+}
+
 fn features_of(spec: &TrialSpec) -> FeatureSpec {
-    FeatureSpec::of(spec, lite0().cut_at(spec.parameters.frozen_layers))
+    features_at(spec, lite0().cut_at(spec.parameters.frozen_layers))
 }
 
 #[test]
@@ -203,7 +213,7 @@ fn cached_features_give_the_metrics_of_the_images() {
         // To the bit, although batches of 16, a last one of other length and evaluations of 250 images want them.
         let cached = bench.complete(&spec, Some(&wanted));
         assert_eq!(cached, bench.complete(&spec, None));
-        let shallower = FeatureSpec::of(&spec, 5);
+        let shallower = features_at(&spec, 5);
         assert_eq!(cached, bench.complete(&spec, Some(&shallower)), "from features of an earlier cut");
         // From the file, mapped by another process, too.
         bench.session = session_in(bench.folder.path());
@@ -218,7 +228,7 @@ fn features_do_not_depend_on_the_cut_or_the_threads_they_were_computed_from() {
     spec.data.augment = Augment::Flip;
     spec.data.train_limit = Some(90);
     // Behind the last but one an image is a single pixel.
-    let cuts = [5, 11, 16, lite0().segments().len() as u32].map(|cut| FeatureSpec::of(&spec, cut));
+    let cuts = [5, 11, 16, lite0().segments().len() as u32].map(|cut| features_at(&spec, cut));
     let (mut direct, mut chained, mut shared) = (Bench::new(), Bench::new(), Bench::new());
     let mut earlier = None;
     for wanted in &cuts {
@@ -325,10 +335,16 @@ fn a_trial_that_was_stopped_goes_on_as_if_it_never_had_been() {
         let Ended::Complete(evaluation) = ended else { panic!("{ended:?}") };
         let epochs: Vec<EpochMetrics> = listener.epochs.into_iter().map(untimed).collect();
         assert_eq!((epochs, Evaluation { seconds: 0.0, ..evaluation }), uninterrupted);
-        // A worker that is lost before its last report is acknowledged costs the last epoch and no other.
+        // A worker that is lost before its last report is acknowledged costs what is not kept. Kept in between, that is the
+        // last step.
+        bench.session.keep_every(Duration::ZERO);
+        for left in [2 * 5, 1] {
+            let mut listener = Listener::default();
+            bench.session.train(&spec, None, &mut listener).unwrap();
+            assert_eq!(listener.progress.len(), left);
+        }
         let mut listener = Listener::default();
         let ended = bench.session.train(&spec, None, &mut listener).unwrap();
-        assert_eq!(listener.progress.len(), 5);
         let epochs: Vec<EpochMetrics> = listener.epochs.into_iter().map(untimed).collect();
         let Ended::Complete(evaluation) = ended else { panic!("{ended:?}") };
         assert_eq!((epochs, Evaluation { seconds: 0.0, ..evaluation }), uninterrupted);
@@ -460,7 +476,7 @@ fn the_larger_network_repeats_caches_and_resumes_to_the_bit_on_two_threads() {
     spec.data.test_limit = Some(10);
     let mut bench = Bench::new();
     let expected = bench.complete(&spec, None);
-    let wanted = FeatureSpec::of(&spec, network.cut_at(spec.parameters.frozen_layers));
+    let wanted = features_at(&spec, network.cut_at(spec.parameters.frozen_layers));
     assert_eq!(bench.complete(&spec, Some(&wanted)), expected);
 
     let mut listener = Listener { stop_after: Some(1), ..Listener::default() };
@@ -559,7 +575,7 @@ fn files_from_outside_that_are_missing_are_bad_data() {
             checkpoints: folder.path().join("checkpoints"),
             models: None,
         };
-        let mut session = Session::new(Device::Cpu, places);
+        let mut session = Session::new(device(), places);
         let error = session.train(&spec, None, &mut Listener::default()).unwrap_err();
         assert_eq!(error.kind(), FailureKind::BadData, "{error}");
         assert!(error.to_string().contains("gone"), "{error}");

@@ -7,18 +7,22 @@
     reason = "a test may panic, its helpers too, and the errors are to be seen"
 )]
 
+#[path = "support/device.rs"]
+mod device;
 #[path = "goldens/formula.rs"]
 mod formula;
 
+use device::device;
 use frostline_assets::weights::{self, WeightsFile};
 use frostline_sweep::backbone::{self, Architecture, LayerKind};
 use frostline_training::backbone::{Backbone, Conventions, Network, Role, Source, prepare, slots};
+use frostline_training::shim;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 /// Norm of the difference over the norm of the original, at every depth.
 const TOLERANCE: f64 = 1e-4;
@@ -49,8 +53,10 @@ static FACTS: LazyLock<Facts> =
     LazyLock::new(|| serde_json::from_str(include_str!("goldens/networks.json")).expect("the facts are JSON"));
 
 static VALUES: LazyLock<WeightsFile> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/networks.safetensors");
-    weights::open(&path).expect("the goldens can be read")
+    // Beside this program where it was taken to another machine.
+    let folder = std::env::var_os("FROSTLINE_GOLDENS").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens"));
+    weights::open(&folder.join("networks.safetensors")).expect("the goldens can be read")
 });
 
 fn recorded(key: &str) -> Vec<f32> {
@@ -71,7 +77,9 @@ fn load(architecture: &'static Architecture, origin: &str) -> Backbone {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write_safetensors(&mut file, tensors.collect());
     let file = weights::open(file.path()).unwrap();
-    Backbone::load(architecture, Source::File(&file), Device::Cpu, Kind::Float).unwrap()
+    // As a worker has it; libtorch's own default is another.
+    shim::set_tf32(false).unwrap();
+    Backbone::load(architecture, Source::File(&file), device(), Kind::Float).unwrap()
 }
 
 fn write_safetensors(out: &mut impl Write, tensors: Vec<(String, Vec<f32>, Vec<i64>)>) {
@@ -122,7 +130,7 @@ fn compare_outputs(backbone: &Backbone, origin: &str, scaling: &Conventions) {
     for (size, frozen) in SIZES.iter().flat_map(|&size| [(size, layers), (size, 0)]) {
         let network = backbone.instance(frozen);
         let images = images(&format!("pixels.{size}"), BATCH, size);
-        let mut x = prepare(scaling, &images, size, Device::Cpu, Kind::Float);
+        let mut x = prepare(scaling, &images, size, device(), Kind::Float);
         let mut shown = Vec::new();
         let mut worst = 0f64;
         for (cut, segment) in (0..).zip(architecture.segments()) {
@@ -213,11 +221,11 @@ fn compare_training(backbone: &Backbone, origin: &str, scaling: &Conventions, fr
         .take((TRAINING_BATCH * network.pooled_channels()) as usize)
         .map(|u| (2.0 * u - 1.0) as f32)
         .collect();
-    let target = Tensor::from_slice(&target).view([TRAINING_BATCH, network.pooled_channels()]);
+    let target = Tensor::from_slice(&target).view([TRAINING_BATCH, network.pooled_channels()]).to_device(device());
     let mut losses = Vec::new();
     for step in 0..TRAINING_STEPS {
         let images = images(&format!("pixels.step{step}"), TRAINING_BATCH, TRAINING_SIZE);
-        let x = prepare(scaling, &images, TRAINING_SIZE, Device::Cpu, Kind::Float);
+        let x = prepare(scaling, &images, TRAINING_SIZE, device(), Kind::Float);
         let loss = network.forward(&x, 0, network.cuts(), true).mse_loss(&target, Reduction::Mean);
         losses.push(loss.double_value(&[]) as f32);
         loss.backward();

@@ -54,13 +54,21 @@ pub(crate) struct StandIn {
     /// With `--hold`: waits without asking whether it should stop
     #[arg(long, hide = true)]
     deaf: bool,
+    /// Seconds between two checkpoints of a trial, instead of half a minute
+    #[arg(long, hide = true)]
+    checkpoint_seconds: Option<u64>,
+    /// Where this file is, the next assignment meets a device that fails
+    #[arg(long, hide = true)]
+    poison: Option<PathBuf>,
 }
 
 impl StandIn {
     pub(crate) fn trainer(self, device: Device, is_elsewhere: bool) -> Box<dyn Trainer> {
+        let pause = self.checkpoint_seconds.map(Duration::from_secs);
+        let libtorch = |of: fn(_) -> Libtorch| Box::new(of(device::of_libtorch(device)).tested(pause, self.poison));
         match self.trainer {
-            TrainerKind::Libtorch if is_elsewhere => Box::new(Libtorch::elsewhere(device::of_libtorch(device))),
-            TrainerKind::Libtorch => Box::new(Libtorch::new(device::of_libtorch(device))),
+            TrainerKind::Libtorch if is_elsewhere => libtorch(Libtorch::elsewhere),
+            TrainerKind::Libtorch => libtorch(Libtorch::new),
             TrainerKind::Idle => Box::new(Idle { hold: self.hold, deaf: self.deaf }),
         }
     }

@@ -6,6 +6,8 @@ use frostline_sweep::backbone;
 use frostline_sweep::outcome::FailureKind;
 use frostline_training::{Checked, Session, TrainingError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
 use tch::Device;
 
 /// Keeps data, backbone and features between assignments, for as long as the places stay the same.
@@ -14,11 +16,15 @@ pub(crate) struct Libtorch {
     session: Option<(Places, Session)>,
     /// On another machine than the coordinator's: what of its files is known to be the sweep's.
     checked: Option<Checked>,
+    /// How often trials are kept, where that is not training's own affair.
+    checkpoint_pause: Option<Duration>,
+    /// Where this file is, the next assignment meets a device that fails, and the file is gone.
+    poison: Option<PathBuf>,
 }
 
 impl Libtorch {
     pub(crate) fn new(device: Device) -> Libtorch {
-        Libtorch { device, session: None, checked: None }
+        Libtorch { device, session: None, checked: None, checkpoint_pause: None, poison: None }
     }
 
     /// A trainer on another machine than the coordinator's: the files there may be others.
@@ -26,9 +32,28 @@ impl Libtorch {
         Libtorch { checked: Some(Checked::default()), ..Libtorch::new(device) }
     }
 
+    /// The same, with checkpoints in another rhythm, and with poison that may lie somewhere.
+    pub(crate) fn tested(self, checkpoint_pause: Option<Duration>, poison: Option<PathBuf>) -> Libtorch {
+        Libtorch { checkpoint_pause, poison, ..self }
+    }
+
+    fn take_poison(&self) -> Result<(), TrainingError> {
+        match &self.poison {
+            // Of several workers one can remove it.
+            Some(file) if std::fs::remove_file(file).is_ok() => frostline_training::device::poison(self.device),
+            _ => Ok(()),
+        }
+    }
+
     fn session(&mut self, places: &Places) -> &mut Session {
         self.session.take_if(|(known, _)| known != places);
-        let begin = || (places.clone(), Session::new(self.device, places.clone()));
+        let begin = || {
+            let mut session = Session::new(self.device, places.clone());
+            if let Some(pause) = self.checkpoint_pause {
+                session.keep_every(pause);
+            }
+            (places.clone(), session)
+        };
         &mut self.session.get_or_insert_with(begin).1
     }
 }
@@ -41,7 +66,10 @@ impl Trainer for Libtorch {
             return Ok(Ended::Unfit(reason));
         }
         // Most of tch panics where libtorch throws.
-        let ended = catch_unwind(AssertUnwindSafe(|| carry_out(self.session(places), work, observer)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.take_poison().map_err(problem)?;
+            carry_out(self.session(places), work, observer)
+        }));
         let mut ended = ended.unwrap_or_else(|panic| {
             self.session = None;
             let message = without_frames(&panic_message(&*panic)).to_owned();

@@ -112,7 +112,8 @@ fn failed_and_cancelled_trials_wait_again() {
 
 #[test]
 fn no_checkpoint_outlives_its_trial() {
-    let place = Place::that_trains();
+    let mut place = Place::that_trains();
+    place.set("FROSTLINE_WORKER_ARGUMENTS", "--checkpoint-seconds 0");
     place.edit("[0, \"all\"]", "[0.9, \"all\"]");
     place.succeed("launch demo.toml");
     let folder = place.path("results/checkpoints");

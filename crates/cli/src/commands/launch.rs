@@ -67,12 +67,11 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     };
     // Devices and threads were chosen with the first trials, and stay as long as any of them count.
     let recorded = known.as_ref().filter(|_| finished).map_or(Recorded::default(), Recorded::of);
+    let done = done(writer.reader(), &prepared)?;
+    let recorded = recorded.with(&writer.reader().devices(&done)?)?;
     let arrangement = match arranged {
         Some(arrangement) => arrangement,
-        None => {
-            let done = done(writer.reader(), &prepared)?;
-            arrange(&prepared, &done, results, &info, recorded, arguments.measuring)?
-        }
+        None => arrange(&prepared, &done, results, &info, recorded, arguments.measuring)?,
     };
     check_room(common, &writer, &prepared, &arrangement)?;
     let team = &arrangement.team;
@@ -119,6 +118,7 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     prepared.pack(&common.results)?;
     refuse_other_files(&writer, &prepared)?;
     let done = done(writer.reader(), &prepared)?;
+    let recorded = recorded.with(&writer.reader().devices(&done)?)?;
     let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
     carry_out(common, writer, prepared, arrangement, &info, arguments.telling)

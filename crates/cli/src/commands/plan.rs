@@ -131,6 +131,10 @@ fn before(common: &Common, prepared: &Prepared) -> Before {
             Some(Err(error)) => (false, Some(error)),
         };
         let recorded = sweep.filter(|_| finished).map_or(Recorded::default(), |sweep| Recorded::of(&sweep));
+        let (recorded, refused) = match recorded.with(&reader.devices(&known.keys().copied().collect())?) {
+            Ok(recorded) => (recorded, refused),
+            Err(error) => (recorded, refused.or(Some(error))),
+        };
         Ok(Before { known, recorded, refused })
     };
     let broken = |error| Before { known: BTreeMap::new(), recorded: Recorded::default(), refused: Some(error) };

@@ -284,7 +284,7 @@ impl World {
         }
         let known = &mut self.processes[process];
         known.desk.on_message(message);
-        if known.training.is_some() && known.desk.stop() == Stop::Now {
+        if known.training.is_some() && known.desk.stop() >= Stop::AfterBatch {
             let pause = self.up_to(SOON);
             self.step_after(process, pause);
         }
@@ -356,7 +356,7 @@ impl World {
         }
         let mut reports = Vec::new();
         match training.assignment.work.clone() {
-            _ if stop == Stop::Now => reports.push(Report::Stopped),
+            _ if stop >= Stop::AfterBatch => reports.push(Report::Stopped),
             _ if known.poisoned => reports.push(failed(FailureKind::Device)),
             _ if fails.is_some_and(|_| training.resumed) => {
                 known.fails = None;
@@ -378,8 +378,10 @@ impl World {
                     if self.plan.trial(trial).diverges == Some(training.epoch) {
                         reports.push(failed(FailureKind::Diverged));
                     } else {
-                        // Kept before it is reported.
-                        self.disk.checkpoints.insert(trial, training.epoch);
+                        // Not after every epoch: only so often, and where a trial is interrupted.
+                        if stop != Stop::No || (training.epoch + trial.0[0] as u32) % 2 == 0 {
+                            self.disk.checkpoints.insert(trial, training.epoch);
+                        }
                         reports.push(Report::Epoch(metrics(trial, training.epoch)));
                     }
                 } else {

@@ -2,10 +2,11 @@
 
 use super::convention::same_padding;
 use super::network::Network;
-use super::tensors::{channels_last, folded};
+use super::tensors::channels_last;
 use crate::no_grad::no_grad;
 use frostline_assets::layout::Padding;
 use frostline_sweep::backbone::{Activation, Block, BlockKind};
+use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
 /// With fewer images libtorch takes another library's matrix product on a single thread, which is half as fast.
@@ -19,6 +20,9 @@ pub(super) struct Pass<'a> {
     pub(super) network: &'a Network,
     /// Layers that are not frozen use batch statistics, update the moving ones, and drop.
     pub(super) training: bool,
+    /// What normalizations that train have found, in the order of the layers: where their statistics begin, mean and inverse
+    /// deviation.
+    found: RefCell<Vec<(i64, Tensor, Tensor)>>,
 }
 
 impl Network {
@@ -29,7 +33,7 @@ impl Network {
     /// While `training`, layers from `frozen_layers` on behave as in training; those before stay in inference mode and
     /// draw no random numbers.
     pub fn forward(&self, input: &Tensor, from: u32, to: u32, training: bool) -> Tensor {
-        let pass = Pass { network: self, training };
+        let pass = Pass::new(self, training);
         let last = self.shared.segments.len() as u32 - 1;
         let mut x = settled(input.shallow_clone());
         for segment in from..to {
@@ -41,6 +45,7 @@ impl Network {
             };
             x = if frozen || !training { no_grad(|| settled(run(&x))) } else { run(&x) };
         }
+        pass.take_up();
         x
     }
 
@@ -60,7 +65,7 @@ fn settled(x: Tensor) -> Tensor {
         return x;
     }
     let x = channels_last(&x);
-    x.as_strided(x.size(), strides, x.storage_offset())
+    x.as_strided(x.size(), strides, None::<i64>)
 }
 
 fn stem(pass: &Pass, x: &Tensor) -> Tensor {
@@ -148,6 +153,25 @@ fn fewer_images(images: i64, pixels: i64) -> Option<i64> {
 }
 
 impl Pass<'_> {
+    pub(super) fn new(network: &Network, training: bool) -> Pass<'_> {
+        Pass { network, training, found: RefCell::default() }
+    }
+
+    /// Moving statistics keep `momentum` of their old value. All that this pass has found at once: the layers of a pass
+    /// follow each other, and so do their statistics.
+    fn take_up(&self) {
+        let found = self.found.take();
+        let Some((start, ..)) = found.first() else { return };
+        no_grad(|| {
+            let means = found.iter().map(|(_, mean, _)| mean);
+            let all: Vec<&Tensor> = means.chain(found.iter().map(|(_, _, inverse)| inverse)).collect();
+            let all = Tensor::cat(&all, 0).view([2, -1]);
+            let _ = all.select(0, 1).pow_(-2.0).g_sub_scalar_(self.network.shared.conventions.epsilon);
+            let keep = 1.0 - self.network.shared.conventions.momentum;
+            let _ = self.network.statistics.values.narrow(1, *start, all.size()[1]).lerp_(&all, keep);
+        });
+    }
+
     /// Whether this layer behaves as in training.
     fn trains(&self, layer: &str) -> bool {
         self.training && self.network.shared.indices[layer] >= self.network.frozen_layers
@@ -180,13 +204,19 @@ impl Pass<'_> {
         }
         // Products in the network's type, parameters and their gradients in float32.
         let kind = network.shared.kind;
-        let weight = network.tensor(&format!("{conv}.weight"));
         if !self.training {
             // One pass over the weights instead of one over the activations.
-            let part = |part: &str| network.tensor(&format!("{norm}.{part}")).shallow_clone();
-            let (weight, bias) = folded(weight, part, network.shared.conventions.epsilon);
-            return self.convolve(&x.to_kind(kind), &weight.to_kind(kind), Some(&bias.to_kind(kind)), stride, groups);
+            let fresh;
+            let (weight, bias) = match network.folds.get(conv) {
+                Some(once) => once,
+                None => {
+                    fresh = network.fold(conv, norm);
+                    &fresh
+                }
+            };
+            return self.convolve(&x.to_kind(kind), weight, Some(bias), stride, groups);
         }
+        let weight = network.tensor(&format!("{conv}.weight"));
         let x = self.convolve(&x.to_kind(kind), &weight.to_kind(kind), None, stride, groups);
         self.batch_normalization(norm, &x)
     }
@@ -223,8 +253,7 @@ impl Pass<'_> {
         })
     }
 
-    /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: moving statistics keep `momentum` of their old value, and
-    /// the moving variance takes up the batch's biased variance.
+    /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: the moving variance takes up the batch's biased variance.
     pub(super) fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
         let part = |part: &str| self.network.tensor(&format!("{layer}.{part}"));
         let (weight, bias, mean, variance) =
@@ -236,12 +265,7 @@ impl Pass<'_> {
         let none: Option<&Tensor> = None;
         let (out, batch_mean, inverse) =
             x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
-        no_grad(|| {
-            let keep = 1.0 - self.network.shared.conventions.momentum;
-            let batch_variance = inverse.pow_tensor_scalar(-2.0) - epsilon;
-            let _ = mean.shallow_clone().lerp_(&batch_mean, keep);
-            let _ = variance.shallow_clone().lerp_(&batch_variance, keep);
-        });
+        self.found.borrow_mut().push((self.network.statistics.starts[layer], batch_mean, inverse));
         out
     }
 }
@@ -332,6 +356,55 @@ mod tests {
             assert!((dropped - all * rate).abs() <= most, "{name}: {dropped} of {all} at a rate of {rate}");
             let is_right = |(added, wrong): (&f64, &f64)| *added == 0.0 || *wrong < 1e-5 * added;
             assert!(added.iter().zip(&wrong).all(is_right), "{name}: what is kept makes up for what is not");
+        }
+    }
+
+    /// Images that are all different, `[images, 3, 32, 32]`.
+    fn pictures(images: i64) -> Tensor {
+        let options = (Kind::Float, Device::Cpu);
+        channels_last(&Tensor::arange(images * 3 * 32 * 32, options).sin().view([images, 3, 32, 32]))
+    }
+
+    #[test]
+    fn statistics_that_are_taken_up_together_are_those_of_each_alone() {
+        let _alone = alone();
+        for name in ["efficientnet_lite0", "efficientnet_v2_s"] {
+            let architecture = backbone::find(name).unwrap();
+            let backbone = Backbone::load(architecture, Source::Random(0), Device::Cpu, Kind::Float).unwrap();
+            let start = architecture.segments()[3].layers.start;
+            // Nothing frozen; up to within a block; all of it.
+            for frozen in [0, start + 4, architecture.layer_count()] {
+                let [whole, pieces] = [0, 1].map(|_| backbone.instance(frozen));
+                let images = pictures(8);
+                tch::manual_seed(1);
+                let _ = whole.forward(&images, 0, whole.cuts(), true);
+                tch::manual_seed(1);
+                let _ = (0..pieces.cuts()).fold(images, |x, cut| pieces.forward(&x, cut, cut + 1, true));
+                let untouched = backbone.instance(frozen);
+                for statistic in whole.statistic_names() {
+                    assert_eq!(whole.tensor(&statistic), pieces.tensor(&statistic), "{statistic}");
+                    assert_ne!(whole.tensor(&statistic), untouched.tensor(&statistic), "{statistic} moves");
+                }
+                assert_eq!(whole.statistic_names().is_empty(), frozen == architecture.layer_count());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_folded_once_gives_the_output_of_what_is_folded_each_time() {
+        let _alone = alone();
+        let architecture = backbone::find("efficientnet_lite0").unwrap();
+        let start = architecture.segments()[5].layers.start;
+        for (kind, frozen) in [(Kind::Float, 0), (Kind::BFloat16, start + 1), (Kind::Float, start + 3)] {
+            let backbone = Backbone::load(architecture, Source::Random(0), Device::Cpu, kind).unwrap();
+            let network = backbone.instance(frozen);
+            let images = pictures(4).to_kind(kind);
+            // So that statistics and weights are not what they were.
+            let _ = network.forward(&images, 0, network.cuts(), true);
+            let output = |network: &Network| network.forward(&images, 0, network.cuts(), false);
+            let evaluated = network.evaluated();
+            assert_eq!(output(&network), output(&evaluated), "{kind:?}, {frozen} frozen");
+            assert!(!evaluated.folds.is_empty() && network.folds.is_empty());
         }
     }
 

@@ -38,7 +38,7 @@ impl Network {
         let whole = whole.min(shared.segments.len() - 1);
         let mut x = self.forward(&prepared, 0, whole as u32, false);
         let done = shared.segments[..whole].last().map_or(first, |segment| segment.layers.end);
-        let pass = Pass { network: self, training: false };
+        let pass = Pass::new(self, false);
         let block_input = x.shallow_clone();
         let mut excited = x.shallow_clone();
         for layer in &layers[done as usize..=index as usize] {

@@ -1,10 +1,11 @@
 //! A backbone's parameters: shared by all trials as far as they are frozen, a trial's own from there on.
 
 use super::initial::random;
-use super::tensors::{channels_last, fold};
+use super::tensors::{channels_last, fold, folded};
+use crate::no_grad::no_grad;
 use frostline_assets::layout::{Conventions, Role, Slot, WeightsError, fit, slots};
 use frostline_assets::weights::WeightsFile;
-use frostline_sweep::backbone::{Architecture, Block, Segment};
+use frostline_sweep::backbone::{Architecture, Block, LayerKind, Segment};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
@@ -78,7 +79,44 @@ impl Backbone {
             let copy = channels_last(&self.tensors[&slot.name].copy());
             tensors.insert(slot.name.clone(), copy.set_requires_grad(slot.role == Role::Weight));
         }
-        Network { shared: Rc::clone(&self.shared), tensors, frozen_layers }
+        let statistics = Statistics::of(&mut tensors, &self.shared.slots, frozen_layers);
+        Network { shared: Rc::clone(&self.shared), tensors, frozen_layers, statistics, folds: HashMap::new() }
+    }
+}
+
+/// Moving statistics of the normalizations that train, in one buffer, so that a step's are taken up at once.
+pub(super) struct Statistics {
+    /// Of all of them, in the order of the layers, means and variances, `[2, channels]`.
+    pub(super) values: Tensor,
+    /// Where each layer's begin.
+    pub(super) starts: HashMap<String, i64>,
+}
+
+impl Statistics {
+    /// Puts views of the buffer in the place of the statistics.
+    fn of(tensors: &mut HashMap<String, Tensor>, slots: &[Slot], frozen_layers: u32) -> Statistics {
+        let layers = slots.iter().filter(|slot| slot.layer >= frozen_layers);
+        let layers: Vec<&str> = layers.filter_map(|slot| slot.name.strip_suffix(".running_mean")).collect();
+        let names = |part| layers.iter().map(move |layer| format!("{layer}.{part}"));
+        let all: Vec<Tensor> = ["running_mean", "running_var"]
+            .into_iter()
+            .flat_map(|part| names(part).map(|name| tensors[&name].shallow_clone()).collect::<Vec<_>>())
+            .collect();
+        if all.is_empty() {
+            return Statistics { values: Tensor::zeros([2, 0], (Kind::Float, Device::Cpu)), starts: HashMap::new() };
+        }
+        let values = no_grad(|| Tensor::cat(&all, 0)).view([2, -1]);
+        let mut starts = HashMap::new();
+        let mut start = 0;
+        for layer in &layers {
+            let channels = tensors[&format!("{layer}.running_mean")].size()[0];
+            for (row, part) in [(0, "running_mean"), (1, "running_var")] {
+                tensors.insert(format!("{layer}.{part}"), values.select(0, row).narrow(0, start, channels));
+            }
+            starts.insert((*layer).to_owned(), start);
+            start += channels;
+        }
+        Statistics { values, starts }
     }
 }
 
@@ -87,9 +125,44 @@ pub struct Network {
     pub(super) shared: Rc<Shared>,
     tensors: HashMap<String, Tensor>,
     pub(super) frozen_layers: u32,
+    pub(super) statistics: Statistics,
+    /// As [`Shared::folded`], of convolutions whose normalization trains: only where nothing trains any more.
+    pub(super) folds: HashMap<String, (Tensor, Tensor)>,
 }
 
 impl Network {
+    /// As it is now, for inference alone: its normalizations are folded once, and not for each batch.
+    pub fn evaluated(&self) -> Network {
+        let shared = &self.shared;
+        let copied = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.shallow_clone());
+        let layers = shared.architecture.layers();
+        let trained = layers.windows(2).filter(|pair| {
+            matches!(pair[1].kind, LayerKind::BatchNormalization { .. }) && pair[1].index >= self.frozen_layers
+        });
+        let folds = trained.map(|pair| {
+            let (convolution, normalization) = (&pair[0].name, &pair[1].name);
+            (convolution.clone(), no_grad(|| self.fold(convolution, normalization)))
+        });
+        Network {
+            shared: Rc::clone(shared),
+            tensors: self.tensors.iter().map(copied).collect(),
+            frozen_layers: self.frozen_layers,
+            statistics: Statistics {
+                values: self.statistics.values.shallow_clone(),
+                starts: self.statistics.starts.clone(),
+            },
+            folds: folds.collect(),
+        }
+    }
+
+    /// A convolution that trains with the normalization behind it, as they are now: weight and bias.
+    pub(super) fn fold(&self, convolution: &str, normalization: &str) -> (Tensor, Tensor) {
+        let part = |part: &str| self.tensor(&format!("{normalization}.{part}")).shallow_clone();
+        let weight = self.tensor(&format!("{convolution}.weight"));
+        let (weight, bias) = folded(weight, part, self.shared.conventions.epsilon);
+        (weight.to_kind(self.shared.kind), bias.to_kind(self.shared.kind))
+    }
+
     /// Names of the trained parameters in the order of their layers.
     pub fn trainable_names(&self) -> Vec<String> {
         self.unfrozen(Role::Weight)

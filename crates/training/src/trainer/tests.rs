@@ -73,16 +73,17 @@ fn frozen_layers_stay_to_the_bit_and_every_other_one_moves() {
     }
 }
 
-/// Stops at once when so many steps of the trial have begun.
+/// Stops the trial, in this way, when so many of its steps have begun.
 struct Impatient {
     steps: u64,
+    stop: Stop,
     begun: u64,
     epochs: Vec<EpochMetrics>,
 }
 
 impl Impatient {
     fn after(steps: u64) -> Impatient {
-        Impatient { steps, begun: 0, epochs: Vec::new() }
+        Impatient { steps, stop: Stop::Now, begun: 0, epochs: Vec::new() }
     }
 }
 
@@ -96,7 +97,7 @@ impl Observer for Impatient {
     }
 
     fn should_stop(&self) -> Stop {
-        if self.begun >= self.steps { Stop::Now } else { Stop::No }
+        if self.begun >= self.steps { self.stop } else { Stop::No }
     }
 }
 
@@ -113,30 +114,38 @@ fn an_epoch_that_was_kept_in_its_middle_goes_on_there_with_the_same_numbers() {
     spec.parameters.batch_size = 8;
     spec.parameters.epochs = 2;
     let data = Data::load(&spec.data, None).unwrap();
-    let run = |folder: &Path, observer: &mut Impatient| {
+    let run = |folder: &Path, pause: Duration, observer: &mut Impatient| {
         let source = Source::Images { conventions: backbone.conventions().clone(), size: 32, kind: Kind::Float };
         let frozen = spec.parameters.frozen_layers;
         let input = Input { source, from: 0, to: architecture.cut_at(frozen), portion: 32, device: Device::Cpu };
         let mut trainer = Trainer::new(&spec, &data, input, backbone.instance(frozen));
-        trainer.checkpoint_pause = Duration::ZERO;
+        trainer.checkpoint_pause = pause;
         trainer.run(folder, observer).unwrap()
     };
+    let files = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
     let folder = tempfile::tempdir().unwrap();
     let mut whole = Impatient::after(u64::MAX);
-    let Ended::Complete(expected) = run(folder.path(), &mut whole) else { panic!("nobody stops it") };
+    let Ended::Complete(expected) = run(folder.path(), Duration::MAX, &mut whole) else { panic!("nobody stops it") };
+    assert_eq!(files(folder.path()), 0, "a trial that is shorter than the pause writes nothing");
     assert_eq!(whole.begun, 2 * 4);
     assert_eq!(expected.validation_images, Some(10), "one of each class' four, where a fifth of all would be eight");
 
-    let folder = tempfile::tempdir().unwrap();
-    // In the middle of the first epoch, and, from there on, of the second.
-    for steps in [2, 4] {
-        assert_eq!(run(folder.path(), &mut Impatient::after(steps)), Ended::Stopped);
+    // Whoever has to leave keeps each step; who is not wanted any more has what was kept in its time.
+    for (pause, stop, left) in
+        [(Duration::MAX, Stop::AfterBatch, 2), (Duration::ZERO, Stop::Now, 4), (Duration::MAX, Stop::Now, 8)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        // In the middle of the first epoch, and, from there on, of the second.
+        for steps in [2, 4] {
+            let mut observer = Impatient { stop, ..Impatient::after(steps) };
+            assert_eq!(run(folder.path(), pause, &mut observer), Ended::Stopped);
+        }
+        let mut rest = Impatient::after(u64::MAX);
+        let Ended::Complete(evaluation) = run(folder.path(), pause, &mut rest) else { panic!("nobody stops it") };
+        assert_eq!(rest.begun, left, "steps that {stop:?} has not kept every {pause:?}");
+        assert_eq!(rest.epochs, whole.epochs);
+        assert_eq!(Evaluation { seconds: 0.0, ..evaluation }, Evaluation { seconds: 0.0, ..expected.clone() });
     }
-    let mut rest = Impatient::after(u64::MAX);
-    let Ended::Complete(evaluation) = run(folder.path(), &mut rest) else { panic!("nobody stops it") };
-    assert_eq!(rest.begun, 2, "the other six steps were kept");
-    assert_eq!(rest.epochs, whole.epochs);
-    assert_eq!(Evaluation { seconds: 0.0, ..evaluation }, Evaluation { seconds: 0.0, ..expected });
 }
 
 /// A trainer of a head on a frozen network.
@@ -164,7 +173,7 @@ fn a_checkpoint_that_does_not_fit_is_passed_over_and_the_trial_begins_anew() {
         with_trainer(&spec, |trainer| {
             let mut progress = trainer.progress(&[], Some(Within { steps: 1, ..Within::default() }));
             change(&mut progress);
-            checkpoint::save(&checkpoint::path(folder.path(), spec.id()), &progress, &spec).unwrap();
+            checkpoint::save(&checkpoint::path(folder.path(), spec.id()), &progress.copied(&spec)).unwrap();
             trainer.run(folder.path(), &mut observer).unwrap();
         });
         (observer.begun, observer.epochs)
@@ -236,8 +245,32 @@ fn an_epoch_that_is_to_be_the_last_is_reported_and_kept() {
         assert_eq!(trainer.run(folder.path(), &mut observer).unwrap(), Ended::Stopped);
     });
     assert_eq!((observer.0.begun, observer.0.epochs.len()), (2, 1));
-    let kept = checkpoint::load(&checkpoint::path(folder.path(), spec.id()), &spec).unwrap().unwrap();
+    let place = checkpoint::path(folder.path(), spec.id());
+    let kept = checkpoint::load(&place, &spec).unwrap().unwrap();
     assert_eq!((kept.history.len(), kept.within), (1, None));
+    // Had it been ended before the epoch was over, the step would have been kept.
+    std::fs::remove_file(place.as_path()).unwrap();
+    let kept = checkpoint::load(&place, &spec).unwrap().unwrap();
+    assert_eq!((kept.history.len(), kept.within.map(|within| within.steps)), (0, Some(1)));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_its_trial_with_the_files_name() {
+    let _alone = alone();
+    let spec = spec(backbone::find("efficientnet_lite0").unwrap().layer_count());
+    let folder = tempfile::tempdir().unwrap();
+    // In the place of the file that is written aside.
+    std::fs::create_dir(folder.path().join(format!("{}.writing", spec.id()))).unwrap();
+    let run = |pause| {
+        with_trainer(&spec, |trainer| {
+            trainer.checkpoint_pause = pause;
+            trainer.run(folder.path(), &mut Impatient { stop: Stop::AfterBatch, ..Impatient::after(1) })
+        })
+    };
+    for pause in [Duration::ZERO, Duration::MAX] {
+        let error = run(pause).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write ") && error.contains(".checkpoint: Is a directory"), "{error}");
+    }
 }
 
 /// By the formula of scikit-learn's `compute_class_weight("balanced", ...)`: images / (classes * images of the class).
