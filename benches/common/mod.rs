@@ -14,7 +14,6 @@ use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::outcome::AttemptId;
 use frostline_sweep::record::{Build, Record, TaskKey};
-use frostline_sweep::trial::WeightsIdentity;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -54,7 +53,7 @@ pub fn parsed(trials: usize) -> anyhow::Result<Definition> {
 
 /// The content that `frostline` itself finds for [`definition`], so that it takes the trials for its own.
 pub fn sources() -> Sources {
-    Sources::plain(shapes::digest(), WeightsIdentity::Random)
+    Sources::plain(shapes::digest())
 }
 
 pub fn sweep(definition: &Definition) -> Sweep {

@@ -11,12 +11,13 @@ use crate::prepare::Prepared;
 use crate::setting::{Measured, Setting, processor};
 use crate::team::{Recorded, Team, team, teams};
 use frostline_coordinator::worker_program;
+use frostline_sweep::backbone;
 use frostline_sweep::costs::Costs;
-use frostline_sweep::definition::LauncherChoice;
+use frostline_sweep::definition::{Definition, LauncherChoice};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::layers::{self, Row};
 use frostline_sweep::learned::{Figures, Learned};
-use frostline_sweep::reuse::{Premises, Reuse, Workload};
+use frostline_sweep::reuse::{Computed, Premises, Reuse, Workload};
 use frostline_sweep::trial::{Precision, TrialId};
 use frostline_view::plan::Basis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +36,8 @@ pub(crate) struct Arrangement {
     pub(crate) reuse: Reuse,
     /// What the times follow from.
     pub(crate) basis: Basis,
-    /// What they follow from in each precision, by its name: what a run corrects.
-    pub(crate) figures: BTreeMap<&'static str, (Setting, Figures)>,
+    /// What they follow from: what a run corrects.
+    pub(crate) figures: BTreeMap<Computed, (Setting, Figures)>,
 }
 
 impl Arrangement {
@@ -68,7 +69,7 @@ pub(crate) fn arrange(
     let definition = &prepared.definition;
     let first = team(definition, info, recorded)?;
     let sweep = Surroundings::of(prepared, done, results, info);
-    if !first.is_cuda() && sweep.precisions().any(|precision| precision == Precision::Tf32) {
+    if !first.is_cuda() && sweep.workload.computed().iter().any(|it| it.precision == Precision::Tf32) {
         return Err(wrong_input(
             "precision = \"tf32\" is the arithmetic of a GPU, and this sweep runs on the CPU: use \"float32\", or a machine \
              with a GPU",
@@ -77,7 +78,7 @@ pub(crate) fn arrange(
     // Workers with arguments of their own may not do what would be measured, and those of other machines are not here.
     let is_elsewhere = definition.workers.launcher != LauncherChoice::Local || first.devices.is_empty();
     if is_elsewhere || !worker_arguments().is_empty() {
-        let arrangement = sweep.arranged(first, false, |_, _| None);
+        let arrangement = sweep.arranged(first, false, |_, _, _| None);
         return Ok(Arrangement { figures: BTreeMap::new(), ..arrangement });
     }
     let teams = teams(definition, info, recorded)?;
@@ -85,18 +86,17 @@ pub(crate) fn arrange(
         // Of the whole sweep, whatever of it is done.
         let whole = Surroundings::of(prepared, &BTreeSet::new(), results, info);
         for team in &teams {
-            whole.precisions().for_each(|precision| whole.setting(team, precision).forget());
+            whole.workload.computed().into_iter().for_each(|it| whole.setting(team, it).forget());
         }
     }
-    let segments = sweep.segments();
-    let estimated = sweep.arranged(first, true, |setting, _| setting.measured(segments));
+    let estimated = sweep.arranged(first, true, |setting, segments, _| setting.measured(segments));
     if estimated.seconds() < WORTH_MEASURING && !remeasure {
         return Ok(estimated);
     }
     let mut measuring = Measuring::new(worker_program(), info);
     let mut best: Option<Arrangement> = None;
     for team in teams {
-        let arrangement = sweep.arranged(team, true, |setting, team| {
+        let arrangement = sweep.arranged(team, true, |setting, segments, team| {
             setting.measured(segments).or_else(|| measuring.measure(setting, &team.describe()))
         });
         let is_better = |best: &Arrangement| arrangement.fits() && arrangement.seconds() < best.seconds();
@@ -115,7 +115,6 @@ struct Surroundings<'a> {
     prepared: &'a Prepared,
     info: &'a WorkerInfo,
     workload: Workload,
-    rows: Vec<Row>,
     processor: String,
     /// A folder on the disk that exists.
     disk: PathBuf,
@@ -149,7 +148,6 @@ impl<'a> Surroundings<'a> {
                     Workload::of(left.map(|trial| trial.spec), prepared.images)
                 }
             },
-            rows: layers::table(prepared.definition.model.architecture, prepared.definition.data.image_size),
             processor: processor(),
             disk,
             present: kept.into_iter().map(|kept| kept.key).collect(),
@@ -157,52 +155,52 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    fn segments(&self) -> usize {
-        self.rows.iter().filter(|row| row.boundary.is_some()).count()
+    /// The layers of a network of the sweep.
+    fn rows(&self, computed: Computed) -> Vec<Row> {
+        let Definition { data, .. } = &self.prepared.definition;
+        backbone::find(computed.network).map_or_else(Vec::new, |network| layers::table(network, data.image_size))
     }
 
-    fn precisions(&self) -> impl Iterator<Item = Precision> {
-        self.workload.precisions().into_values()
-    }
-
-    fn setting(&self, team: &Team, precision: Precision) -> Setting {
-        Setting::of(self.prepared, team, self.info, &self.disk, precision, &self.processor)
+    fn setting(&self, team: &Team, computed: Computed) -> Setting {
+        Setting::of(self.prepared, team, self.info, &self.disk, computed, &self.processor)
     }
 
     /// The sweep on a team, by what `measured` says, else by operation counts, corrected by what earlier sweeps took where
-    /// it `learns`.
+    /// it `learns`. `measured` is told how many segments the network has.
     fn arranged(
         &self,
         team: Team,
         learns: bool,
-        mut measured: impl FnMut(&Setting, &Team) -> Option<Measured>,
+        mut measured: impl FnMut(&Setting, usize, &Team) -> Option<Measured>,
     ) -> Arrangement {
         let mut figures = BTreeMap::new();
         let mut basis = Basis::default();
         let mut moments = Vec::new();
-        for precision in self.precisions() {
-            let setting = self.setting(&team, precision);
-            let measured = measured(&setting, &team);
+        for computed in self.workload.computed() {
+            let rows = self.rows(computed);
+            let segments = rows.iter().filter(|row| row.boundary.is_some()).count();
+            let setting = self.setting(&team, computed);
+            let measured = measured(&setting, segments, &team);
             moments.push(measured.as_ref().map(|measured| measured.at));
             let costs = measured.map(|measured| measured.costs);
-            let costs = costs.unwrap_or_else(|| Costs::estimated(&self.rows, team.threads, team.is_cuda()));
+            let costs = costs.unwrap_or_else(|| Costs::estimated(&rows, team.threads, team.is_cuda()));
             let learned = if learns { setting.learned(costs.segments.len()) } else { Learned::default() };
             let (epochs, fills) = learned.counts();
             basis.epochs += epochs;
             basis.fills += fills;
             basis.last = basis.last.into_iter().chain(learned.last).max_by(|one, other| one.at.total_cmp(&other.at));
-            figures.insert(precision.name(), (setting, Figures { costs, learned }));
+            figures.insert(computed, (setting, Figures { costs, learned }));
         }
         // The oldest, where all are there.
         basis.measured_at = moments
             .into_iter()
             .collect::<Option<Vec<f64>>>()
             .and_then(|moments| moments.into_iter().min_by(f64::total_cmp));
-        let reuse = self.plan(team.is_cuda(), &|precision| figures[precision.name()].1.clone());
+        let reuse = self.plan(team.is_cuda(), &|computed| figures[&computed].1.clone());
         Arrangement { team, reuse, basis, figures }
     }
 
-    fn plan(&self, on_gpu: bool, figures: &dyn Fn(Precision) -> Figures) -> Reuse {
+    fn plan(&self, on_gpu: bool, figures: &dyn Fn(Computed) -> Figures) -> Reuse {
         let premises = |max_bytes| Premises { figures, max_bytes, present: &self.present, on_gpu };
         if self.prepared.definition.cache.features {
             return self.workload.plan(&premises(self.room));

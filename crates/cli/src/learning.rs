@@ -6,15 +6,14 @@ use frostline_store::{Reader, Spent, SpentRow, StoreError};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::learned::{Figures, Taken};
 use frostline_sweep::outcome::AttemptId;
-use frostline_sweep::reuse::Reuse;
+use frostline_sweep::reuse::{Computed, Reuse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known before a run.
 pub(crate) struct Lesson {
     pub(crate) reuse: Reuse,
     pub(crate) workers: usize,
-    /// By precision.
-    pub(crate) figures: BTreeMap<&'static str, (Setting, Figures)>,
+    pub(crate) figures: BTreeMap<Computed, (Setting, Figures)>,
     /// The run's first attempt.
     pub(crate) first: AttemptId,
 }
@@ -28,7 +27,12 @@ impl Lesson {
         if self.figures.is_empty() {
             return Ok(());
         }
-        let mut done: BTreeMap<&'static str, Vec<Taken>> = BTreeMap::new();
+        let mut done: BTreeMap<Computed, Vec<Taken>> = BTreeMap::new();
+        let mut add = |backbone: &str, precision, taken| {
+            if let Some(computed) = Computed::of(backbone, precision) {
+                done.entry(computed).or_default().push(taken);
+            }
+        };
         let mut times = Vec::new();
         let mut fills = Vec::new();
         reader.spent(self.first, |row| {
@@ -39,8 +43,9 @@ impl Lesson {
                 }
                 Spent::Fill { .. } => {}
                 Spent::Trial { spec, .. } => {
-                    let precision = spec.parameters.precision.name();
-                    done.entry(precision).or_default().extend(trial(&self.reuse, &row, present));
+                    if let Some(taken) = trial(&self.reuse, &row, present) {
+                        add(&spec.model.backbone, spec.parameters.precision, taken);
+                    }
                 }
             }
         })?;
@@ -48,11 +53,11 @@ impl Lesson {
             if let Some(cut) = self.reuse.cuts.iter().find(|cut| cut.key == key) {
                 let seconds = seconds * helpers(time, &times, self.workers);
                 let taken = Taken { work: cut.work, seconds, count: 1 };
-                done.entry(cut.spec.precision.name()).or_default().push(taken);
+                add(&cut.spec.model.backbone, cut.spec.precision, taken);
             }
         }
-        for (precision, (setting, figures)) in self.figures {
-            let Some(done) = done.get(precision) else { continue };
+        for (computed, (setting, figures)) in self.figures {
+            let Some(done) = done.get(&computed) else { continue };
             // Another sweep of this setting may have ended meanwhile.
             let mut learned = setting.learned(figures.costs.segments.len());
             learned.learn(done, &figures, output::seconds_since_1970());

@@ -11,9 +11,10 @@ use frostline_protocol::Places;
 use frostline_results::{Folder, classes};
 use frostline_sweep::costs::Images;
 use frostline_sweep::dataset::Files;
-use frostline_sweep::definition::{Definition, KeepModels, toml_string};
+use frostline_sweep::definition::{Definition, KeepModels, Network, toml_string};
 use frostline_sweep::expand::{Sources, Trials};
 use frostline_sweep::trial::WeightsIdentity;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Stands for the identity of what is still to be downloaded.
@@ -34,9 +35,9 @@ pub(crate) struct Prepared {
     pub(crate) images: Images,
     /// Names of the data set's classes, in the order of their numbers.
     pub(crate) classes: Vec<String>,
-    /// Data folder and weights file.
+    /// Data folder, and the weights file of each network that has one.
     pub(crate) data: Option<PathBuf>,
-    pub(crate) weights: Option<PathBuf>,
+    pub(crate) weights: BTreeMap<String, PathBuf>,
     /// Catalogue entries that are still to be downloaded.
     pub(crate) missing: Vec<&'static Entry>,
     /// Bytes of images that are still to be packed.
@@ -78,8 +79,8 @@ impl Prepared {
     /// A path that workers could not be told.
     pub(crate) fn check_places(&self, results: &Path) -> anyhow::Result<()> {
         let Places { data, weights, features, checkpoints, models } = self.places(&std::path::absolute(results)?);
-        let all = [data, weights, Some(features), Some(checkpoints), models];
-        all.iter().flatten().try_for_each(|path| text(path).map(drop))
+        let all = [data, Some(features), Some(checkpoints), models];
+        all.iter().flatten().chain(weights.values()).try_for_each(|path| text(path).map(drop))
     }
 
     pub(crate) fn places(&self, results: &Path) -> Places {
@@ -104,15 +105,24 @@ pub(crate) fn read(file: &Path, set: &[(String, String)]) -> anyhow::Result<Defi
     if let Some(path) = definition.data.path.as_ref().filter(|path| path.is_relative()) {
         overrides.push(("data.path".to_owned(), quoted(&std::path::absolute(path)?)?));
     }
-    let weights = definition.model.weights.as_str();
-    let is_file = weights != sources::RANDOM && catalogue::find(weights).is_none();
-    if is_file && Path::new(weights).is_relative() {
-        overrides.push(("model.weights".to_owned(), quoted(&std::path::absolute(weights)?)?));
-    }
+    overrides.extend(absolute_weights(&definition)?);
     if overrides.len() == set.len() {
         return Ok(definition);
     }
     definition.with(&name, &overrides[set.len()..]).map_err(wrong_input)
+}
+
+/// What makes relative paths in `model.weights` absolute.
+fn absolute_weights(definition: &Definition) -> anyhow::Result<Vec<(String, String)>> {
+    let mut overrides = Vec::new();
+    for Network { architecture, weights, is_own } in &definition.networks {
+        if sources::is_file(weights) && Path::new(weights).is_relative() {
+            let network = if *is_own { format!(".{}", architecture.name) } else { String::new() };
+            overrides.push((format!("model.weights{network}"), quoted(&std::path::absolute(weights)?)?));
+        }
+    }
+    overrides.dedup();
+    Ok(overrides)
 }
 
 /// As a TOML string.
@@ -147,13 +157,22 @@ pub(crate) fn prepare(definition: Definition, missing: Missing, results: &Path) 
             }
         }
     };
-    let architecture = definition.model.architecture;
-    let named = sources::weights(&definition.model.weights, architecture)?;
-    let weights = match &named {
-        Place::Random => None,
-        Place::Catalogue(entry) => present(entry)?,
-        Place::File(file) => Some(file.clone()),
-    };
+    let mut weights = BTreeMap::new();
+    let mut identities = BTreeMap::new();
+    for Network { architecture, weights: named, .. } in &definition.networks {
+        let file = match sources::weights(named, architecture)? {
+            Place::Random => continue,
+            Place::Catalogue(entry) => present(entry)?,
+            Place::File(file) => Some(file),
+        };
+        let name = architecture.name.to_owned();
+        let identity = match &file {
+            Some(file) => sources::weights_identity(architecture, file)?,
+            None => WeightsIdentity::File(NOT_HERE.to_owned()),
+        };
+        identities.insert(name.clone(), identity);
+        weights.extend(file.map(|file| (name, file)));
+    }
     let data = match (definition.data.dataset.files(), &definition.data.path) {
         (Files::Drawn, _) => None,
         (_, Some(path)) => Some(path.clone()),
@@ -167,14 +186,10 @@ pub(crate) fn prepare(definition: Definition, missing: Missing, results: &Path) 
     let wanted = Wanted { data: &definition.data, place: data.as_deref(), cache: &cache };
     let survey = sources::survey(&wanted, NOT_HERE)?;
     survey.remarks.iter().for_each(|remark| output::note(remark));
-    let identity = match (&named, &weights) {
-        (Place::Random, _) => WeightsIdentity::Random,
-        (_, Some(file)) => sources::weights_identity(architecture, file)?,
-        (_, None) => WeightsIdentity::File(NOT_HERE.to_owned()),
-    };
     let images = sources::images(&definition.data, survey.counts);
     let Survey { digest, counts, classes, pictures, to_pack, is_final, remarks } = survey;
-    let sources = Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identity };
+    let sources =
+        Sources { data_digest: digest, pictures, own_validation: counts.validation > 0, weights: identities };
     let trials = definition.trials(&sources);
     Ok(Prepared {
         definition,

@@ -6,7 +6,6 @@ use crate::prepare::Prepared;
 use frostline_store::{Reader, StoreError, Sweep};
 use frostline_sweep::definition::DefinitionErrors;
 use frostline_sweep::difference::{Change, changes};
-use frostline_sweep::trial::TrialSpec;
 use frostline_view::stored;
 
 /// The sweep of this name, where the folder has one.
@@ -37,11 +36,8 @@ pub(crate) fn compare(reader: &Reader, known: &Sweep, prepared: &Prepared) -> an
         .collect();
     // Of files that are not here yet, or pictures that are not decoded, the content is not known.
     let is_known = prepared.missing.is_empty() && prepared.is_final;
-    if lines.is_empty()
-        && is_known
-        && let Some(row) = reader.best(&known.name, 1)?.first()
-    {
-        lines = changed_files(&row.spec, prepared);
+    if lines.is_empty() && is_known {
+        lines = changed_files(reader, &known.name, prepared)?;
     }
     if lines.is_empty() {
         return Ok(true);
@@ -61,13 +57,21 @@ pub(crate) fn outdated(errors: DefinitionErrors) -> anyhow::Error {
     wrong_input(format!("the definition that the database holds is not valid any more:\n{errors}"))
 }
 
-fn changed_files(old: &TrialSpec, prepared: &Prepared) -> Vec<String> {
+fn changed_files(reader: &Reader, sweep: &str, prepared: &Prepared) -> Result<Vec<String>, StoreError> {
+    let networks = &prepared.definition.networks;
+    // Each network has a finished trial among them, where it has any.
+    let most = if networks.len() > 1 { usize::MAX } else { 1 };
+    let finished = reader.best(sweep, most)?;
     let mut lines = Vec::new();
-    if old.data.digest != prepared.sources.data_digest {
+    if finished.first().is_some_and(|row| row.spec.data.digest != prepared.sources.data_digest) {
         lines.push("  the content of the data files".to_owned());
     }
-    if old.model.weights != prepared.sources.weights {
-        lines.push("  the content of the weights file".to_owned());
+    for network in networks.iter().map(|network| network.architecture.name) {
+        let old = finished.iter().map(|row| &row.spec.model).find(|model| model.backbone == network);
+        if old.is_some_and(|old| old.weights != prepared.sources.weights_of(network)) {
+            let whose = if networks.len() > 1 { format!(" of {network}") } else { String::new() };
+            lines.push(format!("  the content of the weights file{whose}"));
+        }
     }
-    lines
+    Ok(lines)
 }

@@ -8,7 +8,7 @@ use frostline_protocol::tools::Measure;
 use frostline_sweep::costs::Costs;
 use frostline_sweep::device::Device;
 use frostline_sweep::learned::Learned;
-use frostline_sweep::trial::Precision;
+use frostline_sweep::reuse::Computed;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -42,13 +42,13 @@ impl Setting {
         team: &Team,
         info: &WorkerInfo,
         disk: &Path,
-        precision: Precision,
+        computed: Computed,
         processor: &str,
     ) -> Setting {
         let question = |device: &Device| Measure {
-            backbone: prepared.definition.model.architecture.name.to_owned(),
+            backbone: computed.network.to_owned(),
             size: prepared.definition.data.image_size,
-            precision,
+            precision: computed.precision,
             device: *device,
             threads: team.threads,
             folder: disk.to_owned(),

@@ -20,6 +20,8 @@ use std::sync::Once;
 
 /// What a definition says for weights that no file has.
 pub(crate) const RANDOM: &str = "random";
+/// And for those that stand first in the catalogue, whichever network it is.
+const IMAGENET: &str = "imagenet";
 
 /// Gets an entry of the catalogue, and says how far it is where it is not there yet.
 pub(crate) fn download(entry: &Entry) -> anyhow::Result<PathBuf> {
@@ -57,10 +59,20 @@ pub(crate) fn weights(name: &str, architecture: &Architecture) -> anyhow::Result
     if name == RANDOM {
         return Ok(Place::Random);
     }
-    match catalogue::find(name) {
+    let of_it = || {
+        catalogue::entries()
+            .find(|entry| matches!(entry.content, Content::Weights { backbone, .. } if backbone == architecture.name))
+    };
+    let named = if name == IMAGENET { of_it() } else { catalogue::find(name) };
+    match named {
         Some(entry) => check_entry(entry, architecture.name).map(|()| Place::Catalogue(entry)),
         None => weights_file(name, architecture).map(Place::File),
     }
+}
+
+/// Whether `model.weights` names a file of its own.
+pub(crate) fn is_file(name: &str) -> bool {
+    name != RANDOM && name != IMAGENET && catalogue::find(name).is_none()
 }
 
 /// What Keras, torchvision and timm call the weights that they take without being told more.

@@ -99,7 +99,10 @@ fn places(model: &ModelSpec, named: Option<&Path>, definitions: &[Definition]) -
     if let Some(named) = named {
         return BTreeSet::from([named.to_str().map_or_else(|| named.to_owned(), place)]);
     }
-    let of_sweeps = definitions.iter().map(|definition| place(&definition.model.weights));
+    let of_sweeps = definitions.iter().filter_map(|definition| definition.network(&model.backbone));
+    let of_sweeps =
+        of_sweeps.filter(|network| sources::is_file(&network.weights) || catalogue::find(&network.weights).is_some());
+    let of_sweeps = of_sweeps.map(|network| place(&network.weights));
     let is_of_it =
         |entry: &&Entry| matches!(entry.content, Content::Weights { backbone, .. } if backbone == model.backbone);
     of_sweeps.chain(catalogue::entries().filter(is_of_it).map(Entry::path)).collect()

@@ -63,7 +63,13 @@ fn row(number: u8, epochs: u32) -> TrialRow {
 }
 
 fn terms() -> Terms {
-    let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
+    let places = Places {
+        data: None,
+        weights: Default::default(),
+        features: "f".into(),
+        checkpoints: "c".into(),
+        models: None,
+    };
     Terms { sweep: "demo".to_owned(), places, heartbeat: 1.0, reconnect_grace: 30.0, is_lent: false }
 }
 

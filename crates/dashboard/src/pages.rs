@@ -119,7 +119,7 @@ fn trials(site: &Site, reader: &Reader, sweep: &str, question: &Question) -> Res
     let main = drawn::trials(&Trials {
         sweep,
         ranking: &found,
-        network: page.network.as_ref(),
+        networks: &page.networks,
         address: &address,
         by: question.sort.clone().unwrap_or_else(|| ("rank".to_owned(), false)),
         conditions: &question.conditions,

@@ -9,7 +9,6 @@ use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation};
 use frostline_sweep::record::{Build, Record, TaskKey};
-use frostline_sweep::trial::WeightsIdentity;
 use rusqlite::Connection;
 use std::fs;
 use tempfile::TempDir;
@@ -72,7 +71,7 @@ fn life(attempt: u64, trial: &Trial, val_loss: f64) -> [Record; 3] {
 fn exported(format: &str) -> (TempDir, Exported) {
     let folder = tempfile::tempdir().unwrap();
     let definition = Definition::parse("demo.toml", TEXT, &[]).unwrap();
-    let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
+    let trials = definition.expand(&Sources::plain("data".to_owned()));
     let sweep = Sweep {
         name: "demo".to_owned(),
         objective: "val_loss".to_owned(),

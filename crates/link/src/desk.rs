@@ -270,7 +270,13 @@ mod tests {
     const EIGHTH: AttemptId = AttemptId(8);
 
     fn places() -> Places {
-        Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None }
+        Places {
+            data: None,
+            weights: Default::default(),
+            features: "f".into(),
+            checkpoints: "c".into(),
+            models: None,
+        }
     }
 
     fn assignment(attempt: AttemptId) -> Assignment {

@@ -123,7 +123,7 @@ impl Wire {
 }
 
 fn places() -> Places {
-    Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None }
+    Places { data: None, weights: Default::default(), features: "f".into(), checkpoints: "c".into(), models: None }
 }
 
 fn claim() -> Claim {

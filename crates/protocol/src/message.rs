@@ -5,10 +5,11 @@ use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure};
 pub use frostline_sweep::record::{Build, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Raised with every change that an older peer would misunderstand; peers of different versions part at once.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The name in a coordinator's certificate, whatever its machine is called and wherever it is reached.
 pub const SERVER_NAME: &str = "coordinator.frostline.internal";
@@ -173,8 +174,8 @@ pub struct Welcome {
 pub struct Places {
     /// The data set's folder; none for drawn data.
     pub data: Option<PathBuf>,
-    /// The weights file; none for random weights.
-    pub weights: Option<PathBuf>,
+    /// The weights file of each network; none for one with random weights.
+    pub weights: BTreeMap<String, PathBuf>,
     /// Folder of the feature cache.
     pub features: PathBuf,
     /// Folder of the checkpoints.

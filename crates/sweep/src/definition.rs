@@ -3,20 +3,23 @@
 mod document;
 mod grid;
 mod launchers;
+mod networks;
 mod overrides;
 mod problems;
 mod reader;
 mod sections;
 mod types;
 
+pub use grid::Cell;
 pub use overrides::toml_string;
 pub use problems::{DefinitionErrors, Place, Problem};
 pub use types::{
     Axis, Cache, Commands, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Launchers,
-    Model, Slurm, Ssh, Workers,
+    Network, Slurm, Ssh, Workers,
 };
 
 use crate::depth::Depths;
+use crate::parameters::frozen_layers;
 use serde_json::Value;
 
 /// What a definition is called, whatever else may be wrong with it.
@@ -28,13 +31,26 @@ pub fn name_in(text: &str) -> Option<String> {
 }
 
 impl Definition {
-    /// The numbers of frozen layers that it asks for, in the words of its network.
+    /// The numbers of frozen layers that it asks for, in the words of each network.
     pub fn depths(&self) -> Depths {
-        let axis = self.axes.iter().find(|axis| axis.name == "frozen_layers");
-        let written = |(written, count): &(Value, Value)| {
-            Some((count.as_u64()? as u32, written.as_f64().filter(|_| written.is_f64())))
-        };
-        Depths::of(self.model.architecture, axis.into_iter().flat_map(|axis| &axis.values).filter_map(written))
+        let depths = self.networks.iter().flat_map(|network| {
+            let written = |(written, canonical): &(Value, Value)| {
+                let count = frozen_layers(canonical, network.architecture.name)?;
+                Some((network.architecture, count, written.as_f64().filter(|_| written.is_f64())))
+            };
+            self.axis("frozen_layers").filter_map(written)
+        });
+        Depths::of(depths)
+    }
+
+    /// The values of an axis, as written and in canonical form; none where it is no axis.
+    pub fn axis(&self, name: &str) -> impl Iterator<Item = &(Value, Value)> {
+        self.axes.iter().filter(move |axis| axis.name == name).flat_map(|axis| &axis.values)
+    }
+
+    /// What it says of a network; none where it has none of that name.
+    pub fn network(&self, backbone: &str) -> Option<&Network> {
+        self.networks.iter().find(|network| network.architecture.name == backbone)
     }
 
     /// Checks a definition. `overrides` are `key = value` pairs such as `train.epochs`, `2`, which stand for what the text

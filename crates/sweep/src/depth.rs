@@ -57,27 +57,32 @@ impl Architecture {
     }
 }
 
-/// What the numbers of frozen layers of a sweep stand for.
+/// What the numbers of frozen layers of a sweep stand for, by network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Depths(BTreeMap<u64, String>);
+pub struct Depths(BTreeMap<&'static str, BTreeMap<u64, String>>);
 
 impl Depths {
-    /// `counts` with the share that each was written as, where it was: "135 (0.9, in block6d)", "130 (block6c)".
-    pub fn of(architecture: &Architecture, counts: impl IntoIterator<Item = (u32, Option<f64>)>) -> Depths {
-        let words = |(count, share): (u32, Option<f64>)| {
+    /// Counts with the share that each was written as, where it was: "135 (0.9, in block6d)", "130 (block6c)".
+    pub fn of(counts: impl IntoIterator<Item = (&'static Architecture, u32, Option<f64>)>) -> Depths {
+        let mut depths = Depths::default();
+        for (architecture, count, share) in counts {
             let share = share.map_or(String::new(), |share| format!("{share:?}, "));
             let words = match architecture.depth(count) {
                 Depth::Nothing => count.to_string(),
                 depth => format!("{count} ({share}{depth})"),
             };
-            (u64::from(count), words)
-        };
-        Depths(counts.into_iter().map(words).collect())
+            depths.0.entry(architecture.name).or_default().insert(u64::from(count), words);
+        }
+        depths
     }
 
-    /// A number of layers in words, where this sweep has it.
-    pub fn words(&self, count: &Value) -> Option<&str> {
-        self.0.get(&count.as_u64()?).map(String::as_str)
+    /// A number of layers in words, where this sweep has it. `network` may be left out where there is one alone.
+    pub fn words(&self, network: Option<&str>, count: &Value) -> Option<&str> {
+        let depths = match network {
+            Some(network) => self.0.get(network),
+            None => self.0.values().next().filter(|_| self.0.len() == 1),
+        };
+        depths?.get(&count.as_u64()?).map(String::as_str)
     }
 }
 
@@ -109,9 +114,17 @@ mod tests {
     #[test]
     fn a_share_is_shown_as_it_was_written() {
         let lite0 = find("efficientnet_lite0").unwrap();
-        let depths = Depths::of(lite0, [(1, None), (135, Some(0.9)), (130, None), (151, Some(1.0))]);
-        let words = [1, 135, 130, 151].map(|count| depths.words(&Value::from(count)).unwrap().to_owned());
+        let of_lite0 = [(1, None), (135, Some(0.9)), (130, None), (151, Some(1.0))];
+        let of_lite0 = of_lite0.map(|(count, share)| (lite0, count, share));
+        let depths = Depths::of(of_lite0);
+        let words = [1, 135, 130, 151].map(|count| depths.words(None, &Value::from(count)).unwrap().to_owned());
         assert_eq!(words, ["1 (in stem)", "135 (0.9, in block6d)", "130 (block6c)", "151 (1.0, all)"]);
-        assert_eq!(depths.words(&Value::from(2)), None);
+        assert_eq!(depths.words(None, &Value::from(2)), None);
+        let b0 = find("efficientnet_b0").unwrap();
+        let both = Depths::of(of_lite0.into_iter().chain([(b0, 135, None)]));
+        let words = |network| both.words(network, &Value::from(135));
+        assert_eq!(words(Some("efficientnet_lite0")), Some("135 (0.9, in block6d)"));
+        assert_eq!(words(Some("efficientnet_b0")), Some("135 (in block5b)"));
+        assert_eq!(words(None), None, "of which");
     }
 }

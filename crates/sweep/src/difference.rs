@@ -22,7 +22,12 @@ pub fn changes(old: &Definition, new: &Definition) -> Vec<Change> {
     });
     let new_settings = settings(new);
     let settings = settings(old).into_iter().map(|(key, old)| (key, old, new_settings[&key].clone()));
-    let all = axes.chain(settings).filter(|(_, old, new)| old != new);
+    // Of networks that only one of them has, no trial is the other's.
+    let weights = old.networks.iter().filter_map(|network| {
+        let now = new.network(network.architecture.name)?;
+        Some(("model.weights", json!(network.weights), json!(now.weights)))
+    });
+    let all = axes.chain(settings).chain(weights).filter(|(_, old, new)| old != new);
     all.map(|(key, old, new)| Change { key: key.to_owned(), old, new }).collect()
 }
 
@@ -46,7 +51,5 @@ fn settings(definition: &Definition) -> BTreeMap<&'static str, Value> {
         ("data.augment", json!(data.augment)),
         ("data.train_limit", json!(data.train_limit)),
         ("data.test_limit", json!(data.test_limit)),
-        ("model.backbone", json!(definition.model.architecture.name)),
-        ("model.weights", json!(definition.model.weights)),
     ])
 }

@@ -1,9 +1,10 @@
 //! From a definition to its trials.
 
-use crate::definition::Definition;
+use crate::definition::{Cell, Definition, Network};
 use crate::trial::{
-    DataSpec, GroupId, Identities, ModelSpec, Parameters, Pictures, TrialId, TrialSpec, Validation, WeightsIdentity,
+    DataSpec, GroupId, Identities, ModelSpec, Pictures, TrialId, TrialSpec, Validation, WeightsIdentity,
 };
+use std::collections::BTreeMap;
 
 /// What a definition names by place, by content.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,23 +14,34 @@ pub struct Sources {
     pub pictures: Option<Pictures>,
     /// Whether the data set has validation images of its own, which stand in for a share of the training images.
     pub own_validation: bool,
-    pub weights: WeightsIdentity,
+    /// By network; random for those that are not in it.
+    pub weights: BTreeMap<String, WeightsIdentity>,
 }
 
 impl Sources {
-    /// Images of one size, without a validation split of their own.
-    pub fn plain(data_digest: String, weights: WeightsIdentity) -> Sources {
-        Sources { data_digest, pictures: None, own_validation: false, weights }
+    /// Images of one size, without a validation split of their own, and random weights.
+    pub fn plain(data_digest: String) -> Sources {
+        Sources { data_digest, pictures: None, own_validation: false, weights: BTreeMap::new() }
     }
 
-    /// What a trial was made of.
-    pub fn of(trial: &TrialSpec) -> Sources {
-        Sources {
-            data_digest: trial.data.digest.clone(),
-            pictures: trial.data.pictures,
-            own_validation: trial.data.validation == Validation::Own,
-            weights: trial.model.weights.clone(),
-        }
+    /// What trials of one sweep were made of, by the first one of each network; none where there are none.
+    pub fn of<'t>(trials: impl IntoIterator<Item = &'t TrialSpec>) -> Option<Sources> {
+        let mut trials = trials.into_iter().peekable();
+        let data = &trials.peek()?.data;
+        Some(Sources {
+            data_digest: data.digest.clone(),
+            pictures: data.pictures,
+            own_validation: data.validation == Validation::Own,
+            weights: trials.fold(BTreeMap::new(), |mut weights, trial| {
+                weights.entry(trial.model.backbone.clone()).or_insert_with(|| trial.model.weights.clone());
+                weights
+            }),
+        })
+    }
+
+    /// Those of a network.
+    pub fn weights_of(&self, backbone: &str) -> WeightsIdentity {
+        self.weights.get(backbone).cloned().unwrap_or(WeightsIdentity::Random)
     }
 }
 
@@ -46,8 +58,9 @@ pub struct Trial {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trials {
     data: DataSpec,
-    model: ModelSpec,
-    cells: Vec<Parameters>,
+    /// One a network of the definition.
+    models: Vec<ModelSpec>,
+    cells: Vec<Cell>,
     seeds: Vec<u64>,
 }
 
@@ -62,25 +75,32 @@ impl Trials {
 
     /// Of all of them.
     pub fn epochs(&self) -> u64 {
-        self.cells.iter().map(|cell| u64::from(cell.epochs)).sum::<u64>() * self.seeds.len() as u64
+        self.cells.iter().map(|cell| u64::from(cell.parameters.epochs)).sum::<u64>() * self.seeds.len() as u64
     }
 
     /// Without their identities, which take longer.
     pub fn specs(&self) -> impl Iterator<Item = TrialSpec> + Clone {
-        let spec = |(cell, &seed): (&Parameters, &u64)| TrialSpec {
+        self.places().map(|(cell, seed)| self.spec(cell, seed))
+    }
+
+    fn places(&self) -> impl Iterator<Item = (&Cell, u64)> + Clone {
+        self.cells.iter().flat_map(|cell| self.seeds.iter().map(move |&seed| (cell, seed)))
+    }
+
+    fn spec(&self, cell: &Cell, seed: u64) -> TrialSpec {
+        TrialSpec {
             data: self.data.clone(),
-            model: self.model.clone(),
-            parameters: cell.clone(),
+            model: self.models[cell.network].clone(),
+            parameters: cell.parameters.clone(),
             seed,
-        };
-        self.cells.iter().flat_map(|cell| self.seeds.iter().map(move |seed| (cell, seed))).map(spec)
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Trial> {
-        let identities = Identities::of(&self.data, &self.model);
-        self.specs().map(move |spec| {
-            let (id, group) = identities.trial(&spec.parameters, spec.seed);
-            Trial { id, group, spec }
+        let identities: Vec<Identities> = self.models.iter().map(|model| Identities::of(&self.data, model)).collect();
+        self.places().map(move |(cell, seed)| {
+            let (id, group) = identities[cell.network].trial(&cell.parameters, seed);
+            Trial { id, group, spec: self.spec(cell, seed) }
         })
     }
 }
@@ -100,9 +120,16 @@ impl Definition {
             test_limit: self.data.test_limit,
             pictures: sources.pictures,
         };
-        let backbone = self.model.architecture.name.to_owned();
-        let model = ModelSpec { backbone, weights: sources.weights.clone() };
-        Trials { data, model, cells: self.cells().unwrap_or_default(), seeds: self.seeds.clone() }
+        let model = |network: &Network| {
+            let backbone = network.architecture.name.to_owned();
+            ModelSpec { weights: sources.weights_of(&backbone), backbone }
+        };
+        Trials {
+            data,
+            models: self.networks.iter().map(model).collect(),
+            cells: self.cells().unwrap_or_default(),
+            seeds: self.seeds.clone(),
+        }
     }
 
     /// All of them at once.

@@ -1,7 +1,7 @@
 //! Conditions on trials, as people type them: `frozen_layers=256`, `learning_rate < .01`, `head_units=256-128`.
 
 use crate::backbone::Architecture;
-use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
+use crate::keys::{self, AXES, Key, Kind};
 use crate::parameters::{canonical, named};
 use crate::suggest;
 use crate::trial::TrialSpec;
@@ -52,7 +52,7 @@ impl Filter {
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or_else(|| format!("`{text}` is not a condition: `!` stands before `=` only"))?;
-        let names = || keys::of(HYPERPARAMETERS).map(|key| key.name).chain(["seed"]);
+        let names = || keys::of(AXES).map(|key| key.name).chain(["seed"]);
         let known = names().find(|known| *known == name);
         let name =
             known.ok_or_else(|| format!("no hyperparameter is called `{name}`{}", suggest::hint(name, names())))?;
@@ -79,7 +79,7 @@ impl Filter {
 
     /// Whether a trial of this network meets the condition that has this value of the hyperparameter.
     pub fn accepts(&self, actual: &Value, architecture: &Architecture) -> bool {
-        let canonical = |key: &Key| canonical(key, &self.value, Some(architecture)).ok();
+        let canonical = |key: &Key| canonical(key, &self.value, &[architecture]).ok();
         let wanted = keys::hyperparameter(self.name).and_then(canonical).unwrap_or_else(|| self.value.clone());
         let order = match (actual.as_f64(), wanted.as_f64()) {
             (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
@@ -137,6 +137,7 @@ mod tests {
         }
         assert_eq!((value("frozen_layers=all"), value("frozen_layers<=.5")), (json!("all"), json!(0.5)));
         assert_eq!(value("frozen_layers=block6c"), json!("block6c"));
+        assert_eq!(value("backbone=efficientnet_b0"), json!("efficientnet_b0"));
         assert_eq!(value("seed=3"), json!(3));
     }
 

@@ -9,4 +9,4 @@ mod table;
 pub use key::{Fallback, Key, Section};
 pub use kind::Kind;
 pub use schema::schema;
-pub use table::{HYPERPARAMETERS, SECTIONS, find, hyperparameter, of};
+pub use table::{AXES, HYPERPARAMETERS, SECTIONS, find, hyperparameter, of};

@@ -7,20 +7,34 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+/// Name of the network among the hyperparameters.
+pub const BACKBONE: &str = "backbone";
+
 /// Keras' default of AdamW.
 const KERAS_ADAMW_DECAY: f64 = 0.004;
 
-/// A hyperparameter's value in canonical form, in which layers are counted. Where the network is not known, they stay as
-/// they are written.
+/// A hyperparameter's value in canonical form, in which layers are counted: one number, or an object of them by network
+/// where they are not the same for all `networks`. Where no network is known, they stay as they are written.
 ///
 /// # Errors
 /// What it must be and is not, in words that follow "must be".
-pub fn canonical(key: &Key, value: &Value, architecture: Option<&Architecture>) -> Result<Value, String> {
+pub fn canonical(key: &Key, value: &Value, networks: &[&Architecture]) -> Result<Value, String> {
     let value = key.kind.check(value)?;
-    match (&key.kind, architecture) {
-        (Kind::Layers, Some(architecture)) => layers(&value, architecture),
-        _ => Ok(value),
+    if !matches!(key.kind, Kind::Layers) {
+        return Ok(value);
     }
+    let counts = networks.iter().map(|network| Ok((network.name.to_owned(), layers(&value, network)?)));
+    let counts: Vec<(String, Value)> = counts.collect::<Result<_, String>>()?;
+    Ok(match counts.first() {
+        None => value,
+        Some((_, first)) if counts.iter().all(|(_, count)| count == first) => first.clone(),
+        Some(_) => counts.into_iter().collect(),
+    })
+}
+
+/// How many layers of this network a canonical value freezes.
+pub fn frozen_layers(canonical: &Value, network: &str) -> Option<u32> {
+    canonical.get(network).unwrap_or(canonical).as_u64().map(|count| count as u32)
 }
 
 /// The count that a count, a share of all layers, a block with all before it, or "all" is; a share is rounded down.
@@ -69,7 +83,8 @@ pub fn resolve<'v>(value: impl Fn(&str) -> &'v Value) -> Result<Parameters, Stri
     }
     let rate = |layer: usize| dropout.get(layer).and_then(Value::as_f64).unwrap_or(0.0);
     Ok(Parameters {
-        frozen_layers: number("frozen_layers"),
+        frozen_layers: frozen_layers(value("frozen_layers"), value(BACKBONE).as_str().unwrap_or_default())
+            .unwrap_or_default(),
         head_units: units.iter().take(depth).map(|unit| unit.as_u64().unwrap_or_default() as u32).collect(),
         head_dropout: (0..depth).map(rate).collect(),
         optimizer: named_value(value("optimizer")).unwrap_or(Optimizer::Adam),
@@ -123,6 +138,7 @@ pub fn named(spec: &TrialSpec) -> Vec<(&'static str, Value)> {
         Schedule::Step { epochs, factor } => ("step", json!(epochs), json!(factor)),
     };
     vec![
+        (BACKBONE, json!(spec.model.backbone)),
         ("frozen_layers", json!(parameters.frozen_layers)),
         ("head_depth", json!(parameters.head_units.len())),
         ("head_units", json!(parameters.head_units)),
@@ -169,9 +185,9 @@ mod tests {
 
     #[test]
     fn a_depth_is_a_count_however_it_is_written() {
-        let lite0 = backbone::find("efficientnet_lite0");
+        let lite0 = backbone::find("efficientnet_lite0").unwrap();
         let key = keys::hyperparameter("frozen_layers").unwrap();
-        let read = |value: Value| canonical(key, &value, lite0);
+        let read = |value: Value| canonical(key, &value, &[lite0]);
         assert_eq!(read(json!("block6c")), Ok(json!(130)));
         assert_eq!((read(json!("top")), read(json!("all"))), (Ok(json!(151)), Ok(json!(151))));
         assert_eq!((read(json!(0.9)), read(json!(1))), (Ok(json!(135)), Ok(json!(1))));
@@ -183,5 +199,33 @@ mod tests {
         for wrong in ["block", "block6", "blocka", "block6cd", "Block6c", "block-1a", "half"] {
             assert!(read(json!(wrong)).unwrap_err().starts_with("a count (256), a share"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_depth_is_counted_for_each_network() {
+        let networks = ["efficientnet_lite0", "efficientnet_b0"].map(|name| backbone::find(name).unwrap());
+        let key = keys::hyperparameter("frozen_layers").unwrap();
+        let read = |value: Value| canonical(key, &value, &networks);
+        let (half, all) = (read(json!(0.5)).unwrap(), read(json!("all")).unwrap());
+        assert_eq!(
+            (half.clone(), all.clone()),
+            (json!({"efficientnet_lite0": 75, "efficientnet_b0": 119}), read(json!(1.0)).unwrap())
+        );
+        assert_eq!(
+            (frozen_layers(&half, "efficientnet_b0"), frozen_layers(&all, "efficientnet_lite0")),
+            (Some(119), Some(151))
+        );
+        let (seven, block) = (read(json!(7)).unwrap(), read(json!("block6d")).unwrap());
+        assert_eq!(
+            (seven.clone(), frozen_layers(&seven, "efficientnet_b0")),
+            (json!(7), Some(7)),
+            "the same for all"
+        );
+        assert_eq!(frozen_layers(&block, "efficientnet_lite0"), Some(140));
+        // One of them has it.
+        assert!(read(json!(200)).unwrap_err().contains("since efficientnet_lite0 has 151 layers"));
+        let widest = ["efficientnet_lite0", "efficientnet_b3"].map(|name| backbone::find(name).unwrap());
+        let missing = canonical(key, &json!("block6e"), &widest).unwrap_err();
+        assert!(missing.starts_with("\"all\" or one of efficientnet_lite0's blocks"), "{missing}");
     }
 }

@@ -3,10 +3,13 @@
 use crate::backbone::Architecture;
 use crate::definition::Definition;
 use crate::depth::Depth;
+use crate::parameters::frozen_layers;
 use serde_json::Value;
 
 /// From here on a rate is far above what any of the optimizers trains with.
 const HIGH_RATE: f64 = 1.0;
+
+const ONE_LAYER: &str = "frozen_layers = 1 freezes one layer: write 1.0 or \"all\" if all of them are meant";
 
 impl Definition {
     /// A sentence for each value that is probably not what was meant.
@@ -17,8 +20,20 @@ impl Definition {
             axis.or(fixed).unwrap_or_default()
         };
         let layers = values("frozen_layers");
-        let layers =
-            layers.iter().filter_map(|(written, count)| self::layers(written, count, self.model.architecture));
+        let one = layers.iter().any(|(written, _)| written.as_u64() == Some(1)).then(|| ONE_LAYER.to_owned());
+        let cut = self.networks.iter().flat_map(|network| {
+            let whose =
+                if self.networks.len() > 1 { format!(" of {}", network.architecture.name) } else { String::new() };
+            let remark = move |(written, canonical): &(Value, Value)| {
+                let count = frozen_layers(canonical, network.architecture.name)?;
+                if written.as_u64() == Some(1) {
+                    return None;
+                }
+                self::cut(written, count, network.architecture, &whose)
+            };
+            layers.iter().filter_map(remark)
+        });
+        let layers = one.into_iter().chain(cut);
         let rates = values("learning_rate").into_iter().filter_map(|(_, rate)| rate.as_f64());
         let rates = rates.filter(|rate| *rate >= HIGH_RATE).map(|rate| {
             format!("learning_rate = {rate} is far above what trains: Keras' default is 0.001 for Adam, 0.01 for SGD")
@@ -27,11 +42,8 @@ impl Definition {
     }
 }
 
-fn layers(written: &Value, count: &Value, architecture: &Architecture) -> Option<String> {
-    let count = count.as_u64()? as u32;
-    if written.as_u64() == Some(1) {
-        return Some("frozen_layers = 1 freezes one layer: write 1.0 or \"all\" if all of them are meant".to_owned());
-    }
+/// Of a depth inside of a block.
+fn cut(written: &Value, count: u32, architecture: &Architecture, whose: &str) -> Option<String> {
     let Depth::Inside(segment) = architecture.depth(count) else { return None };
     let segments = architecture.segments();
     let place = segments.iter().position(|known| known.name == segment)?;
@@ -42,7 +54,7 @@ fn layers(written: &Value, count: &Value, architecture: &Architecture) -> Option
         .map(|segment| format!("\"{}\" ({})", segment.name, segment.layers.end))
         .collect();
     Some(format!(
-        "frozen_layers = {written} ends at layer {count} inside of {segment}, of which a part would train: {} {} whole blocks",
+        "frozen_layers = {written} ends at layer {count} inside of {segment}{whose}, of which a part would train: {} {} whole blocks",
         whole.join(" or "),
         if whole.len() == 1 { "freezes" } else { "freeze" }
     ))

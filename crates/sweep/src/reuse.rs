@@ -5,6 +5,7 @@ mod layout;
 mod lineage;
 mod schedule;
 
+use crate::backbone;
 use crate::costs::{Images, Work};
 use crate::features::{FeatureKey, FeatureSpec};
 use crate::learned::Figures;
@@ -12,7 +13,7 @@ use crate::trial::{Precision, TrialSpec};
 use lineage::Lineage;
 use schedule::Schedule;
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What to keep for a sweep, and what it takes then.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,6 +81,15 @@ impl Reuse {
         self.without.seconds(workers)
     }
 
+    /// The part of one network.
+    pub fn share(&self, backbone: &str) -> Share {
+        let of_it =
+            || self.lineages.iter().zip(&self.chosen).filter(|(lineage, _)| lineage.computed().network == backbone);
+        let with = Schedule::of(of_it().map(|(lineage, chosen)| lineage.schedule(chosen)));
+        let without = Schedule::of(of_it().map(|(lineage, _)| lineage.schedule(&BTreeSet::new())));
+        Share { trials: with.count(), seconds: with.work(), without: without.work() }
+    }
+
     fn lineage(&self, spec: &TrialSpec) -> Option<(&Lineage, &BTreeSet<u32>)> {
         self.lineages.iter().zip(&self.chosen).find(|(lineage, _)| lineage.has(spec))
     }
@@ -110,6 +120,16 @@ impl Reuse {
     }
 }
 
+/// What a part of a sweep takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    pub trials: u64,
+    /// Of one worker, fills included.
+    pub seconds: f64,
+    /// If nothing were kept.
+    pub without: f64,
+}
+
 /// Seconds that a trial takes on one worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -118,10 +138,25 @@ pub struct Estimate {
     pub without: f64,
 }
 
+/// What is computed: a network in a precision. Each takes its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Computed {
+    /// Its name.
+    pub network: &'static str,
+    pub precision: Precision,
+}
+
+impl Computed {
+    /// By a trial or a fill; none where the network is not known.
+    pub fn of(backbone: &str, precision: Precision) -> Option<Computed> {
+        Some(Computed { network: backbone::find(backbone)?.name, precision })
+    }
+}
+
 /// What a plan is made for.
 pub struct Premises<'a> {
-    /// What computing takes in each precision.
-    pub figures: &'a dyn Fn(Precision) -> Figures,
+    /// What computing takes of each.
+    pub figures: &'a dyn Fn(Computed) -> Figures,
     /// Space for features, those of `present` included.
     pub max_bytes: u64,
     /// Features that the cache has.
@@ -148,9 +183,9 @@ impl Workload {
         Workload(lineages)
     }
 
-    /// By name.
-    pub fn precisions(&self) -> BTreeMap<&'static str, Precision> {
-        self.0.iter().map(|lineage| (lineage.precision().name(), lineage.precision())).collect()
+    /// What its trials compute.
+    pub fn computed(&self) -> BTreeSet<Computed> {
+        self.0.iter().map(Lineage::computed).collect()
     }
 
     /// Decides for these trials.
@@ -162,12 +197,15 @@ impl Workload {
         let mut lineages = self.0.clone();
         for lineage in &mut lineages {
             lineage.compute_on(premises.on_gpu);
-            lineage.time((premises.figures)(lineage.precision()), premises.present);
+            lineage.time((premises.figures)(lineage.computed()), premises.present);
         }
         let chosen = choose(&lineages, premises.max_bytes);
         let each = || lineages.iter().zip(&chosen);
         let mut cuts: Vec<Cut> = each().flat_map(|(lineage, chosen)| lineage.decided(chosen)).collect();
-        cuts.sort_by_key(|cut| cut.spec.cut);
+        // Of each network on its own.
+        cuts.sort_by(|one, other| {
+            (&one.spec.model.backbone, one.spec.cut).cmp(&(&other.spec.model.backbone, other.spec.cut))
+        });
         let with = Schedule::of(each().map(|(lineage, chosen)| lineage.schedule(chosen)));
         let without = Schedule::of(lineages.iter().map(|lineage| lineage.schedule(&BTreeSet::new())));
         Reuse { cuts, with, without, lineages, chosen }

@@ -5,7 +5,7 @@ use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::parameters::named;
-use frostline_sweep::trial::WeightsIdentity;
+use frostline_sweep::trial::TrialId;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ fn parse(text: &str, overrides: &[(&str, &str)]) -> Definition {
 }
 
 fn trials(definition: &Definition) -> Vec<Trial> {
-    definition.expand(&Sources::plain("d".to_owned(), WeightsIdentity::Random))
+    definition.expand(&Sources::plain("d".to_owned()))
 }
 
 #[test]
@@ -182,8 +182,8 @@ fn text_of_any_letters_is_written_as_toml_writes_it() {
     for name in odd {
         let weights = format!("/weights/{name}");
         let definition = parse(TEXT, &[("model.weights", &toml_string(&weights))]);
-        assert_eq!(definition.model.weights, weights);
-        assert_eq!(parse(&definition.text, &[]).model.weights, weights);
+        assert_eq!(definition.networks[0].weights, weights);
+        assert_eq!(parse(&definition.text, &[]).networks[0].weights, weights);
     }
 }
 
@@ -215,7 +215,7 @@ fn filters_compare_values_as_definitions_write_them() {
     let definition = parse(TEXT, &[]);
     let count = |text: &str| {
         let filter = Filter::parse(text).unwrap();
-        let architecture = definition.model.architecture;
+        let architecture = definition.networks[0].architecture;
         trials(&definition).iter().filter(|trial| filter.matches(&trial.spec, architecture)).count()
     };
     assert_eq!(count("frozen_layers=128"), 4);
@@ -245,12 +245,131 @@ fn the_corners_vary_in_what_the_trials_vary_in() {
         trials.iter().map(|trial| named(&trial.spec)[place].1.to_string()).collect()
     };
     for (place, (name, _)) in named(template).into_iter().enumerate().filter(|(_, (name, _))| *name != "seed") {
-        let of_corner = |parameters: &frostline_sweep::trial::Parameters| {
-            let spec = frostline_sweep::trial::TrialSpec { parameters: parameters.clone(), ..template.clone() };
+        let of_corner = |cell: &frostline_sweep::definition::Cell| {
+            let parameters = cell.parameters.clone();
+            let spec = frostline_sweep::trial::TrialSpec { parameters, ..template.clone() };
             named(&spec)[place].1.to_string()
         };
         let found: BTreeSet<String> = corners.iter().map(of_corner).collect();
         assert_eq!(found, values(place), "{name}");
     }
     assert!(corners.len() < trials.len());
+}
+
+/// [`TEXT`] with a depth that smaller networks have, too.
+fn for_any() -> String {
+    TEXT.replacen("384", "0.75", 1)
+}
+
+/// The same with the network as its last axis.
+fn of_networks(weights: &str, rest: &str) -> Result<Definition, String> {
+    let text = for_any().replacen("backbone = \"efficientnet_v2_s\"\n", "", 1);
+    let networks = ("grid.backbone".to_owned(), r#"["efficientnet_lite0", "efficientnet_b0"]"#.to_owned());
+    let overrides = [networks, ("model.weights".to_owned(), weights.to_owned())];
+    Definition::parse("demo.toml", &format!("{text}\n{rest}"), &overrides).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn a_sweep_of_networks_has_the_trials_of_a_sweep_of_each() {
+    let ids =
+        |definition: &Definition| -> BTreeSet<TrialId> { trials(definition).iter().map(|trial| trial.id).collect() };
+    let both = of_networks("random", "").unwrap();
+    let alone = |name: &str| ids(&parse(&for_any(), &[("model.backbone", name)]));
+    let (lite0, b0) = (alone("efficientnet_lite0"), alone("efficientnet_b0"));
+    assert_eq!(ids(&both), lite0.union(&b0).copied().collect());
+    assert_eq!(ids(&both).len(), lite0.len() + b0.len());
+    for trial in trials(&both) {
+        assert_eq!((trial.id, trial.group), (trial.spec.id(), trial.spec.group()), "hashed as a whole");
+    }
+    // In the order of the file: the last axis is the fastest, before the seeds.
+    let order: Vec<String> = trials(&both).into_iter().map(|trial| trial.spec.model.backbone).collect();
+    assert_eq!(order[..4], ["efficientnet_lite0", "efficientnet_lite0", "efficientnet_b0", "efficientnet_b0"]);
+    // A network more is no change of what has finished.
+    assert_eq!(changes(&parse(&for_any(), &[("model.backbone", "efficientnet_b0")]), &both), []);
+    let other = parse(&for_any(), &[("model.backbone", "efficientnet_b0"), ("model.weights", "b0.pth")]);
+    assert_eq!(
+        changes(&other, &both),
+        [Change { key: "model.weights".to_owned(), old: json!("b0.pth"), new: json!("random") }]
+    );
+}
+
+#[test]
+fn each_network_has_the_weights_that_a_table_says() {
+    let named = |weights: &str| {
+        let networks = of_networks(weights, "")?.networks;
+        Ok(networks.into_iter().map(|network| (network.architecture.name, network.weights)).collect::<Vec<_>>())
+    };
+    let each = named("{ efficientnet_b0 = 'b0.pth', efficientnet_lite0 = 'imagenet', efficientnet_b7 = 'b7.pth' }");
+    assert_eq!(
+        each,
+        Ok::<_, String>(vec![
+            ("efficientnet_lite0", "imagenet".to_owned()),
+            ("efficientnet_b0", "b0.pth".to_owned())
+        ])
+    );
+    let wrong = named("{ efficientnet_lite0 = 3, efficientnet_bo = 'x' }").unwrap_err();
+    for said in [
+        "`efficientnet_bo` in `weights` is no network, did you mean `efficientnet_b0`?",
+        "`weights` must be text, which stands in quotes (\"3\"), not 3",
+        "`weights` has none for efficientnet_b0: add efficientnet_b0 = …, a catalogue name",
+    ] {
+        assert!(wrong.contains(said), "{wrong}");
+    }
+    for written in [
+        "weights = { efficientnet_v2_s = \"s.pth\" }",
+        "weights.efficientnet_v2_s = \"s.pth\"",
+        "[model.weights]\nefficientnet_b0 = \"b0.pth\"\nefficientnet_v2_s = \"s.pth\"",
+    ] {
+        let text = TEXT.replacen("weights = \"random\"", written, 1);
+        assert_eq!(parse(&text, &[]).networks[0].weights, "s.pth");
+        let moved = parse(&text, &[("model.weights.efficientnet_v2_s", "/weights/s.pth")]);
+        assert_eq!(parse(&moved.text, &[]).networks[0].weights, "/weights/s.pth", "{}", moved.text);
+    }
+    let one =
+        Definition::parse("x.toml", TEXT, &[("model.weights.efficientnet_v2_s".to_owned(), "s.pth".to_owned())]);
+    assert!(one.unwrap_err().to_string().contains("`weights` is one for all here: set model.weights"));
+}
+
+#[test]
+fn a_depth_is_left_out_for_one_network_and_missed_in_none() {
+    let exclude = "[[exclude]]\nbackbone = \"efficientnet_b0\"\nfrozen_layers = 1.0\n";
+    let (all, fewer) = (of_networks("random", "").unwrap(), of_networks("random", exclude).unwrap());
+    let left: Vec<(String, u32)> = trials(&all)
+        .into_iter()
+        .filter(|trial| !trials(&fewer).contains(trial))
+        .map(|trial| (trial.spec.model.backbone, trial.spec.parameters.frozen_layers))
+        .collect();
+    assert!(!left.is_empty() && left.iter().all(|cell| *cell == ("efficientnet_b0".to_owned(), 238)), "{left:?}");
+    let text = TEXT.replacen("backbone = \"efficientnet_v2_s\"\n", "", 1);
+    let networks = ("grid.backbone".to_owned(), r#"["efficientnet_lite0", "efficientnet_b0"]"#.to_owned());
+    let with = |layers: &str| {
+        let layers = ("grid.frozen_layers".to_owned(), layers.to_owned());
+        Definition::parse("demo.toml", &text, &[networks.clone(), layers]).map_err(|errors| errors.to_string())
+    };
+    let missing = with("[200, 'all']").unwrap_err();
+    assert!(missing.contains("since efficientnet_lite0 has 151 layers, not 200"), "{missing}");
+    let twice = with("['all', 1.0]").unwrap_err();
+    assert!(twice.contains("are the same"), "{twice}");
+    // 75 layers are half of Lite0 and not of B0: two cells of one, not of both.
+    let same = with("[75, 0.5, 'all']").unwrap_err();
+    assert!(same.contains("two cells are the same trial") && same.contains("efficientnet_lite0"), "{same}");
+    assert_eq!(
+        with("['block4a', 0.5, 'all']").unwrap().depths().words(Some("efficientnet_b0"), &json!(119)),
+        Some("119 (0.5, in block4c)")
+    );
+}
+
+#[test]
+fn a_network_stands_in_one_place() {
+    let wrong = |overrides: &[(&str, &str)]| {
+        let owned: Vec<(String, String)> =
+            overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Definition::parse("demo.toml", TEXT, &owned).unwrap_err().to_string()
+    };
+    let both = wrong(&[("grid.backbone", "[efficientnet_b0]")]);
+    assert!(both.contains("`backbone` is an axis of [grid] already: keep one of the two"), "{both}");
+    let list = wrong(&[("model.backbone", "[efficientnet_b0, efficientnet_b1]")]);
+    assert!(list.contains("a list of values makes an axis: move it to [grid]"), "{list}");
+    let train = wrong(&[("train.backbone", "efficientnet_b0")]);
+    assert!(train.contains("unknown key `backbone` in [train]: it belongs in [model] or [grid]"), "{train}");
 }

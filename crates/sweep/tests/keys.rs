@@ -1,7 +1,7 @@
 //! The table of keys, and what is written down of it: the documentation and the JSON Schema. `FROSTLINE_BLESS=1` writes both anew.
 
 use frostline_sweep::definition::{Cache, Commands, Data, Definition, Keep, Slurm, Ssh, Workers};
-use frostline_sweep::keys::{self, Fallback, HYPERPARAMETERS, Key, SECTIONS, schema};
+use frostline_sweep::keys::{self, AXES, Fallback, Key, SECTIONS, schema};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -155,7 +155,7 @@ fn every_key_is_read_and_every_field_has_a_key() {
     assert_eq!(names("sweep"), BTreeSet::from(["name", "objective", "seeds"]));
     assert_eq!(names("model"), BTreeSet::from(["backbone", "weights"]));
     let definition = Definition::parse("demo.toml", BASE, &[]).unwrap();
-    assert_eq!(names(HYPERPARAMETERS), definition.fixed.keys().copied().collect());
+    assert_eq!(names(AXES), definition.fixed.keys().copied().collect());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let places = Places {
         data,
-        weights: Some(weights),
+        weights: [(architecture.name.to_owned(), weights)].into(),
         features: folder.path().join("features"),
         checkpoints: folder.path().join("checkpoints"),
         models: None,

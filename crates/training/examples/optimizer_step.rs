@@ -4,7 +4,6 @@
 
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
-use frostline_sweep::trial::WeightsIdentity;
 use frostline_training::Gradients;
 use frostline_training::optimizer::Optimizer;
 use std::time::Instant;
@@ -16,7 +15,7 @@ fn main() {
     let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_v2_s\"\n\
         weights = \"random\"\n[train]\nfrozen_layers = 0\n";
     let definition = Definition::parse("x.toml", text, &[]).expect("a correct definition");
-    let sources = Sources::plain(String::new(), WeightsIdentity::Random);
+    let sources = Sources::plain(String::new());
     let parameters = definition.expand(&sources).remove(0).spec.parameters;
     let values = Tensor::randn([PARAMETERS], (Kind::Float, Device::Cpu));
     let gradients = values.randn_like();

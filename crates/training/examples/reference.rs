@@ -15,7 +15,6 @@ use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::expand::Sources;
 use frostline_sweep::features::FeatureSpec;
-use frostline_sweep::trial::WeightsIdentity;
 use frostline_training::Session;
 use std::error::Error;
 use std::time::Instant;
@@ -32,14 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
          [train]\nfrozen_layers = {frozen}\nepochs = 3\nbatch_size = 50\nhead_units = [256, 128]\nhead_dropout = [0.5, 0.4]\n"
     );
     let definition = Definition::parse("reference.toml", &text, &[])?;
-    let sources = Sources::plain(frostline_assets::data::shapes::digest(), WeightsIdentity::Random);
+    let sources = Sources::plain(frostline_assets::data::shapes::digest());
     let spec = definition.expand(&sources).remove(0).spec;
     let cut = backbone::find("efficientnet_v2_s").ok_or("it is in the table")?.cut_at(frozen);
     let features = FeatureSpec::of(&spec, cut);
     let folder = tempfile::tempdir()?;
     let places = Places {
         data: None,
-        weights: None,
+        weights: Default::default(),
         features: folder.path().join("features"),
         checkpoints: folder.path().join("checkpoints"),
         models: None,

@@ -194,13 +194,12 @@ mod tests {
     use super::*;
     use frostline_sweep::definition::Definition;
     use frostline_sweep::expand::Sources;
-    use frostline_sweep::trial::WeightsIdentity;
 
     fn spec() -> TrialSpec {
         let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_lite0\"\n\
             weights = \"random\"\n[train]\nfrozen_layers = \"all\"\n";
         let definition = Definition::parse("x.toml", text, &[]).unwrap();
-        let sources = Sources::plain("d".into(), WeightsIdentity::Random);
+        let sources = Sources::plain("d".into());
         definition.expand(&sources).remove(0).spec
     }
 

@@ -50,7 +50,8 @@ fn check_data(places: &Places, dataset: Dataset, digest: &str) -> Result<(), Str
 }
 
 fn check_weights(places: &Places, model: &ModelSpec) -> Result<(), String> {
-    let (Some(file), Some(network)) = (&places.weights, backbone::find(&model.backbone)) else { return Ok(()) };
+    let file = places.weights.get(&model.backbone);
+    let Some((file, network)) = file.zip(backbone::find(&model.backbone)) else { return Ok(()) };
     if model.weights == WeightsIdentity::Random {
         return Ok(());
     }

@@ -16,6 +16,7 @@ use frostline_protocol::{Ended, Filled, Observer, Places, Stop};
 use frostline_results::features as kept;
 use frostline_sweep::features::{Arithmetic, FeatureKey, FeatureSpec};
 use frostline_sweep::trial::{Augment, DataSpec, ModelSpec, Precision, TrialSpec, Validation};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
@@ -220,7 +221,8 @@ impl Session {
         {
             return Ok(Rc::clone(backbone));
         }
-        let backbone = load_backbone(model, self.places.weights.as_deref(), self.device, kind(precision))?;
+        let file = self.places.weights.get(&model.backbone);
+        let backbone = load_backbone(model, file.map(PathBuf::as_path), self.device, kind(precision))?;
         let backbone = Rc::new(backbone);
         self.backbone = Some((model.clone(), precision, Rc::clone(&backbone)));
         Ok(backbone)

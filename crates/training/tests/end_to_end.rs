@@ -89,7 +89,7 @@ impl Bench {
 fn session_in(folder: &Path) -> Session {
     let places = Places {
         data: None,
-        weights: None,
+        weights: Default::default(),
         features: folder.join("features"),
         checkpoints: folder.join("checkpoints"),
         models: None,
@@ -570,7 +570,7 @@ fn files_from_outside_that_are_missing_are_bad_data() {
         let gone = folder.path().join("gone");
         let places = Places {
             data: Some(gone.clone()),
-            weights: Some(gone),
+            weights: [(lite0().name.to_owned(), gone)].into(),
             features: folder.path().join("features"),
             checkpoints: folder.path().join("checkpoints"),
             models: None,

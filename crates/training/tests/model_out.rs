@@ -72,7 +72,7 @@ fn spec() -> TrialSpec {
 fn places(folder: &Path) -> Places {
     Places {
         data: None,
-        weights: None,
+        weights: Default::default(),
         features: folder.join("features"),
         checkpoints: folder.join("checkpoints"),
         models: Some(folder.join("models")),

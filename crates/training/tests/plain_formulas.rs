@@ -91,7 +91,7 @@ fn spec(backbone: &str, frozen_layers: u32) -> TrialSpec {
 fn places(folder: &Path) -> Places {
     Places {
         data: None,
-        weights: None,
+        weights: Default::default(),
         features: folder.join("features"),
         checkpoints: folder.join("checkpoints"),
         models: Some(folder.join("models")),

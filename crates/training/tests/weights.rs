@@ -99,7 +99,7 @@ fn the_frozen_network_knows_drawn_shapes_well_but_not_perfectly() {
     let folder = tempfile::tempdir().unwrap();
     let places = Places {
         data: None,
-        weights: Some(path),
+        weights: [(architecture.name.to_owned(), path)].into(),
         features: folder.path().join("features"),
         checkpoints: folder.path().join("checkpoints"),
         models: None,

@@ -83,7 +83,6 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
         rows,
         verdict,
         missing,
-        layers: places.iter().flat_map(|it| &it.trials).next().and_then(|first| layers(&first.row)),
     };
     if whole && !is_read {
         let counts = reader.counts(name)?;
@@ -115,10 +114,6 @@ pub fn tied(reader: &Reader, sweep: &str, most: usize) -> Result<Vec<TrialId>, V
     let (compared, _) = verdict(reader, objective, &contestants, false)?;
     let tied = contestants.iter().zip(compared).filter(|(_, versus)| versus.is_some_and(|versus| versus.is_tied));
     Ok(tied.flat_map(|(trials, _)| trials.iter().map(|it| it.trial)).take(most).collect())
-}
-
-fn layers(row: &TrialRow) -> Option<u32> {
-    backbone::find(&row.spec.model.backbone).map(|network| network.layer_count())
 }
 
 fn columns(places: &[Place], shape: Shape) -> Columns {

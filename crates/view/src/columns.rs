@@ -1,7 +1,7 @@
 //! Which hyperparameters to show: those in which the trials differ.
 
 use frostline_sweep::depth::Depths;
-use frostline_sweep::parameters::{self, Named};
+use frostline_sweep::parameters::{self, BACKBONE, Named};
 use frostline_sweep::trial::TrialSpec;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -58,19 +58,24 @@ impl Columns {
     pub fn cells(&self, parameters: &Map<String, Value>) -> Vec<String> {
         self.names
             .iter()
-            .map(|name| parameters.get(*name).map_or_else(String::new, |it| self.cell(name, it)))
+            .map(|name| {
+                parameters.get(*name).map_or_else(String::new, |it| self.cell(name, it, parameters.get(BACKBONE)))
+            })
             .collect()
     }
 
-    fn cell(&self, name: &str, value: &Value) -> String {
-        let depth = if name == "frozen_layers" { self.depths.words(value) } else { None };
+    fn cell(&self, name: &str, value: &Value, network: Option<&Value>) -> String {
+        let network = network.and_then(Value::as_str);
+        let depth = if name == "frozen_layers" { self.depths.words(network, value) } else { None };
         depth.map_or_else(|| shown(value), str::to_owned)
     }
 
     /// The same of [`parameters::named`].
     pub fn cells_of(&self, named: &Named) -> Vec<String> {
         let value = |name: &str| named.0.iter().find(|(known, _)| *known == name);
-        let cell = |name: &&str| value(name).map_or_else(String::new, |(name, value)| self.cell(name, value));
+        let network = value(BACKBONE).map(|(_, network)| network);
+        let cell =
+            |name: &&str| value(name).map_or_else(String::new, |(name, value)| self.cell(name, value, network));
         self.names.iter().map(cell).collect()
     }
 

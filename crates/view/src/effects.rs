@@ -183,12 +183,22 @@ impl Grid {
     fn of(table: &Table, finished: &[u32]) -> Grid {
         // Of each axis, the values that occur, and for each value its place among them.
         let mut levels: Vec<(&[u32], Vec<usize>)> = Vec::new();
+        let written = table.written_layers();
         let axis = |name: &'static str| {
-            let (values, codes) = table.parameter(name)?;
+            let written = written.as_ref().filter(|_| name == "frozen_layers");
+            let (values, codes) = match written {
+                Some((values, codes)) => (&values[..], &codes[..]),
+                None => table.parameter(name)?,
+            };
             let mut occurs = vec![false; values.len()];
             finished.iter().for_each(|&place| occurs[codes[place as usize] as usize] = true);
             let mut order: Vec<usize> = (0..values.len()).filter(|&code| occurs[code]).collect();
-            order.sort_by(|&one, &other| in_order(&values[one], &values[other]));
+            if order.len() < 2 {
+                return None;
+            }
+            if written.is_none() {
+                order.sort_by(|&one, &other| in_order(&values[one], &values[other]));
+            }
             let mut level = vec![0; values.len()];
             order.iter().enumerate().for_each(|(place, &code)| level[code] = place);
             let values: Vec<Value> = order.iter().map(|&code| values[code].clone()).collect();

@@ -9,7 +9,7 @@ pub use network::{Network, Segment};
 pub use saved::Saved;
 
 use crate::ViewError;
-use crate::best::Ranking;
+use crate::best::{Ranking, Row};
 use crate::effects::{Effects, effects};
 use crate::show::{Shown, show};
 use crate::table::{Standing, Table};
@@ -32,7 +32,8 @@ pub struct Page {
     pub ranking: Ranking,
     /// What the trials have in common, by the best one of them; none before one has finished.
     pub spec: Option<TrialSpec>,
-    pub network: Option<Network>,
+    /// Those of the trials, the best one's first.
+    pub networks: Vec<Network>,
     /// None where the trials differ in nothing, in too many values of one hyperparameter, or a value is not a number.
     pub effects: Option<Effects>,
     /// The best one's first.
@@ -68,7 +69,7 @@ pub fn page(reader: &Reader, table: &Table, standing: &Standing, wanted: Wanted)
     let spec = trials.first().map(|first| first.spec.clone());
     Ok(Page {
         effects: effects_of(table, counts.total() <= wanted.effects_of)?,
-        network: spec.as_ref().and_then(Network::of),
+        networks: spec.as_ref().map(|best| networks(table, best)).unwrap_or_default(),
         curves: curves::curves(reader, &firsts, wanted.curves)?,
         saved: saved::saved(reader, &sweep.name, counts.total())?,
         trials: trials.into_iter().take(wanted.trials).collect(),
@@ -78,6 +79,20 @@ pub fn page(reader: &Reader, table: &Table, standing: &Standing, wanted: Wanted)
         ranking,
         spec,
     })
+}
+
+fn networks(table: &Table, best: &TrialSpec) -> Vec<Network> {
+    let all = table.networks().map(|network| Network::at(network, best.data.image_size));
+    let (mut networks, others): (Vec<Network>, Vec<Network>) =
+        all.partition(|network| network.backbone == best.model.backbone);
+    networks.extend(others);
+    networks
+}
+
+/// The network of a row.
+pub fn network_of<'n>(networks: &'n [Network], row: &Row) -> Option<&'n Network> {
+    let name = row.network()?.name;
+    networks.iter().find(|network| network.backbone == name)
 }
 
 /// The whole of a sweep that is not in memory yet.

@@ -60,8 +60,10 @@ pub struct Plan<'a> {
     pub columns: Columns,
     /// All of them.
     pub trials: Listing<'a>,
-    /// Every cut that trials could start from, the shallowest first.
+    /// Every cut that trials could start from, the shallowest first, network by network.
     pub cuts: Vec<Cut>,
+    /// What is left to run by network.
+    pub networks: Vec<Share>,
     pub workers: usize,
     pub threads: u32,
     pub measured: bool,
@@ -126,9 +128,23 @@ pub struct Planned {
     pub features: Option<FeatureKey>,
 }
 
+/// What the trials of one network take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Share {
+    pub backbone: &'static str,
+    pub trials: u64,
+    /// Of one worker, fills included.
+    pub seconds: f64,
+    /// If no features were kept.
+    pub seconds_without_cache: f64,
+    /// Bytes of the features that are kept of it, at most.
+    pub features: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cut {
     pub key: FeatureKey,
+    pub backbone: String,
     /// Name of the last segment before the cut.
     pub after: String,
     pub trials: u32,
@@ -181,6 +197,7 @@ pub fn plan(premises: Premises) -> Plan {
         columns: Columns::varying(trials.specs()).with_depths(definition.depths()),
         trials: Listing { trials, reuse, is_known: missing.is_empty(), known },
         cuts: reuse.cuts.iter().map(|one| cut(one, reuse)).collect(),
+        networks: definition.networks.iter().map(|network| share(network.architecture.name, reuse)).collect(),
         workers,
         threads,
         measured: basis.measured_at.is_some(),
@@ -195,6 +212,13 @@ pub fn plan(premises: Premises) -> Plan {
     }
 }
 
+fn share(backbone: &'static str, reuse: &Reuse) -> Share {
+    let reuse::Share { trials, seconds, without } = reuse.share(backbone);
+    let of_it = |cut: &&reuse::Cut| cut.spec.model.backbone == backbone && cut.is_filled();
+    let features = reuse.cuts.iter().filter(of_it).map(|cut| cut.bytes).sum();
+    Share { backbone, trials, seconds, seconds_without_cache: without, features }
+}
+
 fn cut(cut: &reuse::Cut, reuse: &Reuse) -> Cut {
     let (decision, from) = match &cut.decision {
         reuse::Decision::Fill { from } => (Decision::Fill, from.as_ref()),
@@ -204,6 +228,7 @@ fn cut(cut: &reuse::Cut, reuse: &Reuse) -> Cut {
     let after = |key: &FeatureKey| reuse.cuts.iter().find(|cut| cut.key == *key).map(|cut| cut.after.clone());
     Cut {
         key: cut.key.clone(),
+        backbone: cut.spec.model.backbone.clone(),
         after: cut.after.clone(),
         trials: cut.trials,
         epochs: cut.epochs,

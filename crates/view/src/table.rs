@@ -8,13 +8,13 @@ pub use standing::Standing;
 
 use crate::best::finished::Finished;
 use crate::best::objective;
-use crate::{Columns, ViewError};
+use crate::{Columns, ViewError, stored};
 use frostline_store::{Counts, Moment, Reader, Sweep, TrialRow};
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::outcome::TrialState;
-use frostline_sweep::parameters::named;
+use frostline_sweep::parameters::{frozen_layers, named};
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -116,6 +116,11 @@ impl Table {
         self.objective
     }
 
+    /// Those of the trials that are still in the table of networks.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = &'static Architecture> {
+        self.networks.iter().filter_map(|network| *network)
+    }
+
     pub fn counts(&self) -> Counts {
         Counts::counting(self.states.iter().copied())
     }
@@ -124,6 +129,22 @@ impl Table {
     pub(crate) fn parameter(&self, name: &str) -> Option<(&[Value], &[u32])> {
         let found = self.parameters.iter().find(|parameter| parameter.name == name)?;
         Some((&found.values, &found.codes))
+    }
+
+    /// What the definition says for frozen layers, and which of that each trial has, where there are several networks: a
+    /// share is another number in each of them.
+    pub(crate) fn written_layers(&self) -> Option<(Vec<Value>, Vec<u32>)> {
+        let (counts, codes) = self.parameter("frozen_layers").filter(|_| self.networks.len() > 1)?;
+        let definition = stored::definition(self.sweep()).ok()?;
+        let axis: Vec<&(Value, Value)> = definition.axis("frozen_layers").collect();
+        let written = |(network, code): (&u32, &u32)| {
+            let network = self.networks[*network as usize]?.name;
+            let count = counts[*code as usize].as_u64();
+            let is_it = |(_, canonical): &&(Value, Value)| frozen_layers(canonical, network).map(u64::from) == count;
+            axis.iter().position(is_it).map(|place| place as u32)
+        };
+        let places = self.network.iter().zip(codes).map(written).collect::<Option<Vec<u32>>>()?;
+        Some((axis.into_iter().map(|(written, _)| written.clone()).collect(), places))
     }
 
     /// How many values the hyperparameter has that has the most of them, seeds left out.

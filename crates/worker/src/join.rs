@@ -6,8 +6,11 @@ use anyhow::{Context, bail};
 use frostline_link::{Options, Way, serve};
 use frostline_protocol::{Incarnation, Places, Seat, Who, WorkerId};
 use frostline_results::{Access, Folder, PASS, Pass, own_folder, quoted};
+use frostline_sweep::backbone;
 use frostline_sweep::device::Device;
 use rustix::process::getuid;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -34,9 +37,9 @@ pub(crate) struct Arguments {
     /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Where the pretrained weights lie on this machine
-    #[arg(long)]
-    weights: Option<PathBuf>,
+    /// Where the pretrained weights lie on this machine; once for each network where there are several
+    #[arg(long, value_name = "[NETWORK=]FILE")]
+    weights: Vec<Weights>,
     /// A folder on a fast disk of this machine, for features, and for checkpoints where no disk is shared
     #[arg(long)]
     scratch: Option<PathBuf>,
@@ -117,9 +120,26 @@ fn number() -> anyhow::Result<u64> {
 struct Own {
     pass: Pass,
     data: Option<PathBuf>,
-    weights: Option<PathBuf>,
+    weights: Vec<Weights>,
     checkpoints: Option<PathBuf>,
     scratch: PathBuf,
+}
+
+/// A weights file, and the network that it is of; none where there is one alone.
+#[derive(Debug, Clone)]
+struct Weights {
+    network: Option<&'static str>,
+    file: PathBuf,
+}
+
+impl From<OsString> for Weights {
+    fn from(written: OsString) -> Weights {
+        let named = written.to_str().and_then(|text| text.split_once('='));
+        match named.and_then(|(network, file)| Some((backbone::find(network)?.name, file))) {
+            Some((network, file)) => Weights { network: Some(network), file: file.into() },
+            None => Weights { network: None, file: written.into() },
+        }
+    }
 }
 
 impl Own {
@@ -130,7 +150,7 @@ impl Own {
         let scratch = Folder::new(&self.scratch);
         Ok(Places {
             data: theirs.data.map(|theirs| here("data", self.data.as_ref(), theirs)).transpose()?,
-            weights: theirs.weights.map(|theirs| here("weights", self.weights.as_ref(), theirs)).transpose()?,
+            weights: self.weights(theirs.weights)?,
             features: scratch.features(),
             checkpoints: match &self.checkpoints {
                 _ if is_shared => theirs.checkpoints,
@@ -139,6 +159,26 @@ impl Own {
             },
             models: theirs.models.filter(|_| is_shared),
         })
+    }
+}
+
+impl Own {
+    fn weights(&self, theirs: BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, PathBuf>, String> {
+        if theirs.len() > 1
+            && let Some(own) = self.weights.iter().find(|own| own.network.is_none())
+        {
+            let networks = theirs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let file = own.file.display();
+            return Err(format!(
+                "the sweep has several networks ({networks}): say whose the weights {file} are, as in --weights NETWORK={file}"
+            ));
+        }
+        let place = |(network, theirs): (String, PathBuf)| {
+            let own = self.weights.iter().find(|own| own.network.is_none_or(|of| of == network));
+            let file = here("weights", own.map(|own| &own.file), theirs)?;
+            Ok((network, file))
+        };
+        theirs.into_iter().map(place).collect()
     }
 }
 

@@ -166,6 +166,7 @@ mod tests {
         Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation,
         WeightsIdentity,
     };
+    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -246,7 +247,7 @@ mod tests {
     fn places(folder: &Path) -> Places {
         Places {
             data: None,
-            weights: None,
+            weights: BTreeMap::new(),
             features: folder.join("features"),
             checkpoints: folder.join("checkpoints"),
             models: None,
@@ -295,7 +296,10 @@ mod tests {
     fn a_weights_file_that_is_gone_is_bad_data() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("weights.safetensors");
-        let places = Places { weights: Some(file.clone()), ..places(folder.path()) };
+        let places = Places {
+            weights: BTreeMap::from([("efficientnet_lite0".to_owned(), file.clone())]),
+            ..places(folder.path())
+        };
         let mut spec = spec();
         spec.model.weights = WeightsIdentity::File("0".repeat(64));
         let mut trainer = Libtorch::new(Device::Cpu);

@@ -81,7 +81,7 @@ fn trained(folder: &Path) -> (ModelFiles, Evaluation) {
     };
     let places = Places {
         data: None,
-        weights: None,
+        weights: Default::default(),
         features: folder.join("features"),
         checkpoints: folder.join("checkpoints"),
         models: Some(folder.join("models")),

@@ -352,10 +352,10 @@ fn words_of_other_programs_lead_to_the_right_one() {
     --- error
     error: --set train.seed=1: unknown key `seed` in [train]: it is `seeds` in [sweep]
     ");
-    says!(place, "plan demo.toml --set model.weights=imagenet", @r#"
+    says!(place, "plan demo.toml --set model.weights=imagenet1k", @r#"
     exit code 2
     --- error
-    error: model.weights: [PLACE]/imagenet is not there, and the catalogue has no `imagenet`, did you mean `efficientnet_lite0.imagenet1k`; `frostline fetch` lists what it has, and "random" is allowed too
+    error: model.weights: [PLACE]/imagenet1k is not there, and the catalogue has no `imagenet1k`, did you mean `efficientnet_lite0.imagenet1k`; `frostline fetch` lists what it has, and "random" is allowed too
     "#);
     says!(place, "plan demo.toml --set data.dataset=imagefolder", @r#"
     exit code 2

@@ -12,9 +12,9 @@ pub(crate) struct Join {
     /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
-    /// Where the pretrained weights lie on this machine
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
+    /// Where the pretrained weights lie on this machine; once for each network where there are several
+    #[arg(long, value_name = "[NETWORK=]FILE")]
+    pub(crate) weights: Vec<PathBuf>,
     /// A folder on a fast disk of this machine, for features, and for checkpoints where no disk is shared
     #[arg(long, value_name = "FOLDER")]
     pub(crate) scratch: Option<PathBuf>,

@@ -30,16 +30,15 @@ pub(crate) fn run(arguments: &Join) -> anyhow::Result<Exit> {
         command.env(PASS, serde_json::to_string(&pass)?);
     }
     command.arg("join").arg(&arguments.access).args(["--device", &device.to_string()]);
-    let paths = [
-        ("--data", &arguments.data),
-        ("--weights", &arguments.weights),
-        ("--scratch", &arguments.scratch),
-        ("--checkpoints", &arguments.checkpoints),
-    ];
+    let paths =
+        [("--data", &arguments.data), ("--scratch", &arguments.scratch), ("--checkpoints", &arguments.checkpoints)];
     for (name, path) in paths {
         if let Some(path) = path {
             command.arg(name).arg(path);
         }
+    }
+    for weights in &arguments.weights {
+        command.arg("--weights").arg(weights);
     }
     if let Some(minutes) = arguments.minutes {
         command.args(["--minutes", &minutes.to_string()]);

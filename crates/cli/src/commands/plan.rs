@@ -13,13 +13,13 @@ use crate::space;
 use crate::team::{Recorded, Team, team};
 use frostline_results::Folder;
 use frostline_store::StoreError;
-use frostline_sweep::definition::{Definition, DeviceChoice};
+use frostline_sweep::definition::{Definition, DeviceChoice, Network};
 use frostline_sweep::keys::{self, HYPERPARAMETERS};
 use frostline_sweep::learned::Last;
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::trial::TrialId;
 use frostline_view::need::Need;
-use frostline_view::plan::{Basis, Cut, Decision, Plan, Premises, plan};
+use frostline_view::plan::{Basis, Cut, Decision, Plan, Premises, Share, plan};
 use frostline_view::shown;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -146,15 +146,15 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
     if !plan.done.is_empty() {
         writeln!(out, "{}", standing(plan))?;
     }
-    let architecture = prepared.definition.model.architecture;
-    let network = format!(
-        "{}, {} layers, {:.2} M parameters, weights {}",
-        architecture.name,
-        architecture.layer_count(),
-        architecture.parameter_count() as f64 / 1e6,
-        prepared.definition.model.weights
-    );
-    writeln!(out, "{}", output::wrapped(&network, WIDTH, 2))?;
+    for Network { architecture, weights, .. } in &prepared.definition.networks {
+        let network = format!(
+            "{}, {} layers, {:.2} M parameters, weights {weights}",
+            architecture.name,
+            architecture.layer_count(),
+            architecture.parameter_count() as f64 / 1e6,
+        );
+        writeln!(out, "{}", output::wrapped(&network, WIDTH, 2))?;
+    }
     let same = same_for_all(&prepared.definition);
     if !same.is_empty() {
         writeln!(out, "{}", output::wrapped(&format!("the same for all: {}", same.join(", ")), WIDTH, 2))?;
@@ -166,6 +166,10 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
     if !plan.cuts.is_empty() {
         writeln!(out, "\nFrozen layers are computed once for all the trials that share them:\n")?;
         write!(out, "{}", cuts(&plan.cuts))?;
+    }
+    if plan.networks.len() > 1 {
+        writeln!(out, "\nWhat each network takes:\n")?;
+        write!(out, "{}", networks(&plan.networks))?;
     }
     writeln!(out)?;
     if plan.to_run > 0 {
@@ -242,7 +246,7 @@ fn same_for_all(definition: &Definition) -> Vec<String> {
         let default = key.default_value().and_then(|default| key.kind.check(&default).ok());
         // That follows from how many units there are.
         let is_said = key.name != "head_depth" && Some(value) != default.as_ref();
-        let words = if key.name == "frozen_layers" { depths.words(value).map(str::to_owned) } else { None };
+        let words = if key.name == "frozen_layers" { depths.words(None, value).map(str::to_owned) } else { None };
         is_said.then(|| format!("{} {}", key.name, words.unwrap_or_else(|| shown(value))))
     });
     set.collect()
@@ -308,8 +312,21 @@ fn trials(plan: &Plan) -> Table {
     table
 }
 
+fn networks(networks: &[Share]) -> Table {
+    let mut table = Table::new(&["backbone", "trials", "time", "without the cache", "features (max)"]);
+    for it in networks {
+        let (seconds, without) = (output::seconds(it.seconds), output::seconds(it.seconds_without_cache));
+        table.row([it.backbone.to_owned(), it.trials.to_string(), seconds, without, output::bytes(it.features)]);
+    }
+    table
+}
+
 fn cuts(cuts: &[Cut]) -> Table {
-    let header = ["through", "trials", "share", "size (max)", "time", "saves", ""];
+    let several = cuts.windows(2).any(|pair| pair[0].backbone != pair[1].backbone);
+    let mut header = vec!["through", "trials", "share", "size (max)", "time", "saves", ""];
+    if several {
+        header.insert(0, "backbone");
+    }
     let mut table = Table::new(&header);
     for cut in cuts {
         let decision = match (cut.decision, &cut.from) {
@@ -322,7 +339,9 @@ fn cuts(cuts: &[Cut]) -> Table {
         let share = format!("{:.0} %", 100.0 * cut.compute_share);
         let saves = if cut.saved_seconds > 0.0 { output::seconds(cut.saved_seconds) } else { "-".to_owned() };
         let (size, fill) = (output::bytes(cut.bytes), output::seconds(cut.fill_seconds));
-        table.row([cut.after.clone(), cut.trials.to_string(), share, size, fill, saves, decision]);
+        let network = several.then(|| cut.backbone.clone());
+        let cells = [cut.after.clone(), cut.trials.to_string(), share, size, fill, saves, decision];
+        table.row(network.into_iter().chain(cells));
     }
     table
 }

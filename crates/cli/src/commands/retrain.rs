@@ -178,7 +178,8 @@ fn remove(apart: &Path) -> anyhow::Result<()> {
 /// The trial is what it was on the data and the weights that it saw.
 fn refuse_other_files(prepared: &Prepared, recorded: &Shown) -> anyhow::Result<()> {
     let (sources, spec) = (&prepared.sources, &recorded.spec);
-    if sources.data_digest == spec.data.digest && sources.weights == spec.model.weights {
+    let weights = sources.weights_of(&spec.model.backbone);
+    if sources.data_digest == spec.data.digest && weights == spec.model.weights {
         return Ok(());
     }
     let what = if sources.data_digest == spec.data.digest { "weights" } else { "data" };

@@ -98,9 +98,9 @@ fn check_definition(reader: &Reader, sweep: &Sweep) -> anyhow::Result<Vec<Findin
     };
     let members = reader.restore(&sweep.name)?;
     let known: BTreeSet<TrialId> = members.iter().map(|member| member.trial).collect();
-    // Newer cells come first, so the first member was made from the files that the definition means.
-    let Some(first) = members.first() else { return Ok(finding("it has no trials".to_owned())) };
-    let sources = Sources::of(&first.spec);
+    // Newer cells come first, so the first member of each network was made from the files that the definition means.
+    let sources = Sources::of(members.iter().map(|member| &member.spec));
+    let Some(sources) = sources else { return Ok(finding("it has no trials".to_owned())) };
     let missing = definition.expand(&sources).into_iter().filter(|trial| !known.contains(&trial.id)).count() as u64;
     Ok(if missing > 0 {
         finding(format!("it lacks {} of its definition", count(missing, "cell")))

@@ -4,7 +4,7 @@ use super::{BAD, BOLD, DIM, Table};
 use frostline_sweep::backbone;
 use frostline_sweep::depth::Depths;
 use frostline_sweep::outcome::{ClassMetrics, Evaluation};
-use frostline_sweep::parameters::named;
+use frostline_sweep::parameters::{BACKBONE, named};
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::show::Shown;
 use frostline_view::shown;
@@ -54,12 +54,13 @@ pub(crate) fn trial(out: &mut impl Write, trial: &Shown, classes: &[String]) -> 
     let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
     writeln!(out, "  data             {dataset}, {0} x {0} pixels", spec.data.image_size)?;
     let depths = backbone::find(&spec.model.backbone)
-        .map(|network| Depths::of(network, [(spec.parameters.frozen_layers, None)]))
+        .map(|network| Depths::of([(network, spec.parameters.frozen_layers, None)]))
         .unwrap_or_default();
     // What has no meaning for this optimizer or schedule has no value.
-    for (name, value) in named(spec).iter().filter(|(_, value)| !value.is_null()) {
-        let depth = if *name == "frozen_layers" { depths.words(value) } else { None };
-        writeln!(out, "  {name:<16} {}", depth.map_or_else(|| shown(value), str::to_owned))?;
+    let others = named(spec).into_iter().filter(|(name, value)| *name != BACKBONE && !value.is_null());
+    for (name, value) in others {
+        let depth = if name == "frozen_layers" { depths.words(None, &value) } else { None };
+        writeln!(out, "  {name:<16} {}", depth.map_or_else(|| shown(&value), str::to_owned))?;
     }
     if !trial.epochs.is_empty() {
         writeln!(out)?;

@@ -234,13 +234,19 @@ fn row(it: &Row, model: &Model, scale: (f64, f64), width: usize, look: Look, sel
 }
 
 fn depth(it: &Depth, model: &Model, width: usize, look: Look) -> Line<'static> {
-    let name = if it.is_all { format!("all {}", it.layers) } else { it.layers.to_string() };
+    let name = |it: &Depth| {
+        let network = it.network.as_ref().map_or(String::new(), |network| format!("{network} "));
+        if it.is_all { format!("{network}all {}", it.layers) } else { format!("{network}{}", it.layers) }
+    };
+    let widest = model.depths.iter().map(|it| name(it).len()).fold(9, usize::max);
+    let name = name(it);
     let values = model.depths.iter().flat_map(|it| [it.low, it.high]);
     let ends = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
-    let room = width.saturating_sub(40) / 2;
+    let room = width.saturating_sub(31 + widest) / 2;
     let interval = look.interval((it.low, it.high), it.mean, ends, room.max(8));
     let longest = model.depths.iter().map(|it| it.seconds).fold(0.0, f64::max);
     let column = look.column(it.seconds / longest, room.max(8));
-    let text = format!("{name:>9}  {interval}  {:.*}  {:>9}  {column}", model.digits, it.mean, seconds(it.seconds));
+    let text =
+        format!("{name:>widest$}  {interval}  {:.*}  {:>9}  {column}", model.digits, it.mean, seconds(it.seconds));
     Line::raw(look.cut(&text, width))
 }

@@ -54,6 +54,7 @@ pub(crate) struct Row {
     pub(crate) value: f64,
     pub(crate) interval: Option<(f64, f64)>,
     pub(crate) seconds: f64,
+    pub(crate) network: &'static str,
     pub(crate) frozen: u64,
     /// Of the network's layers, 0 to 1.
     pub(crate) frozen_share: f64,
@@ -64,6 +65,8 @@ pub(crate) struct Row {
 /// What a number of frozen layers comes to, over the rows of the ranking.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Depth {
+    /// Short, where there are several.
+    pub(crate) network: Option<String>,
     pub(crate) layers: u64,
     pub(crate) is_all: bool,
     pub(crate) low: f64,
@@ -148,20 +151,23 @@ fn seen(row: &best::Row, ranking: &Ranking) -> Row {
         interval: row.interval,
         seconds: row.metric("seconds"),
         frozen,
-        frozen_share: ranking.layers.map_or(0.0, |layers| frozen as f64 / f64::from(layers)),
+        network: row.network().map_or("", |network| network.name),
+        frozen_share: row.network().map_or(0.0, |network| frozen as f64 / f64::from(network.layer_count())),
         words,
     }
 }
 
 /// From the deepest on.
 fn depths(rows: &[Row]) -> Vec<Depth> {
-    let mut by_depth: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+    let mut by_depth: BTreeMap<(&str, u64), Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        by_depth.entry(row.frozen).or_default().push(row);
+        by_depth.entry((row.network, row.frozen)).or_default().push(row);
     }
-    let depth = |(layers, rows): (u64, Vec<&Row>)| {
+    let several = rows.windows(2).any(|pair| pair[0].network != pair[1].network);
+    let depth = |((network, layers), rows): ((&str, u64), Vec<&Row>)| {
         let mean = |value: fn(&Row) -> f64| rows.iter().map(|row| value(row)).sum::<f64>() / rows.len() as f64;
         Depth {
+            network: several.then(|| network.trim_start_matches("efficientnet_").to_owned()),
             layers,
             is_all: rows.first().is_some_and(|row| row.frozen_share >= 1.0),
             low: rows.iter().map(|row| row.value).fold(f64::INFINITY, f64::min),

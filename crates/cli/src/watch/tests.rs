@@ -13,6 +13,7 @@ fn model() -> Model {
         value,
         interval: Some((value - 0.025, value + 0.024)),
         seconds,
+        network: "efficientnet_lite0",
         frozen,
         frozen_share: frozen as f64 / 151.0,
         words: words.to_owned(),
@@ -24,6 +25,7 @@ fn model() -> Model {
         share: Some(share),
     };
     let depth = |layers: u64, mean: f64, seconds: f64| Depth {
+        network: None,
         layers,
         is_all: layers == 151,
         low: mean - 0.02,

@@ -525,6 +525,12 @@ fn exited(worker: WorkerId, is_excused: bool) -> Input {
 }
 
 fn terms() -> Terms {
-    let places = Places { data: None, weights: None, features: "f".into(), checkpoints: "c".into(), models: None };
+    let places = Places {
+        data: None,
+        weights: Default::default(),
+        features: "f".into(),
+        checkpoints: "c".into(),
+        models: None,
+    };
     Terms { sweep: SWEEP.to_owned(), places, heartbeat: 1.0, reconnect_grace: 1.0, is_lent: false }
 }

@@ -379,7 +379,7 @@ impl World {
                         reports.push(failed(FailureKind::Diverged));
                     } else {
                         // Not after every epoch: only so often, and where a trial is interrupted.
-                        if stop != Stop::No || (training.epoch + trial.0[0] as u32) % 2 == 0 {
+                        if stop != Stop::No || (training.epoch + u32::from(trial.0[0])).is_multiple_of(2) {
                             self.disk.checkpoints.insert(trial, training.epoch);
                         }
                         reports.push(Report::Epoch(metrics(trial, training.epoch)));

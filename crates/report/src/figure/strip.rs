@@ -8,6 +8,8 @@ use maud::{Markup, html};
 /// A backbone in parts, in the order in which an image passes them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
+    /// By which strips refer to it.
+    pub name: String,
     pub segments: Vec<Segment>,
     pub layers: u32,
 }
@@ -25,6 +27,8 @@ pub struct Segment {
 /// How far a trial's network is frozen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frost {
+    /// Name of the network.
+    pub network: String,
     pub layers: u32,
     /// Share of the backbone's computing.
     pub share: f64,
@@ -56,8 +60,8 @@ impl Network {
     }
 }
 
-/// What strips refer to: the hatch, and the network's parts. Once a page, before the first strip.
-pub fn definitions(network: &Network) -> Markup {
+/// What strips refer to: the hatch, and the networks' parts. Once a page, before the first strip.
+pub fn definitions(networks: &[Network]) -> Markup {
     html! {
         svg.definitions aria-hidden="true" width="0" height="0" {
             defs {
@@ -66,9 +70,11 @@ pub fn definitions(network: &Network) -> Markup {
                     line.hatch x1="0" x2="0" y1="0" y2="6" {}
                 }
             }
-            symbol #network viewBox="0 0 1000 10" preserveAspectRatio="none" {
-                @for segment in network.segments.iter().filter(|it| it.end < 0.9999) {
-                    line.joint x1=(Px(1000.0 * segment.end)) x2=(Px(1000.0 * segment.end)) y1="0" y2="10" {}
+            @for network in networks {
+                symbol id=(network.name) viewBox="0 0 1000 10" preserveAspectRatio="none" {
+                    @for segment in network.segments.iter().filter(|it| it.end < 0.9999) {
+                        line.joint x1=(Px(1000.0 * segment.end)) x2=(Px(1000.0 * segment.end)) y1="0" y2="10" {}
+                    }
                 }
             }
         }
@@ -87,7 +93,7 @@ pub(crate) fn parts(frost: &Frost, top: f64, height: f64) -> Markup {
     html! {
         @if frozen < 1.0 { rect.earth x=(Percent(frozen)) y=(y) width=(Percent(1.0 - frozen)) height=(h) {} }
         @if frozen > 0.0 { rect.frozen x="0" y=(y) width=(Percent(frozen)) height=(h) fill="url(#hatch)" {} }
-        use href="#network" x="0" y=(y) width="100%" height=(h) {}
+        use href={ "#" (frost.network) } x="0" y=(y) width="100%" height=(h) {}
         @if let Some(cut) = &frost.cut {
             line.cut x1=(Percent(cut.share)) x2=(Percent(cut.share)) y1=(Px(top - 2.0)) y2=(Px(top + height + 2.0)) {}
         }
@@ -141,11 +147,12 @@ pub(crate) mod tests {
         let segment = |(name, layers, end): (&str, u32, f64)| Segment { name: name.to_owned(), layers, end };
         let segments =
             [("stem", 4, 0.1), ("block1a", 10, 0.25), ("block1b", 20, 0.5), ("block2a", 30, 0.8), ("top", 36, 1.0)];
-        Network { segments: segments.map(segment).into(), layers: 36 }
+        Network { name: "network".to_owned(), segments: segments.map(segment).into(), layers: 36 }
     }
 
     pub(crate) fn frost() -> Frost {
-        Frost { layers: 25, share: 0.65, cut: Some(Cut { after: "block1b".to_owned(), share: 0.5 }) }
+        let cut = Some(Cut { after: "block1b".to_owned(), share: 0.5 });
+        Frost { network: network().name, layers: 25, share: 0.65, cut }
     }
 
     #[test]
@@ -159,9 +166,9 @@ pub(crate) mod tests {
     #[test]
     fn ice_ends_at_the_frost_line_and_a_tick_stands_at_the_cut() {
         insta::assert_snapshot!(row(&frost()).0, @r##"<svg class="strip" aria-hidden="true" width="100%" height="16"><rect class="earth" x="65%" y="2" width="35%" height="12"></rect><rect class="frozen" x="0" y="2" width="65%" height="12" fill="url(#hatch)"></rect><use href="#network" x="0" y="2" width="100%" height="12"></use><line class="cut" x1="50%" x2="50%" y1="0" y2="16"></line></svg>"##);
-        let all = Frost { layers: 36, share: 1.0, cut: None };
+        let all = Frost { layers: 36, share: 1.0, cut: None, ..frost() };
         assert!(!row(&all).0.contains("earth"));
-        let none = Frost { layers: 0, share: 0.0, cut: None };
+        let none = Frost { layers: 0, share: 0.0, cut: None, ..frost() };
         assert!(!row(&none).0.contains("frozen"));
     }
 
@@ -171,6 +178,7 @@ pub(crate) mod tests {
             finding(&network(), &frost()),
             "25 of 36 layers are frozen, 65 % of the computing; features can be kept after block1b."
         );
-        assert_eq!(finding(&network(), &Frost { layers: 36, share: 1.0, cut: None }), "All 36 layers are frozen.");
+        let all = Frost { layers: 36, share: 1.0, cut: None, ..frost() };
+        assert_eq!(finding(&network(), &all), "All 36 layers are frozen.");
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn answer(page: &Page) -> Markup {
 /// "Freeze 135 of 151 layers, head 256-128-64: **0.796** (0.770 to 0.820)".
 fn headline(page: &Page, best: &Row) -> Markup {
     let digits = Digits::of(&page.ranking);
-    let what = words::configuration(&page.ranking.columns, best, page.network.as_ref());
+    let what = words::configuration(&page.ranking.columns, best);
     let what = if what.is_empty() { "The only configuration".to_owned() } else { number::sentence(&what) };
     let name = page.ranking.objective.name;
     html! {
@@ -66,7 +66,7 @@ fn facts(page: &Page, best: &Row) -> Markup {
             @if best.is_group { div { dt { "seeds" } dd { (seeds) } } }
             @if is_whole { div { dt { "all training" } dd { (number::seconds(spent)) } } }
             div { dt { "trials" } dd { (done) } }
-            @if let Some(network) = &page.network {
+            @if let [network] = &page.networks[..] {
                 div { dt { "backbone" } dd { (network.backbone) } }
             }
         }

@@ -6,14 +6,14 @@ use crate::figure::forest::{Column, Dot};
 use crate::figure::strip::{self, Cut, Frost};
 use crate::number::{self, Digits};
 use frostline_view::best::{Ranking, Row};
-use frostline_view::page::Network;
+use frostline_view::page::{Network, network_of};
 use maud::{Markup, html};
 
 /// What is to be seen of a ranking.
 pub(super) struct Board<'a> {
     pub(super) ranking: &'a Ranking,
     pub(super) rows: &'a [Row],
-    pub(super) network: Option<&'a Network>,
+    pub(super) networks: &'a [Network],
     pub(super) links: &'a Links,
     /// Whether the page's script may sort and narrow it; a server does it itself.
     pub(super) is_sortable: bool,
@@ -30,7 +30,7 @@ pub(super) struct Order<'a> {
 const TEST: &str = "test_accuracy";
 
 pub(super) fn board(board: &Board) -> Markup {
-    let Board { ranking, rows, network, links, .. } = board;
+    let Board { ranking, rows, networks, links, .. } = board;
     let objective = ranking.objective.name;
     let digits = Digits::of(ranking);
     let dot = |row: &Row| Dot { value: row.value, interval: row.interval, is_chosen: row.is_first() };
@@ -38,7 +38,7 @@ pub(super) fn board(board: &Board) -> Markup {
     let names: Vec<&'static str> = ranking.columns.names().collect();
     let has_intervals = rows.iter().any(|row| row.interval.is_some());
     let has_groups = rows.iter().any(|row| row.is_group);
-    let has_frost = network.is_some() && names.contains(&"frozen_layers");
+    let has_frost = !networks.is_empty() && names.contains(&"frozen_layers");
     html! {
         div.scroll tabindex="0" role="group" aria-label="Leaderboard" {
             table.board data-sortable[board.is_sortable] {
@@ -62,8 +62,10 @@ pub(super) fn board(board: &Board) -> Markup {
                             th.rank scope="row" data-value=(row.rank) { (row.label()) }
                             td { (trial_link(links, row.trial)) }
                             td.number.value data-value=(row.value) { (digits.show(row.value)) }
-                            @if let Some(network) = network.filter(|_| has_frost) {
-                                td.frost { (strip::row(&frost(network, row.frozen_layers()))) }
+                            @if has_frost {
+                                td.frost {
+                                    @if let Some(network) = network_of(networks, row) { (strip::row(&frost(network, row.frozen_layers()))) }
+                                }
                             }
                             @for name in &names { (parameter(row, name)) }
                             @if has_groups { td.number { (row.seeds) @if row.seeds < row.seeds_wanted { " of " (row.seeds_wanted) } } }
@@ -104,12 +106,16 @@ fn parameter(row: &Row, name: &str) -> Markup {
 
 pub(super) fn frost(network: &Network, frozen_layers: u32) -> Frost {
     let cut = network.cut(frozen_layers).map(|cut| Cut { after: cut.name.clone(), share: cut.end });
-    Frost { layers: frozen_layers, share: network.share(frozen_layers), cut }
+    Frost { network: network.backbone.to_owned(), layers: frozen_layers, share: network.share(frozen_layers), cut }
 }
 
 /// As figures draw it.
 pub(super) fn drawn(network: &Network) -> strip::Network {
     let segment =
         |it: &frostline_view::page::Segment| strip::Segment { name: it.name.clone(), layers: it.layers, end: it.end };
-    strip::Network { segments: network.segments.iter().map(segment).collect(), layers: network.layers }
+    strip::Network {
+        name: network.backbone.to_owned(),
+        segments: network.segments.iter().map(segment).collect(),
+        layers: network.layers,
+    }
 }

@@ -111,7 +111,6 @@ fn rows(shown_trial: &Shown) -> Vec<(String, String)> {
     let spec = &shown_trial.spec;
     let word = |value: Value| shown(&value);
     let mut rows = vec![
-        ("backbone".to_owned(), spec.model.backbone.clone()),
         ("weights".to_owned(), weights(&spec.model.weights)),
         ("data".to_owned(), serde_json::to_value(spec.data.dataset).map(word).unwrap_or_default()),
         ("data digest".to_owned(), spec.data.digest.chars().take(16).collect()),

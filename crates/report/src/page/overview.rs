@@ -13,7 +13,7 @@ use crate::figure::{Words, curves, depth as deep, effects as changes, pareto, sa
 use crate::number::{self, Digits, change, percent, seconds};
 use frostline_sweep::metric::{self, Direction};
 use frostline_view::best::Row;
-use frostline_view::page::Page;
+use frostline_view::page::{Network, Page};
 use frostline_view::shown;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub fn overview(page: &Page, links: &Links) -> Markup {
         @if !page.ranking.rows.is_empty() {
             (leaderboard(page, links, shown))
             div.grid {
-                @if let Some(figure) = depth_figure(page) { div { (figure) } }
+                @for figure in depth_figures(page) { div { (figure) } }
                 @if let Some(figures) = effect_figures(page) { div { (figures) } }
                 div { (cost_figure(page)) }
                 @if let Some(figure) = curve_figure(page) { div { (figure) } }
@@ -48,7 +48,9 @@ pub fn depth(page: &Page) -> Markup {
         (definitions(page))
         section {
             h2 { "How deep to freeze" }
-            div.card { @if let Some(figure) = depth_figure(page) { (figure) } @else { p { "All finished trials freeze as deep." } } }
+            @let figures = depth_figures(page);
+            @if figures.is_empty() { div.card { p { "All finished trials freeze as deep." } } }
+            @for figure in figures { div.card { (figure) } }
         }
     }
 }
@@ -94,7 +96,7 @@ pub(super) fn all_section(page: &Page) -> Markup {
 }
 
 pub(super) fn definitions(page: &Page) -> Markup {
-    html! { @if let Some(network) = &page.network { (strip::definitions(&drawn(network))) } }
+    html! { (strip::definitions(&page.networks.iter().map(drawn).collect::<Vec<_>>())) }
 }
 
 fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
@@ -116,7 +118,7 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
                     input #filter type="search" autocomplete="off" spellcheck="false" placeholder="words, such as adam 256-128";
                     span.muted #matching aria-live="polite" {}
                 }
-                (board(&Board { ranking: &page.ranking, rows, network: page.network.as_ref(), links, is_sortable: true, order: None }))
+                (board(&Board { ranking: &page.ranking, rows, networks: &page.networks, links, is_sortable: true, order: None }))
                 p.below {
                     @if hidden > 0 {
                         @if links.is_served() { a href={ "/s/" (name) "/trials" } { "all " (number::count(page.ranking.total, noun)) } }
@@ -133,7 +135,7 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
 fn label(page: &Page, row: &Row) -> String {
     let digits = Digits::of(&page.ranking);
     let interval = row.interval.map_or(String::new(), |interval| format!(" ({})", digits.interval(interval)));
-    let what = words::configuration(&page.ranking.columns, row, page.network.as_ref());
+    let what = words::configuration(&page.ranking.columns, row);
     let time = seconds(row.metric("seconds"));
     format!(
         "{} {what}\n{} {}{interval}, {time}",
@@ -147,10 +149,15 @@ fn larger_is_better(page: &Page) -> bool {
     page.ranking.objective.direction == Direction::Maximise
 }
 
-fn depth_figure(page: &Page) -> Option<Markup> {
-    let network = page.network.as_ref()?;
+/// One a network.
+fn depth_figures(page: &Page) -> Vec<Markup> {
+    page.networks.iter().filter_map(|network| depth_figure(page, network)).collect()
+}
+
+fn depth_figure(page: &Page, network: &Network) -> Option<Markup> {
+    let is_of_it = |row: &&Row| row.network().is_some_and(|of| of.name == network.backbone);
     let mut by_depth: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
-    for row in page.ranking.rows.iter().filter(|row| row.value.is_finite()) {
+    for row in page.ranking.rows.iter().filter(|row| row.value.is_finite()).filter(is_of_it) {
         by_depth.entry(row.frozen_layers()).or_default().push(row);
     }
     if by_depth.len() < 2 {
@@ -173,9 +180,13 @@ fn depth_figure(page: &Page) -> Option<Markup> {
         digits: Digits::of(&page.ranking),
         levels,
     };
+    let (id, title) = match &page.networks[..] {
+        [_] => ("depth".to_owned(), "Depth".to_owned()),
+        _ => (format!("depth-{}", network.backbone), format!("Depth of {}", network.backbone)),
+    };
     let words = Words {
-        id: "depth".to_owned(),
-        title: "Depth".to_owned(),
+        id,
+        title,
         finding: depth_finding(page, &depth),
         note: Some(format!("{}{}", depth_note(&depth), drawn_from(page))),
     };

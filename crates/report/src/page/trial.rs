@@ -6,6 +6,7 @@ use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves, strip};
 use crate::number::{self, fixed, seconds};
 use frostline_sweep::outcome::{ClassMetrics, TrialState};
+use frostline_sweep::parameters::{BACKBONE, named};
 use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::page::Network;
 use frostline_view::show::{Attempt, Shown};
@@ -15,7 +16,7 @@ use maud::{Markup, html};
 /// A page of its own; `classes` are names in the order of their numbers.
 pub fn trial_page(shown: &Shown, classes: &[String]) -> Markup {
     html! {
-        @if let Some(network) = Network::of(&shown.spec) { (strip::definitions(&drawn(&network))) }
+        @if let Some(network) = Network::of(&shown.spec) { (strip::definitions(&[drawn(&network)])) }
         div.answer {
             p.says { (number::sentence(&summary(shown))) "." }
             @if shown.evaluation.is_some() { p { a href={ "/t/" (shown.trial) "/wrong" } { "The images that it gets wrong" } } }
@@ -159,7 +160,7 @@ fn parameters(trial: &Shown) -> Markup {
                     tr { th scope="row" { "sweeps" } td { (trial.sweeps.join(", ")) } }
                     tr { th scope="row" { "backbone" } td { (spec.model.backbone) ", weights " (weights) } }
                     tr { th scope="row" { "data" } td { (dataset) ", " (spec.data.image_size) " × " (spec.data.image_size) " pixels" } }
-                    @for (name, value) in frostline_sweep::parameters::named(spec) {
+                    @for (name, value) in named(spec).into_iter().filter(|(name, _)| *name != BACKBONE) {
                         tr { th scope="row" { (name.replace('_', " ")) } td { (shown(&value)) } }
                     }
                 }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 pub struct Trials<'a> {
     pub sweep: &'a str,
     pub ranking: &'a Ranking,
-    pub network: Option<&'a Network>,
+    pub networks: &'a [Network],
     /// Where a column's name leads.
     pub address: &'a dyn Fn(&str) -> String,
     /// The column that the rows are sorted by, and whether downwards.
@@ -29,13 +29,13 @@ pub struct Trials<'a> {
 }
 
 pub fn trials(trials: &Trials) -> Markup {
-    let Trials { sweep, ranking, network, .. } = trials;
+    let Trials { sweep, ranking, networks, .. } = trials;
     let rows = &ranking.rows;
     let order = Order { address: trials.address, by: &trials.by.0, down: trials.by.1 };
     let where_ = trials.conditions.join(" and ");
     let conditions: String = trials.conditions.iter().map(|it| format!(" --where '{it}'")).collect();
     html! {
-        @if let Some(network) = network { (strip::definitions(&drawn(network))) }
+        (strip::definitions(&networks.iter().map(drawn).collect::<Vec<_>>()))
         section {
             form.tools method="get" action={ "/s/" (sweep) "/trials" } {
                 label for="where" { "Only where" }
@@ -48,7 +48,7 @@ pub fn trials(trials: &Trials) -> Markup {
                 @if rows.is_empty() {
                     p { "No finished trial " @if where_.is_empty() { "yet." } @else { "meets the conditions." } }
                 } @else {
-                    (board(&Board { ranking, rows, network: *network, links: &Links::Served, is_sortable: false, order: Some(order) }))
+                    (board(&Board { ranking, rows, networks, links: &Links::Served, is_sortable: false, order: Some(order) }))
                 }
                 p.below {
                     @if let Some(earlier) = &trials.earlier { a href=(earlier) rel="prev" { "← earlier" } }

@@ -3,13 +3,12 @@
 use crate::number;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::best::Row;
-use frostline_view::page::Network;
 use frostline_view::{Columns, shown};
 use serde_json::Value;
 
 /// What sets a configuration apart: "freeze 135 of 151 layers, head 256-128-64, RMSProp".
-pub(super) fn configuration(columns: &Columns, row: &Row, network: Option<&Network>) -> String {
-    let layers = network.map(|network| network.layers);
+pub(super) fn configuration(columns: &Columns, row: &Row) -> String {
+    let layers = row.network().map(|network| network.layer_count());
     let words = columns.names().filter_map(|name| Some(parameter(name, row.parameters.get(name)?, layers)));
     words.collect::<Vec<_>>().join(", ")
 }
@@ -22,6 +21,8 @@ pub(super) fn parameter(name: &str, value: &Value, layers: Option<u32>) -> Strin
         "head_units" if said == "none" => "no dense layer".to_owned(),
         "head_units" => format!("head {said}"),
         "optimizer" => optimizer(&said).to_owned(),
+        // No other value looks like one.
+        "backbone" => said,
         _ => format!("{} {said}", name.replace('_', " ")),
     }
 }

@@ -1,18 +1,27 @@
 //! The cells of a grid.
 
 use super::types::{Axis, Definition};
-use crate::parameters;
+use crate::parameters::{self, BACKBONE};
 use crate::trial::Parameters;
+use serde::Serialize;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hasher};
 
+/// What the trials of one cell of the grid share.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cell {
+    /// Which of [`Definition::networks`].
+    pub network: usize,
+    pub parameters: Parameters,
+}
+
 impl Definition {
-    /// The hyperparameters of every cell that is not excluded: axes in the order of the file, the last one fastest.
+    /// Every cell that is not excluded: axes in the order of the file, the last one fastest.
     ///
     /// # Errors
     /// A sentence: values that do not fit together.
-    pub fn cells(&self) -> Result<Vec<Parameters>, String> {
-        self.numbered_cells().map(|cell| cell.map(|(_, parameters)| parameters)).collect()
+    pub fn cells(&self) -> Result<Vec<Cell>, String> {
+        self.numbered_cells().map(|cell| cell.map(|(_, cell)| cell)).collect()
     }
 
     /// How many cells are not excluded.
@@ -23,8 +32,8 @@ impl Definition {
         // Two numbers a cell, since there may be a million of them: which are the same shows when they are sorted.
         let mut cells: Vec<(u64, u32)> = Vec::new();
         for cell in self.numbered_cells() {
-            let (number, parameters) = cell?;
-            cells.push((digest(&parameters), number as u32));
+            let (number, cell) = cell?;
+            cells.push((digest(&cell), number as u32));
         }
         cells.sort_unstable();
         let same =
@@ -52,7 +61,7 @@ impl Definition {
     }
 
     /// The cells that are not excluded, with their numbers in the whole grid.
-    fn numbered_cells(&self) -> impl Iterator<Item = Result<(usize, Parameters), String>> {
+    fn numbered_cells(&self) -> impl Iterator<Item = Result<(usize, Cell), String>> {
         let cells = (0..self.count()).map(|number| (number, self.chosen(number)));
         let wanted = cells.filter(|(_, chosen)| !self.is_excluded(chosen));
         wanted.map(|(number, chosen)| Ok((number, self.resolved(&chosen)?)))
@@ -68,11 +77,18 @@ impl Definition {
         axis.or_else(|| self.fixed.get(name)).unwrap_or(&Value::Null)
     }
 
-    fn resolved(&self, chosen: &[Chosen]) -> Result<Parameters, String> {
-        parameters::resolve(|name| self.value(chosen, name))
+    fn resolved(&self, chosen: &[Chosen]) -> Result<Cell, String> {
+        self.cell_of(|name| self.value(chosen, name))
     }
 
-    fn cell(&self, number: u32) -> Result<Parameters, String> {
+    fn cell_of<'v>(&self, value: impl Fn(&str) -> &'v Value) -> Result<Cell, String> {
+        let backbone = value(BACKBONE);
+        let network = self.networks.iter().position(|network| *backbone == network.architecture.name);
+        let network = network.ok_or_else(|| format!("there is no network {backbone}"))?;
+        Ok(Cell { network, parameters: parameters::resolve(value)? })
+    }
+
+    fn cell(&self, number: u32) -> Result<Cell, String> {
         self.resolved(&self.chosen(number as usize))
     }
 
@@ -97,7 +113,7 @@ impl Definition {
     /// Some cells in which every hyperparameter varies that varies in the sweep: each value of each axis, once with the
     /// first values of the other axes and once with their last. Their number grows with the axes' lengths, not with their
     /// product.
-    pub fn corners(&self) -> Vec<Parameters> {
+    pub fn corners(&self) -> Vec<Cell> {
         let mut corners = Vec::new();
         for (place, axis) in self.axes.iter().enumerate() {
             for number in 0..axis.values.len() {
@@ -115,7 +131,7 @@ impl Definition {
                         value.unwrap_or(&Value::Null)
                     };
                     // A cell whose values do not fit together is one that `[[exclude]]` leaves out.
-                    corners.extend(parameters::resolve(value));
+                    corners.extend(self.cell_of(value));
                 }
             }
         }
@@ -127,7 +143,7 @@ impl Definition {
 type Chosen<'a> = (&'static str, &'a Value, &'a Value);
 
 /// Of a cell's canonical form: equal cells have equal ones.
-fn digest(parameters: &Parameters) -> u64 {
+fn digest(cell: &Cell) -> u64 {
     struct Into(DefaultHasher);
     impl std::io::Write for Into {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -139,6 +155,6 @@ fn digest(parameters: &Parameters) -> u64 {
         }
     }
     let mut hasher = Into(DefaultHasher::new());
-    serde_json::to_writer(&mut hasher, parameters).expect("hyperparameters are plain JSON");
+    serde_json::to_writer(&mut hasher, cell).expect("a cell is plain JSON");
     hasher.0.finish()
 }

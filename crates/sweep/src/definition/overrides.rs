@@ -7,8 +7,8 @@ use std::ops::Range;
 
 /// One override, as it is to be applied.
 pub(super) struct Override<'a> {
-    section: &'a str,
-    name: &'a str,
+    /// Section and name; of one network's weights, its name after that.
+    path: Vec<&'a str>,
     /// As TOML.
     value: String,
     node: Node,
@@ -24,14 +24,21 @@ impl<'a> Override<'a> {
     /// The key is not of the form `section.name`.
     pub(super) fn parse((key, value): &'a (String, String)) -> Result<Override<'a>, Problem> {
         let place = Place::Override(format!("{key}={value}"));
-        let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
+        let path: Vec<&str> = key.split('.').collect();
+        let known = path.get(1).and_then(|name| keys::find(path[0], name));
+        let is_written_so = match path.len() {
+            2 => true,
+            3 => known.is_some_and(|key| matches!(key.kind, Kind::Weights)),
+            _ => false,
+        };
+        if !is_written_so {
             let message = "a key is written section.name, such as train.epochs".to_owned();
             return Err(Problem { place, message });
-        };
-        let is_text = keys::find(section, name)
-            .is_some_and(|key| matches!(key.kind, Kind::Name | Kind::Text(_) | Kind::Address));
+        }
+        let is_text =
+            known.is_some_and(|key| matches!(key.kind, Kind::Name | Kind::Text(_) | Kind::Weights | Kind::Address));
         let (value, node) = read(value, is_text, &place);
-        Ok(Override { section, name, value, node })
+        Ok(Override { path, value, node })
     }
 
     fn problem(&self, message: String) -> Problem {
@@ -43,18 +50,25 @@ impl<'a> Override<'a> {
     /// # Errors
     /// What has the section's name is something else.
     pub(super) fn apply(&self, document: &mut Vec<Entry>) -> Result<(), Problem> {
-        let entry = |key: &str, node: Node| Entry { key: key.to_owned(), key_place: node.place.clone(), node };
-        let added = entry(self.name, self.node.clone());
-        match document.iter_mut().find(|entry| entry.key == self.section).map(|entry| &mut entry.node.content) {
-            None => {
-                let content = Content::Table(vec![added]);
-                document.push(entry(self.section, Node { place: self.node.place.clone(), content }));
-            }
-            Some(Content::Table(entries)) => match entries.iter_mut().find(|entry| entry.key == self.name) {
-                Some(earlier) => *earlier = added,
-                None => entries.push(added),
-            },
-            Some(_) => return Err(self.problem(format!("`{}` is not a section", self.section))),
+        let place = &self.node.place;
+        let entry = |key: &str, node: Node| Entry { key: key.to_owned(), key_place: place.clone(), node };
+        let Some((name, outer)) = self.path.split_last() else { return Ok(()) };
+        let mut entries = document;
+        for table in outer {
+            let at = entries.iter().position(|entry| entry.key == *table).unwrap_or_else(|| {
+                entries.push(entry(table, Node { place: place.clone(), content: Content::Table(Vec::new()) }));
+                entries.len() - 1
+            });
+            entries = match &mut entries[at].node.content {
+                Content::Table(entries) => entries,
+                _ if outer.len() == 1 => return Err(self.problem(format!("`{table}` is not a section"))),
+                _ => return Err(self.problem(format!("`{table}` is one for all here: set {}", outer.join(".")))),
+            };
+        }
+        let added = entry(name, self.node.clone());
+        match entries.iter_mut().find(|entry| entry.key == *name) {
+            Some(earlier) => *earlier = added,
+            None => entries.push(added),
         }
         Ok(())
     }
@@ -77,13 +91,23 @@ impl<'a> Override<'a> {
     }
 
     fn ways(&self, text: &str, document: &[Entry]) -> Vec<String> {
-        let Override { section, name, value, .. } = self;
+        let value = &self.value;
+        let Some((name, outer)) = self.path.split_last() else { return Vec::new() };
+        let section = outer.join(".");
         let put = |place: Range<usize>, with: String| {
             let (before, after) = (text.get(..place.start)?, text.get(place.end..)?);
             Some(format!("{before}{with}{after}"))
         };
         let new_section = put(text.len()..text.len(), format!("\n[{section}]\n{name} = {value}\n"));
-        let Some(table) = find(document, section) else { return new_section.into_iter().collect() };
+        let mut table = None;
+        for outer in outer {
+            let within = table.map_or(document, |table: &Entry| table.node.table().unwrap_or_default());
+            table = find(within, outer);
+            if table.is_none() {
+                break;
+            }
+        }
+        let Some(table) = table else { return new_section.into_iter().collect() };
         if let Some(Place::Text(span)) =
             find(table.node.table().unwrap_or_default(), name).map(|entry| &entry.node.place)
         {
@@ -108,7 +132,7 @@ impl<'a> Override<'a> {
 /// them: `data.path=images/cifar`, `grid.optimizer=[adam, sgd]`, and, where the key is for text, `sweep.name=2024`.
 fn read(written: &str, is_text: bool, place: &Place) -> (String, Node) {
     match document::value(written, place) {
-        Some(node) if !is_text || matches!(&node.content, Content::Plain(value) if value.is_string()) => {
+        Some(node) if !is_text || is_quoted(&node.content) => {
             return (written.to_owned(), node);
         }
         _ => {}
@@ -120,6 +144,11 @@ fn read(written: &str, is_text: bool, place: &Place) -> (String, Node) {
         return (format!("[{}]", texts.join(", ")), Node { place: place.clone(), content: Content::List(nodes) });
     }
     (toml_string(written), Node { place: place.clone(), content: Content::Plain(written.into()) })
+}
+
+/// Text in quotes, or a table.
+fn is_quoted(content: &Content) -> bool {
+    matches!(content, Content::Table(_)) || matches!(content, Content::Plain(value) if value.is_string())
 }
 
 /// Where a table's last entry ends, or its header where it has none.

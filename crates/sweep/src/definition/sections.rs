@@ -2,13 +2,14 @@
 
 use super::document::{self, Entry, Node, find};
 use super::launchers;
+use super::networks::{architectures, networks};
 use super::overrides::Override;
 use super::problems::{DefinitionErrors, Place, Problem};
 use super::reader::Reader;
-use super::types::{Axis, Data, Definition, Exclusion, Model};
-use crate::backbone::{self, Architecture};
+use super::types::{Axis, Data, Definition, Exclusion};
+use crate::backbone::Architecture;
 use crate::dataset::{Dataset, Files};
-use crate::keys::{self, HYPERPARAMETERS, Key, Kind};
+use crate::keys::{self, AXES, HYPERPARAMETERS, Key, Kind};
 use crate::parameters::canonical;
 use crate::{metric, suggest};
 use serde::Deserialize;
@@ -46,40 +47,29 @@ pub(super) fn definition(
     reader.refuse_others();
     let head = reader.section("sweep").into::<Head>(&reader);
     let data = data(&reader);
-    let model = reader.section("model");
-    let architecture = model.get("backbone").and_then(Value::as_str).and_then(backbone::find);
-    let weights = model.get("weights").and_then(Value::as_str).map(str::to_owned);
+    let architectures = architectures(&reader);
+    let networks = networks(&reader, &architectures);
     let workers = launchers::workers(&reader);
     let cache = reader.section("cache").into(&reader);
     let keep = reader.section("keep").into(&reader);
-    let axes = axes(&reader, architecture);
-    let fixed = fixed(&reader, architecture);
+    let axes = axes(&reader, &architectures);
+    let fixed = fixed(&reader, &architectures);
     // Exclusions speak of axes: what they say of a broken one would only confuse.
-    let exclude = if reader.is_sound() { exclusions(&reader, &axes, architecture) } else { Vec::new() };
-    let parts = (head, data, architecture, weights, workers, cache, keep, reader.is_sound());
-    let (
-        Some(head),
-        Some(data),
-        Some(architecture),
-        Some(weights),
-        Some((workers, launchers)),
-        Some(cache),
-        Some(keep),
-        true,
-    ) = parts
+    let exclude = if reader.is_sound() { exclusions(&reader, &axes, &architectures) } else { Vec::new() };
+    let parts = (head, data, networks, workers, cache, keep, reader.is_sound());
+    let (Some(head), Some(data), Some(networks), Some((workers, launchers)), Some(cache), Some(keep), true) = parts
     else {
         return Err(reader.errors());
     };
     let Some(objective) = metric::find(&head.objective) else { return Err(reader.errors()) };
     let text = overrides.iter().try_fold(text.to_owned(), |text, set| set.write(&text)).map_err(refused)?;
-    let model = Model { architecture, weights };
     let Head { name, seeds, .. } = head;
     let definition = Definition {
         name,
         objective,
         seeds,
         data,
-        model,
+        networks,
         axes,
         fixed,
         exclude,
@@ -142,12 +132,12 @@ fn data(reader: &Reader) -> Option<Data> {
 }
 
 /// A hyperparameter's canonical value, which is reported where it is wrong.
-fn value(reader: &Reader, key: &Key, node: &Node, architecture: Option<&Architecture>) -> Option<Value> {
+fn value(reader: &Reader, key: &Key, node: &Node, networks: &[&Architecture]) -> Option<Value> {
     let value = reader.json(key.name, node)?;
-    canonical(key, &value, architecture).map_err(|wanted| reader.must_be(key, node, &wanted)).ok()
+    canonical(key, &value, networks).map_err(|wanted| reader.must_be(key, node, &wanted)).ok()
 }
 
-fn axes(reader: &Reader, architecture: Option<&Architecture>) -> Vec<Axis> {
+fn axes(reader: &Reader, networks: &[&Architecture]) -> Vec<Axis> {
     let entries = reader.entries("grid");
     reader.refuse_unknown_keys("grid", entries);
     let mut axes = Vec::new();
@@ -165,7 +155,7 @@ fn axes(reader: &Reader, architecture: Option<&Architecture>) -> Vec<Axis> {
         }
         let mut values: Vec<(Value, Value)> = Vec::new();
         for item in items {
-            let (Some(canonical), Ok(written)) = (value(reader, key, item, architecture), item.json()) else {
+            let (Some(canonical), Ok(written)) = (value(reader, key, item, networks), item.json()) else {
                 continue;
             };
             match values.iter().find(|(_, other)| *other == canonical) {
@@ -193,13 +183,13 @@ fn is_several(key: &Key, node: &Node) -> bool {
     }
 }
 
-fn fixed(reader: &Reader, architecture: Option<&Architecture>) -> BTreeMap<&'static str, Value> {
-    let (axes, entries) = (reader.entries("grid"), reader.entries("train"));
-    reader.refuse_unknown_keys("train", entries);
+fn fixed(reader: &Reader, networks: &[&Architecture]) -> BTreeMap<&'static str, Value> {
+    let axes = reader.entries("grid");
+    reader.refuse_unknown_keys(HYPERPARAMETERS, reader.entries(HYPERPARAMETERS));
     let mut fixed = BTreeMap::new();
-    for key in keys::of(HYPERPARAMETERS) {
+    for key in keys::of(AXES) {
         let is_axis = find(axes, key.name).is_some();
-        let found = match find(entries, key.name) {
+        let found = match find(reader.entries(key.section), key.name) {
             Some(entry) if is_axis => {
                 let message = format!("`{}` is an axis of [grid] already: keep one of the two", key.name);
                 reader.problem(&entry.node.place, message);
@@ -211,11 +201,14 @@ fn fixed(reader: &Reader, architecture: Option<&Architecture>) -> BTreeMap<&'sta
                 reader.problem(&entry.node.place, message);
                 None
             }
-            Some(entry) => value(reader, key, &entry.node, architecture),
+            Some(entry) => value(reader, key, &entry.node, networks),
             None if is_axis => None,
             None => reader.absent(key, || {
-                let (name, wanted) = (key.name, key.kind.wanted());
-                format!("[grid] needs `{name}`, a list, or [train] one value: {wanted}")
+                let (name, section, wanted) = (key.name, key.section, key.kind.wanted());
+                match section {
+                    HYPERPARAMETERS => format!("[grid] needs `{name}`, a list, or [{section}] one value: {wanted}"),
+                    _ => format!("[{section}] needs `{name}`: {wanted}"),
+                }
             }),
         };
         fixed.extend(found.map(|value| (key.name, value)));
@@ -228,7 +221,7 @@ fn fixed(reader: &Reader, architecture: Option<&Architecture>) -> BTreeMap<&'sta
     fixed
 }
 
-fn exclusions(reader: &Reader, axes: &[Axis], architecture: Option<&Architecture>) -> Vec<Exclusion> {
+fn exclusions(reader: &Reader, axes: &[Axis], networks: &[&Architecture]) -> Vec<Exclusion> {
     let Some(top) = reader.top("exclude") else { return Vec::new() };
     let tables: Option<Vec<(&Node, &[Entry])>> =
         top.list().and_then(|items| items.iter().map(|item| Some((item, item.table()?))).collect());
@@ -238,7 +231,7 @@ fn exclusions(reader: &Reader, axes: &[Axis], architecture: Option<&Architecture
     };
     let mut exclusions = Vec::new();
     for (table, entries) in tables {
-        let conditions = entries.iter().filter_map(|entry| condition(reader, entry, axes, architecture)).collect();
+        let conditions = entries.iter().filter_map(|entry| condition(reader, entry, axes, networks)).collect();
         if entries.is_empty() {
             reader.problem(&table.place, "an empty [[exclude]] would leave nothing: name an axis and a value");
         }
@@ -251,7 +244,7 @@ fn condition(
     reader: &Reader,
     Entry { key: name, key_place, node }: &Entry,
     axes: &[Axis],
-    architecture: Option<&Architecture>,
+    networks: &[&Architecture],
 ) -> Option<(&'static str, Vec<Value>)> {
     let Some((axis, key)) = axes.iter().find(|axis| axis.name == name).zip(keys::hyperparameter(name)) else {
         let hint = suggest::hint(name, axes.iter().map(|axis| axis.name));
@@ -260,11 +253,11 @@ fn condition(
     };
     let whole = reader.json(name, node)?;
     // A list names several values, unless the key's own values are lists.
-    let items = node.list().filter(|_| canonical(key, &whole, architecture).is_err());
+    let items = node.list().filter(|_| canonical(key, &whole, networks).is_err());
     let items = items.map_or_else(|| vec![node], |items| items.iter().collect());
     let mut wanted = Vec::new();
     for item in items {
-        let Some(canonical) = value(reader, key, item, architecture) else { continue };
+        let Some(canonical) = value(reader, key, item, networks) else { continue };
         match axis.values.iter().any(|(_, value)| *value == canonical) {
             true => wanted.push(canonical),
             false => {

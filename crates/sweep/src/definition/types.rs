@@ -17,10 +17,11 @@ pub struct Definition {
     pub objective: &'static Metric,
     pub seeds: Vec<u64>,
     pub data: Data,
-    pub model: Model,
+    /// Each one that a trial starts from, in the order of the axis `backbone` where there is one.
+    pub networks: Vec<Network>,
     /// In the order of the file; the cross product is the sweep.
     pub axes: Vec<Axis>,
-    /// Values of the keys that are no axis, defaults included.
+    /// Values of the hyperparameters that are no axis, defaults included.
     pub fixed: BTreeMap<&'static str, Value>,
     pub exclude: Vec<Exclusion>,
     pub workers: Workers,
@@ -52,11 +53,14 @@ pub struct Data {
     pub test_limit: Option<u32>,
 }
 
+/// A pretrained network.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct Network {
     pub architecture: &'static Architecture,
-    /// "random", a catalogue name, or a file.
+    /// "random", "imagenet", a catalogue name, or a file.
     pub weights: String,
+    /// Whether a table says so of this network, and not one text of all.
+    pub is_own: bool,
 }
 
 /// One key of `[grid]`.

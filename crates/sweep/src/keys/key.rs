@@ -1,6 +1,7 @@
 //! What a key is, and a section.
 
 use super::kind::Kind;
+use super::table::HYPERPARAMETERS;
 use serde_json::Value;
 
 /// A section of the file.
@@ -35,6 +36,11 @@ pub enum Fallback {
 }
 
 impl Key {
+    /// Whether trials of one sweep may differ in it.
+    pub fn may_vary(&self) -> bool {
+        self.section == HYPERPARAMETERS || matches!(self.kind, Kind::Network)
+    }
+
     pub fn example_value(&self) -> Value {
         value(self.example)
     }

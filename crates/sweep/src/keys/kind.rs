@@ -1,7 +1,7 @@
 //! What a key's value may be: checked, said in words, and described as JSON Schema.
 
 use crate::{backbone, metric, suggest};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
@@ -24,6 +24,8 @@ pub enum Kind {
     Objective,
     /// A member of the family.
     Network,
+    /// What a network has learnt before, or a table of that by network.
+    Weights,
     /// A sweep's name.
     Name,
     /// Text that is not empty.
@@ -72,6 +74,7 @@ impl Kind {
             Kind::Words(words) => alternatives(&words()),
             Kind::Objective => alternatives(&objectives()),
             Kind::Network => NETWORKS.to_owned(),
+            Kind::Weights => "a catalogue name, a file, \"imagenet\" or \"random\"".to_owned(),
             Kind::Name => {
                 "up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`".to_owned()
             }
@@ -105,7 +108,14 @@ impl Kind {
             Kind::Objective => return self.objective(value),
             Kind::Network => return self.word(value, &backbone::names().collect::<Vec<_>>()),
             Kind::Name => value.as_str().filter(|name| is_name(name)).map(Value::from),
-            Kind::Text(_) => value.as_str().filter(|text| !text.is_empty()).map(Value::from),
+            Kind::Text(_) => is_text(value).then(|| value.clone()),
+            Kind::Weights => match value {
+                Value::Object(each) => {
+                    each.iter().all(|(name, text)| backbone::find(name).is_some() && is_text(text))
+                }
+                text => is_text(text),
+            }
+            .then(|| value.clone()),
             Kind::Address => value.as_str().filter(|text| text.parse::<SocketAddr>().is_ok()).map(Value::from),
             Kind::Switch => value.as_bool().map(Value::from),
             Kind::Bytes => value.as_u64().or_else(|| bytes(value.as_str()?)).map(Value::from),
@@ -117,7 +127,7 @@ impl Kind {
             },
         };
         canonical.ok_or_else(|| match (self, value) {
-            (Kind::Name | Kind::Text(_), Value::Number(_) | Value::Bool(_)) => {
+            (Kind::Name | Kind::Text(_) | Kind::Weights, Value::Number(_) | Value::Bool(_)) => {
                 format!("text, which stands in quotes (\"{value}\"), not {value}")
             }
             _ => format!("{}, not {value}", self.wanted()),
@@ -187,6 +197,12 @@ impl Kind {
             Kind::Network => json!({"type": "string", "enum": backbone::names().collect::<Vec<_>>()}),
             Kind::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"}),
             Kind::Text(_) => json!({"type": "string", "minLength": 1}),
+            Kind::Weights => {
+                let text = json!({"type": "string", "minLength": 1});
+                let each: Map<String, Value> =
+                    backbone::names().map(|name| (name.to_owned(), text.clone())).collect();
+                json!({"anyOf": [text, {"type": "object", "properties": each, "additionalProperties": false}]})
+            }
             Kind::Address => {
                 let pattern = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
                 json!({"type": "string", "pattern": pattern})
@@ -246,6 +262,10 @@ fn is_within(number: f64, from: Bound<f64>, to: Bound<f64>) -> bool {
 
 fn objectives() -> Vec<&'static str> {
     metric::names().filter(|name| metric::find(name).is_some_and(|metric| metric.selects)).collect()
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
 }
 
 fn is_name(name: &str) -> bool {

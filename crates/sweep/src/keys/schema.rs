@@ -2,7 +2,7 @@
 
 use super::key::{Fallback, Key, Section};
 use super::kind::Kind;
-use super::table::{HYPERPARAMETERS, SECTIONS, of};
+use super::table::{AXES, SECTIONS, of};
 use serde_json::{Map, Value, json};
 
 /// The schema of a sweep's file. Everything stands in its place, without `$ref`: beside one, editors ignore the rest.
@@ -11,8 +11,13 @@ pub fn schema() -> Value {
         SECTIONS.iter().map(|section| (section.name.to_owned(), described(section))).collect();
     let needed: Vec<&str> =
         SECTIONS.iter().filter(|section| !required(section).is_empty()).map(|section| section.name).collect();
-    let with_layers =
-        |section: &str| json!({"required": [section], "properties": {section: {"required": ["frozen_layers"]}}});
+    // What a trial needs may stand in `[grid]`, or in the section of its key.
+    let either = |key: &Key| {
+        let within =
+            |section: &str| json!({"required": [section], "properties": {section: {"required": [key.name]}}});
+        json!({"anyOf": [within("grid"), within(key.section)]})
+    };
+    let either: Vec<Value> = of(AXES).filter(|key| matches!(key.default, Fallback::Required)).map(either).collect();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Frostline sweep",
@@ -21,7 +26,7 @@ pub fn schema() -> Value {
         "properties": sections,
         "additionalProperties": false,
         "required": needed,
-        "anyOf": [with_layers("grid"), with_layers("train")],
+        "allOf": either,
     })
 }
 
@@ -49,11 +54,8 @@ fn table(section: &Section, value: fn(&Key) -> Value) -> Value {
 }
 
 fn required(section: &Section) -> Vec<&'static str> {
-    // What a trial needs may stand in either of two sections, which `anyOf` says above.
-    if section.keys == HYPERPARAMETERS {
-        return Vec::new();
-    }
-    of(section.keys).filter(|key| matches!(key.default, Fallback::Required)).map(|key| key.name).collect()
+    let is_needed = |key: &&Key| matches!(key.default, Fallback::Required) && !key.may_vary();
+    of(section.keys).filter(is_needed).map(|key| key.name).collect()
 }
 
 fn value(key: &Key) -> Value {

@@ -11,18 +11,21 @@ use std::ops::Bound::Excluded;
 /// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
 pub const HYPERPARAMETERS: &str = "train";
 
+/// All keys that may stand in `[grid]`: those, and the network.
+pub const AXES: &str = "axes";
+
 pub static SECTIONS: [Section; 12] = [
     Section { name: "sweep", keys: "sweep", meaning: "What the sweep is called and selects by." },
     Section { name: "data", keys: "data", meaning: "The images." },
     Section { name: "model", keys: "model", meaning: "The pretrained network." },
     Section {
         name: "grid",
-        keys: HYPERPARAMETERS,
-        meaning: "The axes: hyperparameters with a list of values each. Their cross product is the sweep.",
+        keys: AXES,
+        meaning: "The axes: hyperparameters, or `backbone`, with a list of values each. Their cross product is the sweep.",
     },
     Section {
         name: "exclude",
-        keys: HYPERPARAMETERS,
+        keys: AXES,
         meaning: "Cells to leave out: those in which all of these keys have the given values.",
     },
     Section {
@@ -188,17 +191,18 @@ static KEYS: [Key; 35] = [
         kind: Kind::Network,
         default: Fallback::Required,
         meaning: "The network: EfficientNetV2-S, M, L and B0 to B3, EfficientNet-B0 to B7 or EfficientNet-Lite0 to Lite4; \
-                  `frostline layers NETWORK` lists its layers.",
+                  `frostline layers NETWORK` lists its layers. In `[grid]` instead, with a list, the sweep chooses it.",
         example: r#""efficientnet_v2_s""#,
     },
     Key {
         section: "model",
         name: "weights",
-        kind: Kind::Text("a catalogue name, a file, or \"random\""),
+        kind: Kind::Weights,
         default: Fallback::Required,
-        meaning: "What the network has learnt before. The catalogue, which `frostline fetch` shows, has \
-                  `efficientnet_v2_s.imagenet1k` and `efficientnet_lite0.imagenet1k`, among others; `\"random\"` is a \
-                  stand-in that needs no file. `FILE#KEY` names one of several networks in a file.",
+        meaning: "What the network has learnt before: `\"imagenet\"`, the weights for it that stand first in the catalogue; a name of \
+                  the catalogue, which `frostline fetch` shows; a file, where `FILE#KEY` names one of several networks in it; or \
+                  `\"random\"`, a stand-in that needs no file. Of several networks, a table says it of each: \
+                  `{ efficientnet_lite0 = \"imagenet\", efficientnet_b0 = \"b0.pth\" }`.",
         example: r#""random""#,
     },
     Key {
@@ -366,14 +370,15 @@ static KEYS: [Key; 35] = [
 
 /// The keys of a section, as [`Section::keys`] names it.
 pub fn of(section: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(&RUNNING).filter(move |key| key.section == section)
+    let is_of = move |key: &&Key| key.section == section || section == AXES && key.may_vary();
+    KEYS.iter().chain(&RUNNING).filter(is_of)
 }
 
 pub fn find(section: &str, name: &str) -> Option<&'static Key> {
     of(section).find(|key| key.name == name)
 }
 
-/// The hyperparameter called `name`.
+/// The hyperparameter called `name`, of which the network is one here.
 pub fn hyperparameter(name: &str) -> Option<&'static Key> {
-    find(HYPERPARAMETERS, name)
+    find(AXES, name)
 }

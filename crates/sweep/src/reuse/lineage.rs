@@ -2,12 +2,12 @@
 
 use super::layout::Layout;
 use super::schedule::Schedule;
-use super::{Cut, Decision};
+use super::{Computed, Cut, Decision};
 use crate::backbone;
 use crate::costs::{Images, Start, TrialSize, Work};
 use crate::features::{FeatureKey, FeatureSpec};
 use crate::learned::Figures;
-use crate::trial::{Augment, Parameters, Precision, TrialSpec, Validation};
+use crate::trial::{Augment, Parameters, TrialSpec, Validation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub(super) struct Lineage {
     /// With no cut.
     spec: FeatureSpec,
+    network: &'static str,
     layout: Arc<Layout>,
     validation: Validation,
     images: Images,
@@ -64,6 +65,7 @@ impl Lineage {
         };
         Some(Lineage {
             spec: FeatureSpec::of(spec, 0),
+            network: architecture.name,
             layout: Arc::new(Layout::of(architecture, spec.data.image_size)),
             validation: spec.data.validation,
             images,
@@ -78,8 +80,8 @@ impl Lineage {
         self.spec.is_of(spec)
     }
 
-    pub(super) fn precision(&self) -> Precision {
-        self.spec.precision
+    pub(super) fn computed(&self) -> Computed {
+        Computed { network: self.network, precision: self.spec.precision }
     }
 
     /// Whether its features are computed on a GPU is known with the team only.

@@ -20,6 +20,11 @@ impl Schedule {
         all
     }
 
+    /// How many trials.
+    pub(super) fn count(&self) -> u64 {
+        self.trials.iter().map(|(_, count)| count).sum()
+    }
+
     /// One after another.
     pub(super) fn work(&self) -> f64 {
         self.fills + self.trials.iter().map(|(seconds, count)| seconds * *count as f64).sum::<f64>()

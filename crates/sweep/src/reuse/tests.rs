@@ -4,7 +4,6 @@ use super::*;
 use crate::costs::Costs;
 use crate::definition::Definition;
 use crate::expand::{Sources, Trial};
-use crate::trial::WeightsIdentity;
 use crate::{backbone, layers};
 
 const IMAGES: Images = Images { train: 800, own_validation: 0, test: 200 };
@@ -16,7 +15,7 @@ fn trials(grid: &str) -> Vec<Trial> {
          learning_rate = [1e-3]\n[train]\nepochs = 3\nbatch_size = 50\n"
     );
     let definition = Definition::parse("x.toml", &text, &[]).unwrap();
-    definition.expand(&Sources::plain("d".into(), WeightsIdentity::Random))
+    definition.expand(&Sources::plain("d".into()))
 }
 
 fn costs() -> Costs {

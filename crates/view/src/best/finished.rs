@@ -5,10 +5,10 @@ use super::verdict::Contestant;
 use crate::Columns;
 use frostline_ranking::{Candidate, accuracy_interval};
 use frostline_store::TrialRow;
-use frostline_sweep::definition::Definition;
+use frostline_sweep::definition::{Cell, Definition};
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::outcome::{EpochMetrics, Evaluation};
-use frostline_sweep::trial::{TrialSpec, Validation};
+use frostline_sweep::trial::{ModelSpec, TrialSpec, Validation};
 use std::collections::BTreeMap;
 
 /// A complete trial.
@@ -99,7 +99,14 @@ impl Finished {
 pub(crate) fn columns_of_sweep<'a>(definition: &Definition, shown: impl Iterator<Item = &'a Finished>) -> Columns {
     let shown: Vec<TrialSpec> = shown.map(|finished| finished.row.spec.clone()).collect();
     let Some(template) = shown.first() else { return Columns::varying(std::iter::empty::<TrialSpec>()) };
-    let corner = |parameters| TrialSpec { parameters, ..template.clone() };
+    let corner = |cell: Cell| TrialSpec {
+        model: ModelSpec {
+            backbone: definition.networks[cell.network].architecture.name.to_owned(),
+            weights: template.model.weights.clone(),
+        },
+        parameters: cell.parameters,
+        ..template.clone()
+    };
     let seed = |&seed: &u64| TrialSpec { seed, ..template.clone() };
     let seeds = definition.seeds.iter().take(2).map(seed);
     let specs: Vec<TrialSpec> =

@@ -2,7 +2,9 @@
 
 use super::row::{Group, Missing, Ranked, Rows, Verdict, VersusBest};
 use crate::Columns;
+use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::metric::Metric;
+use frostline_sweep::parameters::BACKBONE;
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -29,8 +31,6 @@ pub struct Ranking {
     pub verdict: Option<Verdict>,
     /// Of a large sweep only the number of trials may be known.
     pub missing: Missing,
-    /// Layers of the network; none while nothing has finished.
-    pub layers: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,11 @@ impl Row {
 
     pub fn metric(&self, name: &str) -> f64 {
         self.metrics.get(name).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Its network; none where there is none of that name any more.
+    pub fn network(&self) -> Option<&'static Architecture> {
+        backbone::find(self.parameters.get(BACKBONE)?.as_str()?)
     }
 
     pub fn frozen_layers(&self) -> u32 {

@@ -28,19 +28,23 @@ pub struct Segment {
 impl Network {
     /// None for a backbone that is not in the table any more.
     pub fn of(spec: &TrialSpec) -> Option<Network> {
-        let architecture = backbone::find(&spec.model.backbone)?;
-        let rows = table(architecture, spec.data.image_size);
+        Some(Network::at(backbone::find(&spec.model.backbone)?, spec.data.image_size))
+    }
+
+    /// For square images of so many pixels a side.
+    pub fn at(architecture: &'static Architecture, image_size: u32) -> Network {
+        let rows = table(architecture, image_size);
         let segment = |(layers, row): (u32, &frostline_sweep::layers::Row)| {
             let boundary = row.boundary.as_ref()?;
             Some(Segment { name: boundary.segment.clone(), layers, end: row.compute_share })
         };
-        Some(Network {
+        Network {
             backbone: architecture.name,
             layers: rows.len() as u32,
             segments: (1..).zip(&rows).filter_map(segment).collect(),
             shares: rows.iter().map(|row| row.compute_share).collect(),
             architecture,
-        })
+        }
     }
 
     /// How much of the computing the first `layers` do, 0 to 1.
@@ -60,7 +64,6 @@ mod tests {
     use super::*;
     use frostline_sweep::definition::Definition;
     use frostline_sweep::expand::Sources;
-    use frostline_sweep::trial::WeightsIdentity;
 
     const TEXT: &str = r#"
 [sweep]
@@ -81,7 +84,7 @@ epochs = 1
     #[test]
     fn shares_grow_from_nothing_to_all() {
         let definition = Definition::parse("demo.toml", TEXT, &[]).unwrap();
-        let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
+        let trials = definition.expand(&Sources::plain("data".to_owned()));
         let network = Network::of(&trials[0].spec).unwrap();
         assert_eq!((network.layers, network.segments.len()), (151, 18));
         assert_eq!((network.share(0), network.share(151), network.share(500)), (0.0, 1.0, 1.0));

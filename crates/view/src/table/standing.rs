@@ -155,8 +155,6 @@ impl Table {
             true => self.varying(None),
             false => self.varying(Some(&standing.members)),
         };
-        let first = standing.members.first();
-        let network = first.and_then(|&first| self.networks[self.network[first as usize] as usize]);
         let shown = self.sorted(standing, by).into_iter().skip(after).take(most);
         Ranking {
             objective: self.objective,
@@ -166,7 +164,6 @@ impl Table {
             first: (!standing.is_empty()).then(|| self.row(standing, 0)),
             verdict: standing.verdict.clone(),
             missing: standing.missing,
-            layers: network.map(|network| network.layer_count()),
         }
     }
 

@@ -7,7 +7,6 @@ use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Right};
 use frostline_sweep::record::{Build, Record, Start, TaskKey};
 use frostline_sweep::reuse::Estimate;
-use frostline_sweep::trial::WeightsIdentity;
 use tempfile::TempDir;
 
 /// Three configurations with three seeds each.
@@ -55,7 +54,7 @@ impl From<Score> for Life {
 pub(crate) fn launched(text: &str) -> (TempDir, Writer, Vec<Trial>) {
     let folder = tempfile::tempdir().unwrap();
     let definition = Definition::parse("demo.toml", text, &[]).unwrap();
-    let trials = definition.expand(&Sources::plain("data".to_owned(), WeightsIdentity::Random));
+    let trials = definition.expand(&Sources::plain("data".to_owned()));
     let host = "here".to_owned();
     let sweep = Sweep {
         name: "demo".to_owned(),

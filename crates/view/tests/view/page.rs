@@ -73,7 +73,7 @@ fn a_page_has_the_ranking_and_what_it_is_seen_beside() {
     assert_eq!((page.curves.len(), page.trials.len()), (2, 1));
     assert_eq!(page.curves[0].trial, page.ranking.rows[0].trial);
     assert_eq!(page.effects.unwrap().axes[0].name, "frozen_layers");
-    assert_eq!(page.network.unwrap().layers, 151);
+    assert_eq!(page.networks.iter().map(|network| network.layers).collect::<Vec<_>>(), [151]);
     let few = page_of(&reader, Wanted { rows: 1, curves: 0, trials: 0, effects_of: 2 });
     assert_eq!((few.ranking.rows.len(), few.trials.len(), few.effects.is_none()), (1, 0, true));
     assert!(few.spec.is_some(), "what trials have in common is known without one in full");

@@ -201,8 +201,8 @@ mod tests {
                 let definition = read(images, architecture, "some \"file\".pth");
                 assert_eq!(definition.data.dataset, dataset);
                 assert_eq!(definition.data.path.map(|path| path.display().to_string()), path);
-                assert_eq!(definition.model.architecture.name, name);
-                assert_eq!(definition.model.weights, "some \"file\".pth");
+                assert_eq!(definition.networks[0].architecture.name, name);
+                assert_eq!(definition.networks[0].weights, "some \"file\".pth");
                 assert_eq!(definition.axes.iter().map(|axis| axis.values.len()).collect::<Vec<_>>(), [3, 2]);
             }
         }
