@@ -6,7 +6,7 @@ mod running;
 mod schema;
 mod table;
 
-pub use key::{Fallback, Key, Section};
+pub use key::{Fallback, HYPERPARAMETERS, Key, Section};
 pub use kind::Kind;
 pub use schema::schema;
-pub use table::{AXES, HYPERPARAMETERS, SECTIONS, find, hyperparameter, of};
+pub use table::{AXES, SECTIONS, find, hyperparameter, of};

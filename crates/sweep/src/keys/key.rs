@@ -1,8 +1,10 @@
 //! What a key is, and a section.
 
 use super::kind::Kind;
-use super::table::HYPERPARAMETERS;
 use serde_json::Value;
+
+/// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
+pub const HYPERPARAMETERS: &str = "train";
 
 /// A section of the file.
 pub struct Section {

@@ -1,15 +1,12 @@
 //! Every key of a definition: where it stands, what it may be, what holds without it, what it means. Those of how a sweep is
 //! run are in [`running`].
 
-use super::key::{Fallback, Key, Section};
+use super::key::{Fallback, HYPERPARAMETERS, Key, Section};
 use super::kind::Kind;
 use super::running::RUNNING;
 use crate::dataset::{Dataset, Fit};
 use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
-
-/// The keys of a trial, each of which may stand in `[grid]` too, with a list of values.
-pub const HYPERPARAMETERS: &str = "train";
 
 /// All keys that may stand in `[grid]`: those, and the network.
 pub const AXES: &str = "axes";
