@@ -5,7 +5,7 @@ use crate::common::{EPOCHS, build, parsed, sources};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use frostline_link::idle;
 use frostline_protocol::{Claim, Incarnation, Report, WorkerId};
-use frostline_scheduler::{About, Effect, Event, Restored, Scheduler, Settings, Task, Time, TrialRow};
+use frostline_scheduler::{About, Effect, Event, Restored, RestoredTrial, Scheduler, Settings, Task, Time};
 use frostline_sweep::outcome::{AttemptId, TrialState};
 use frostline_sweep::record::TaskKey;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,7 +33,7 @@ pub fn bench(criterion: &mut Criterion) {
 
 fn restored(size: usize) -> Restored {
     let trials = parsed(size).expect("a sound definition").expand(&sources());
-    let row = |trial: frostline_sweep::expand::Trial| TrialRow {
+    let row = |trial: frostline_sweep::expand::Trial| RestoredTrial {
         trial: trial.id,
         state: TrialState::Waiting,
         epochs: EPOCHS,

@@ -4,7 +4,7 @@ use crate::core::Worklist;
 use crate::launch::Launcher;
 use crate::upkeep::{make_room, remove_checkpoints};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_scheduler::{FillPlan, Restored, Survivor, TrialRow};
+use frostline_scheduler::{FillPlan, Restored, RestoredTrial, Survivor};
 use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::reuse::{Cut, Decision, Reuse};
@@ -64,7 +64,7 @@ pub(crate) fn start(
         {
             newest.insert(row.trial, last);
         }
-        trials.push(TrialRow {
+        trials.push(RestoredTrial {
             trial: row.trial,
             state: row.state,
             epochs: row.spec.parameters.epochs,

@@ -7,7 +7,7 @@ use frostline_protocol::{
     Build, Claim, Command, FromWorker, Hello, Incarnation, Places, Report, Response, Seat, TaskKey, ToWorker,
     VERSION, Who, WorkerId,
 };
-use frostline_scheduler::{Restored, Settings, Survivor, Time, TrialRow};
+use frostline_scheduler::{Restored, RestoredTrial, Settings, Survivor, Time};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::reuse::Reuse;
@@ -50,8 +50,8 @@ fn trial(number: u8) -> TrialId {
     TrialId([number; 16])
 }
 
-fn row(number: u8, epochs: u32) -> TrialRow {
-    TrialRow {
+fn row(number: u8, epochs: u32) -> RestoredTrial {
+    RestoredTrial {
         trial: trial(number),
         state: TrialState::Waiting,
         epochs,
@@ -148,7 +148,7 @@ fn exited(worker: WorkerId, log: &[&str]) -> Input {
 fn almost_done(disk: &Disk) -> Core<Disk> {
     let running = Some((AttemptId(5), ONE, EPOCHS));
     let restored = Restored {
-        trials: vec![TrialRow { state: TrialState::Running, running, ..row(1, EPOCHS) }, row(2, EPOCHS)],
+        trials: vec![RestoredTrial { state: TrialState::Running, running, ..row(1, EPOCHS) }, row(2, EPOCHS)],
         fills: Vec::new(),
         workers: vec![ONE],
         survivors: [(ONE, Survivor { incarnation: Incarnation(0), is_queued: false })].into(),

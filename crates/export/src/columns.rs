@@ -18,20 +18,20 @@ pub(crate) struct Column<Of: ?Sized> {
     pub(crate) value: Box<Of>,
 }
 
-pub(crate) type OfTrial = Column<dyn Fn(&TrialRow) -> Cell>;
-pub(crate) type OfEpoch = Column<dyn Fn(&EpochRow) -> Cell>;
+pub(crate) type OfTrial = Column<dyn Fn(&TrialEntry) -> Cell>;
+pub(crate) type OfEpoch = Column<dyn Fn(&EpochEntry) -> Cell>;
 
 /// What the table of trials has a row of.
-pub(crate) struct TrialRow<'a> {
+pub(crate) struct TrialEntry<'a> {
     outline: &'a Outline,
     trial: &'a Recorded,
     /// By [`named`].
     parameters: Vec<(&'static str, Value)>,
 }
 
-impl TrialRow<'_> {
-    pub(crate) fn of<'a>(outline: &'a Outline, trial: &'a Recorded) -> TrialRow<'a> {
-        TrialRow { outline, trial, parameters: named(&trial.row.spec) }
+impl TrialEntry<'_> {
+    pub(crate) fn of<'a>(outline: &'a Outline, trial: &'a Recorded) -> TrialEntry<'a> {
+        TrialEntry { outline, trial, parameters: named(&trial.row.spec) }
     }
 
     fn parameter(&self, name: &str) -> &Value {
@@ -44,7 +44,7 @@ impl TrialRow<'_> {
 }
 
 /// What the table of epochs has a row of.
-pub(crate) struct EpochRow<'a> {
+pub(crate) struct EpochEntry<'a> {
     pub(crate) trial: &'a Recorded,
     pub(crate) attempt: &'a AttemptRow,
     pub(crate) epoch: &'a EpochMetrics,
@@ -52,7 +52,7 @@ pub(crate) struct EpochRow<'a> {
 
 pub(crate) fn of_trials() -> Vec<OfTrial> {
     use Type::{Integer, Number, Text};
-    fn column(name: &'static str, holds: Type, value: impl Fn(&TrialRow) -> Cell + 'static) -> OfTrial {
+    fn column(name: &'static str, holds: Type, value: impl Fn(&TrialEntry) -> Cell + 'static) -> OfTrial {
         Column { name, holds, value: Box::new(value) }
     }
     let mut columns = vec![
@@ -65,7 +65,7 @@ pub(crate) fn of_trials() -> Vec<OfTrial> {
         column("objective", Number, |it| Cell::or_null(it.outline.score(it.trial), Cell::Number)),
     ];
     for metric in metric::names().filter_map(metric::find) {
-        let value = |it: &TrialRow| Cell::or_null(value_of(metric, it.trial), Cell::Number);
+        let value = |it: &TrialEntry| Cell::or_null(value_of(metric, it.trial), Cell::Number);
         columns.push(column(metric.name, Number, value));
     }
     columns.push(column("seconds", Number, |it| {
@@ -104,13 +104,13 @@ pub(crate) fn of_trials() -> Vec<OfTrial> {
     columns
 }
 
-fn by_class(row: &EpochRow, read: fn(ClassMetrics) -> f64) -> Cell {
+fn by_class(row: &EpochEntry, read: fn(ClassMetrics) -> f64) -> Cell {
     Cell::or_null(row.epoch.by_class, |by_class| Cell::Number(read(by_class)))
 }
 
 pub(crate) fn of_epochs() -> Vec<OfEpoch> {
     use Type::{Boolean, Integer, Number, Text};
-    fn column(name: &'static str, holds: Type, value: impl Fn(&EpochRow) -> Cell + 'static) -> OfEpoch {
+    fn column(name: &'static str, holds: Type, value: impl Fn(&EpochEntry) -> Cell + 'static) -> OfEpoch {
         Column { name, holds, value: Box::new(value) }
     }
     vec![

@@ -2,7 +2,7 @@
 
 use crate::ExportError;
 use crate::cell::{Cell, Type};
-use crate::columns::{EpochRow, OfEpoch, OfTrial, TrialRow, of_epochs, of_trials};
+use crate::columns::{EpochEntry, OfEpoch, OfTrial, TrialEntry, of_epochs, of_trials};
 use crate::outline::Outline;
 use crate::sink::Sink;
 use frostline_store::Recorded;
@@ -49,11 +49,11 @@ pub(crate) fn begin<'a, R: Rows + 'a>(
 
 impl<R: Rows> Sink for Tables<'_, R> {
     fn trial(&mut self, trial: &Recorded) -> Result<(), ExportError> {
-        let row = TrialRow::of(self.outline, trial);
+        let row = TrialEntry::of(self.outline, trial);
         self.trials.row(self.of_trials.iter().map(|column| (column.value)(&row)).collect())?;
         let Some(attempt) = &trial.attempt else { return Ok(()) };
         for epoch in &trial.epochs {
-            let row = EpochRow { trial, attempt, epoch };
+            let row = EpochEntry { trial, attempt, epoch };
             self.epochs.row(self.of_epochs.iter().map(|column| (column.value)(&row)).collect())?;
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Scheduler {
 mod tests {
     use super::*;
     use crate::queue::Host;
-    use crate::{About, Event, FillPlan, Restored, Settings, Time, TrialRow};
+    use crate::{About, Event, FillPlan, Restored, RestoredTrial, Settings, Time};
     use frostline_protocol::WorkerId;
     use frostline_sweep::features::FeatureKey;
     use frostline_sweep::outcome::AttemptId;
@@ -92,7 +92,7 @@ mod tests {
 
     /// The first worker trains a trial, the second one fills "a" for another.
     fn at_work() -> Scheduler {
-        let row = |number, features: Option<&str>| TrialRow {
+        let row = |number, features: Option<&str>| RestoredTrial {
             trial: TrialId([number; 16]),
             state: TrialState::Waiting,
             epochs: 2,

@@ -29,7 +29,7 @@ mod status;
 pub use event::{About, Effect, Event, Task};
 pub use machine::Scheduler;
 pub use queue::FillPlan;
-pub use rows::{Restored, Settings, Survivor, TrialRow};
+pub use rows::{Restored, RestoredTrial, Settings, Survivor};
 
 /// Milliseconds since some start; never goes backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

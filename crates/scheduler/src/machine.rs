@@ -4,7 +4,7 @@ use crate::Time;
 use crate::devices::Devices;
 use crate::event::{Effect, Event};
 use crate::queue::{Host, Queue};
-use crate::rows::{Restored, Settings, Survivor, TrialRow};
+use crate::rows::{Restored, RestoredTrial, Settings, Survivor};
 use frostline_protocol::{Claim, Incarnation, Report, ToWorker, WorkerId};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind, TrialState};
@@ -163,7 +163,7 @@ impl Scheduler {
             last_exit: None,
         };
         for (position, row) in (0u32..).zip(restored.trials) {
-            let TrialRow { trial, mut state, epochs, features, divisible, failures, running } = row;
+            let RestoredTrial { trial, mut state, epochs, features, divisible, failures, running } = row;
             if let Some((attempt, worker, reported)) = running {
                 // One that is not wanted here was begun for another sweep, and waits for it.
                 let is_ours =

@@ -51,7 +51,7 @@ impl Settings {
 
 /// One trial as the database has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TrialRow {
+pub struct RestoredTrial {
     pub trial: TrialId,
     pub state: TrialState,
     pub epochs: u32,
@@ -77,7 +77,7 @@ pub struct Survivor {
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
     /// In the order in which the trials are to run.
-    pub trials: Vec<TrialRow>,
+    pub trials: Vec<RestoredTrial>,
     pub fills: Vec<FillPlan>,
     pub workers: Vec<WorkerId>,
     /// Workers of the last coordinator whose processes still live: their attempts may go on.

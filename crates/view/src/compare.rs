@@ -26,8 +26,8 @@ pub struct Compared {
     pub differs: Vec<Differs>,
     pub metrics: Vec<Measured>,
     /// None where the two did not see the same images, or which of them each got right is not stored.
-    pub validation: Option<Images>,
-    pub test: Option<Images>,
+    pub validation: Option<PairedImages>,
+    pub test: Option<PairedImages>,
     /// Their configurations, where one of them has several finished seeds in a sweep that has both.
     pub configurations: Option<Configurations>,
     /// Where their confusion on the test images differs most, the largest difference first.
@@ -60,7 +60,7 @@ pub struct Measured {
 
 /// The same images, seen by both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Images {
+pub struct PairedImages {
     pub images: u64,
     pub both_right: u64,
     pub only_first: u64,
@@ -89,7 +89,7 @@ pub struct Configurations {
     pub by_image: bool,
 }
 
-/// Images of one class that were taken for another, or recognised where the two are the same.
+/// PairedImages of one class that were taken for another, or recognised where the two are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Moved {
     /// Class numbers.
@@ -164,13 +164,22 @@ fn measured(metric: &'static Metric, both: [&Shown; 2]) -> Measured {
     Measured { name: metric.name, values, difference }
 }
 
-fn images(one: &Bits, other: &Bits) -> Option<Images> {
+fn images(one: &Bits, other: &Bits) -> Option<PairedImages> {
     let cells = [Cell::of_bits(vec![one]).ok()?, Cell::of_bits(vec![other]).ok()?];
     let Comparison { difference, low, high, p, method, .. } = frostline_ranking::compare(&cells[1], &cells[0])?;
     let Method::McNemar { only_first: only_second, only_second: only_first } = method else { return None };
     let (images, both_right) = (one.images() as u64, one.both(other).ok()?);
     let both_wrong = images - both_right - only_first - only_second;
-    Some(Images { images, both_right, only_first, only_second, both_wrong, difference, interval: (low, high), p })
+    Some(PairedImages {
+        images,
+        both_right,
+        only_first,
+        only_second,
+        both_wrong,
+        difference,
+        interval: (low, high),
+        p,
+    })
 }
 
 fn configurations(reader: &Reader, both: [&Shown; 2]) -> Result<Option<Configurations>, ViewError> {

@@ -1,7 +1,7 @@
 //! Two trials side by side, and in sentences what tells them apart.
 
 use super::{DIM, Table, count};
-use frostline_view::compare::{Compared, Configurations, Images};
+use frostline_view::compare::{Compared, Configurations, PairedImages};
 use frostline_view::shown;
 use std::fmt::Write;
 
@@ -73,7 +73,7 @@ fn chance(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
-fn by_image(split: &str, it: &Images, [first, second]: &[String; 2]) -> String {
+fn by_image(split: &str, it: &PairedImages, [first, second]: &[String; 2]) -> String {
     let images = count(it.images, &format!("{split} image"));
     let (both, one, other, none) = (it.both_right, it.only_first, it.only_second, it.both_wrong);
     format!(

@@ -5,7 +5,7 @@ use crate::process::HEARTBEAT;
 use crate::world::{Bug, Doom, Happening, World};
 use frostline_coordinator::core::{Action, AskId, Committed, Core, Input, Journal, Outcome, PeerId, Terms, Worklist};
 use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Who, WorkerId};
-use frostline_scheduler::{Restored, Survivor, Time, TrialRow};
+use frostline_scheduler::{Restored, RestoredTrial, Survivor, Time};
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use std::cell::RefCell;
@@ -140,14 +140,14 @@ impl World {
         self.jobs.retain(|worker, _| ids.contains(worker));
         let run = self.runs;
         self.say(|| format!("run {run} starts with {workers} workers, survivors {survivors:?}"));
-        let row = |planned: &PlannedTrial| TrialRow {
+        let row = |planned: &PlannedTrial| RestoredTrial {
             epochs: planned.spec.parameters.epochs,
             features: planned.features.clone(),
             divisible: planned.divisible,
             ..self.database.row(planned.id)
         };
-        let rows: Vec<TrialRow> = self.plan.trials.iter().map(row).collect();
-        let unfinished = |row: &&TrialRow| !row.state.is_final();
+        let rows: Vec<RestoredTrial> = self.plan.trials.iter().map(row).collect();
+        let unfinished = |row: &&RestoredTrial| !row.state.is_final();
         let specs = rows.iter().filter(unfinished).map(|row| (row.trial, self.plan.trial(row.trial).spec.clone()));
         let worklist = Worklist::new(specs.collect(), self.plan.features.clone());
         let restored = Restored {

@@ -1,7 +1,7 @@
 //! A database in memory that refuses what the real one refuses.
 
 use frostline_protocol::WorkerId;
-use frostline_scheduler::TrialRow;
+use frostline_scheduler::RestoredTrial;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::trial::TrialId;
@@ -48,9 +48,9 @@ impl Database {
     }
 
     /// One trial as a scheduler is rebuilt from it, but for what the database does not know: epochs and features.
-    pub(crate) fn row(&self, trial: TrialId) -> TrialRow {
+    pub(crate) fn row(&self, trial: TrialId) -> RestoredTrial {
         let running = self.running().find(|(_, attempt)| attempt.task == TaskKey::Trial(trial));
-        TrialRow {
+        RestoredTrial {
             trial,
             state: self.trials[&trial],
             epochs: 0,

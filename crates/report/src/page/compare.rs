@@ -8,7 +8,7 @@ use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves};
 use crate::number::{self, change, fixed, seconds};
 use frostline_sweep::parameters::named;
-use frostline_view::compare::{Compared, Configurations, Images};
+use frostline_view::compare::{Compared, Configurations, PairedImages};
 use frostline_view::show::Shown;
 use frostline_view::shown;
 use maud::{Markup, html};
@@ -77,9 +77,9 @@ fn configurations(found: &Configurations) -> String {
 /// What each got right of the same images.
 fn by_image(compared: &Compared) -> Markup {
     let splits = [("validation", &compared.validation), ("test", &compared.test)];
-    let splits: Vec<(&str, &Images)> =
+    let splits: Vec<(&str, &PairedImages)> =
         splits.into_iter().filter_map(|(name, images)| Some((name, images.as_ref()?))).collect();
-    type Cell = fn(&Images) -> String;
+    type Cell = fn(&PairedImages) -> String;
     let cells: [(&str, Cell); 8] = [
         ("images", |it| number::whole(it.images)),
         ("both right", |it| number::whole(it.both_right)),

@@ -1,7 +1,7 @@
 //! A scheduler to be told what happens, and looked at.
 
 use frostline_protocol::{Claim, Filled, Report, ToWorker, WorkerId};
-use frostline_scheduler::{About, Effect, Event, FillPlan, Restored, Scheduler, Settings, Task, Time, TrialRow};
+use frostline_scheduler::{About, Effect, Event, FillPlan, Restored, RestoredTrial, Scheduler, Settings, Task, Time};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure, FailureKind, TrialState};
 use frostline_sweep::record::{Build, Ending, Record};
@@ -145,8 +145,8 @@ pub(crate) fn key(name: &str) -> FeatureKey {
     FeatureKey(name.to_owned())
 }
 
-pub(crate) fn row(number: u8, features: Option<&str>) -> TrialRow {
-    TrialRow {
+pub(crate) fn row(number: u8, features: Option<&str>) -> RestoredTrial {
+    RestoredTrial {
         trial: trial(number),
         state: TrialState::Waiting,
         epochs: EPOCHS,
@@ -157,7 +157,7 @@ pub(crate) fn row(number: u8, features: Option<&str>) -> TrialRow {
     }
 }
 
-pub(crate) fn restored(trials: Vec<TrialRow>, workers: u32) -> Restored {
+pub(crate) fn restored(trials: Vec<RestoredTrial>, workers: u32) -> Restored {
     let workers = (1..=workers).map(WorkerId).collect();
     Restored { trials, workers, next_attempt: AttemptId(10), ..Restored::default() }
 }

@@ -5,7 +5,7 @@ mod elsewhere;
 
 use bench::*;
 use frostline_protocol::{Claim, Incarnation, Report, ToWorker, WorkerId};
-use frostline_scheduler::{Effect, Event, FillPlan, Restored, Settings, Survivor, Task, Time, TrialRow};
+use frostline_scheduler::{Effect, Event, FillPlan, Restored, RestoredTrial, Settings, Survivor, Task, Time};
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::{Build, Record, TaskKey};
 
@@ -47,7 +47,7 @@ fn a_trial_that_is_tried_again_does_not_wait_for_a_fill_that_has_ended() {
 
 #[test]
 fn workers_without_work_lend_a_fill_their_share() {
-    let streams = |rows: Vec<TrialRow>, fills: Vec<FillPlan>, workers: u32| {
+    let streams = |rows: Vec<RestoredTrial>, fills: Vec<FillPlan>, workers: u32| {
         let mut bench = Bench::new(Restored { fills, ..restored(rows, workers) });
         bench.joins(1, None);
         match bench.given(1).1 {
@@ -596,7 +596,7 @@ fn a_report_that_is_not_due_closes_its_connection_and_is_counted() {
 
 #[test]
 fn a_trial_whose_memory_ran_out_takes_fewer_images_at_a_time_and_at_last_fails() {
-    let divisible = TrialRow { divisible: Some(4), ..row(1, None) };
+    let divisible = RestoredTrial { divisible: Some(4), ..row(1, None) };
     let mut bench = Bench::new(restored(vec![divisible, row(2, None)], 1));
     bench.joins(1, None);
     let image_counts = [None, Some(2), Some(1)];
@@ -622,7 +622,7 @@ fn a_trial_whose_memory_ran_out_takes_fewer_images_at_a_time_and_at_last_fails()
 
 #[test]
 fn a_process_that_ended_for_want_of_memory_says_so() {
-    let divisible = TrialRow { divisible: Some(4), ..row(1, None) };
+    let divisible = RestoredTrial { divisible: Some(4), ..row(1, None) };
     let mut bench = Bench::new(restored(vec![divisible], 1));
     bench.joins(1, None);
     let log = vec!["memory allocation of 1440338 bytes failed".to_owned()];

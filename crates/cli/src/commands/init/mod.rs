@@ -13,7 +13,7 @@ use frostline_assets::{layout, weights};
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::definition::Definition;
 use frostline_sweep::keys::schema;
-use starter::{Images, Starter};
+use starter::{Starter, Wanted};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -97,15 +97,15 @@ fn file(arguments: &args::Init) -> anyhow::Result<(PathBuf, String)> {
 }
 
 /// What `--data` names; without it CIFAR-10 where it was fetched, else images that need no file.
-fn images(named: Option<&Path>) -> anyhow::Result<Images> {
+fn images(named: Option<&Path>) -> anyhow::Result<Wanted> {
     let Some(path) = named else {
         let is_here = catalogue::find("cifar10").is_some_and(Entry::is_present);
-        return Ok(if is_here { Images::Cifar10(None) } else { Images::Drawn });
+        return Ok(if is_here { Wanted::Cifar10(None) } else { Wanted::Drawn });
     };
     if !path.exists() {
         match path.to_str() {
-            Some("cifar10") => return Ok(Images::Cifar10(None)),
-            Some("shapes") => return Ok(Images::Drawn),
+            Some("cifar10") => return Ok(Wanted::Cifar10(None)),
+            Some("shapes") => return Ok(Wanted::Drawn),
             _ => {}
         }
         return Err(wrong_input(format!(
@@ -119,18 +119,18 @@ fn images(named: Option<&Path>) -> anyhow::Result<Images> {
         text.ok_or_else(|| wrong_input(format!("--data {}: this path is not UTF-8 text: rename it", path.display())))
     };
     match glance(path).map_err(|error| wrong_input(format!("--data {}: {error}", path.display())))? {
-        Glance::Cifar10(place) => Ok(Images::Cifar10(Some(text(&place)?))),
-        Glance::Pictures(dataset, counted) => Ok(Images::Pictures(dataset, text(path)?, counted)),
+        Glance::Cifar10(place) => Ok(Wanted::Cifar10(Some(text(&place)?))),
+        Glance::Pictures(dataset, counted) => Ok(Wanted::Pictures(dataset, text(path)?, counted)),
     }
 }
 
-fn in_words(images: &Images) -> String {
+fn in_words(images: &Wanted) -> String {
     match images {
-        Images::Drawn => "drawn by the program; --data FOLDER takes pictures of your own".to_owned(),
-        Images::Cifar10(None) if catalogue::find("cifar10").is_some_and(Entry::is_present) => "CIFAR-10".to_owned(),
-        Images::Cifar10(None) => "CIFAR-10 (`launch` downloads 170 MB)".to_owned(),
-        Images::Cifar10(Some(path)) => format!("CIFAR-10 in {path}"),
-        Images::Pictures(_, path, Counted { classes, train, validation, test }) => {
+        Wanted::Drawn => "drawn by the program; --data FOLDER takes pictures of your own".to_owned(),
+        Wanted::Cifar10(None) if catalogue::find("cifar10").is_some_and(Entry::is_present) => "CIFAR-10".to_owned(),
+        Wanted::Cifar10(None) => "CIFAR-10 (`launch` downloads 170 MB)".to_owned(),
+        Wanted::Cifar10(Some(path)) => format!("CIFAR-10 in {path}"),
+        Wanted::Pictures(_, path, Counted { classes, train, validation, test }) => {
             let all = output::count((train + validation + test) as u64, "picture");
             let parts = [(train, "to train on"), (validation, "to validate"), (test, "to test")];
             let parts = parts.iter().filter(|(count, _)| **count > 0 && *count != &(train + validation + test));

@@ -13,7 +13,7 @@ const FIRST_TEST: usize = 500;
 const SHARES: [f64; 2] = [0.8, 0.55];
 
 /// The images to train on.
-pub(super) enum Images {
+pub(super) enum Wanted {
     Drawn,
     /// None where the catalogue's place is meant.
     Cifar10(Option<String>),
@@ -24,7 +24,7 @@ pub(super) enum Images {
 /// What a sweep is made of.
 pub(super) struct Starter<'a> {
     pub(super) name: &'a str,
-    pub(super) images: Images,
+    pub(super) images: Wanted,
     pub(super) architecture: &'static Architecture,
     /// "random", a name of the catalogue or a file.
     pub(super) weights: &'a str,
@@ -50,9 +50,9 @@ impl Starter<'_> {
         text += &line("# seeds = [0, 1, 2]", "each combination once per seed: what is luck?");
         text += "\n[data]\n";
         text += &match &self.images {
-            Images::Drawn => drawn(),
-            Images::Cifar10(path) => cifar10(path.as_deref()),
-            Images::Pictures(dataset, path, counted) => pictures(*dataset, path, counted),
+            Wanted::Drawn => drawn(),
+            Wanted::Cifar10(path) => cifar10(path.as_deref()),
+            Wanted::Pictures(dataset, path, counted) => pictures(*dataset, path, counted),
         };
         text += "\n[model]\n";
         text += &format!("backbone = {}\n", toml_string(network));
@@ -171,7 +171,7 @@ mod tests {
         Counted { classes: ["cat", "do\ng"].map(str::to_owned).to_vec(), train, validation, test }
     }
 
-    fn read(images: Images, architecture: &'static Architecture, weights: &str) -> Definition {
+    fn read(images: Wanted, architecture: &'static Architecture, weights: &str) -> Definition {
         let of_weights = "here already";
         let starter =
             Starter { name: "first", images, architecture, weights, of_weights, schema: "./sweep.schema.json" };
@@ -187,16 +187,16 @@ mod tests {
         for name in backbone::names() {
             let architecture = backbone::find(name).unwrap();
             for (images, dataset) in [
-                (Images::Drawn, Dataset::Shapes),
-                (Images::Cifar10(None), Dataset::Cifar10),
-                (Images::Cifar10(Some("da\"ta/cifar".into())), Dataset::Cifar10),
-                (Images::Pictures(Dataset::Folder, "pets".into(), counted(20, 0, 0)), Dataset::Folder),
-                (Images::Pictures(Dataset::Parquet, "pe\\ts".into(), counted(50_000, 100, 9_000)), Dataset::Parquet),
+                (Wanted::Drawn, Dataset::Shapes),
+                (Wanted::Cifar10(None), Dataset::Cifar10),
+                (Wanted::Cifar10(Some("da\"ta/cifar".into())), Dataset::Cifar10),
+                (Wanted::Pictures(Dataset::Folder, "pets".into(), counted(20, 0, 0)), Dataset::Folder),
+                (Wanted::Pictures(Dataset::Parquet, "pe\\ts".into(), counted(50_000, 100, 9_000)), Dataset::Parquet),
             ] {
                 let path = match &images {
-                    Images::Drawn => None,
-                    Images::Cifar10(path) => path.clone(),
-                    Images::Pictures(_, path, _) => Some(path.clone()),
+                    Wanted::Drawn => None,
+                    Wanted::Cifar10(path) => path.clone(),
+                    Wanted::Pictures(_, path, _) => Some(path.clone()),
                 };
                 let definition = read(images, architecture, "some \"file\".pth");
                 assert_eq!(definition.data.dataset, dataset);
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_first_look_at_many_pictures_takes_some_of_them() {
         let lite0 = backbone::find("efficientnet_lite0").unwrap();
-        let data = |counted| read(Images::Pictures(Dataset::Folder, "p".into(), counted), lite0, "random").data;
+        let data = |counted| read(Wanted::Pictures(Dataset::Folder, "p".into(), counted), lite0, "random").data;
         let (few, many) = (data(counted(3_000, 0, 0)), data(counted(5_000, 10, 2_000)));
         assert_eq!((few.train_limit, few.test_limit), (None, None));
         assert_eq!((many.train_limit, many.test_limit), (Some(2_000), Some(500)));
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_stands_in_comments_can_be_used() {
         let lite0 = backbone::find("efficientnet_lite0").unwrap();
-        let images = || Images::Pictures(Dataset::Folder, "p".into(), counted(20, 0, 0));
+        let images = || Wanted::Pictures(Dataset::Folder, "p".into(), counted(20, 0, 0));
         let starter = |images| Starter {
             name: "first",
             images,
