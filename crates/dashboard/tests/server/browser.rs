@@ -1,5 +1,6 @@
 //! A client that says exactly what it is told to.
 
+use flate2::read::GzDecoder;
 use frostline_dashboard::{Gallery, Limits, Options, serve};
 use frostline_view::wrong::Split;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,6 +52,8 @@ pub struct Answer {
     pub status: u16,
     pub head: String,
     pub body: String,
+    /// Bytes that the body took on its way.
+    pub sent: usize,
 }
 
 impl Answer {
@@ -97,10 +100,16 @@ impl Server {
         let mut answer = Vec::new();
         // What is refused early may be cut off by a reset.
         let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap_or(answer.len());
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let sent = answer.get(end + 4..).unwrap_or_default();
+        let mut body = String::new();
+        match head.contains("content-encoding: gzip") {
+            true => GzDecoder::new(sent).read_to_string(&mut body).unwrap(),
+            false => { sent }.read_to_string(&mut body).unwrap(),
+        };
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        Answer { status, head, body, sent: sent.len() }
     }
 
     pub fn host(&self) -> String {

@@ -126,6 +126,33 @@ fn a_browser_is_told_when_nothing_has_changed() {
 }
 
 #[test]
+fn pages_are_sent_packed_to_who_takes_them_so() {
+    let made = Made::new();
+    let server = made.server();
+    for place in ["/s/made", "/s/made/trials"] {
+        let plain = server.get(place);
+        let packed = server.get_with(place, "Accept-Encoding: gzip, br\r\n");
+        assert_eq!(
+            (plain.header("content-encoding"), packed.header("content-encoding")),
+            (None, Some("gzip")),
+            "{place}"
+        );
+        assert_eq!(packed.body, plain.body);
+        assert!(packed.sent < plain.sent / 3, "{place}: {} of {}", packed.sent, plain.sent);
+        assert_eq!(packed.header("vary"), Some("accept-encoding"));
+        let (tag, other) = (packed.header("etag").unwrap(), plain.header("etag").unwrap());
+        assert_ne!(tag, other);
+        let again = server.get_with(place, &format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}\r\n"));
+        assert_eq!((again.status, again.sent), (304, 0));
+    }
+    assert_eq!(
+        server.get_with("/s/nosuch", "Accept-Encoding: gzip\r\n").header("content-encoding"),
+        None,
+        "too short"
+    );
+}
+
+#[test]
 fn watchers_hear_of_changes_and_pages_show_them() {
     let mut made = Made::new();
     let server = made.server();

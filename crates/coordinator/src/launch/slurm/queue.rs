@@ -19,7 +19,13 @@ impl Listed {
     pub(super) fn waits(&self) -> bool {
         matches!(
             self.state.as_str(),
-            "PENDING" | "CONFIGURING" | "REQUEUE_HOLD" | "REQUEUED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD"
+            "PENDING"
+                | "CONFIGURING"
+                | "REQUEUE_HOLD"
+                | "REQUEUE_FED"
+                | "REQUEUED"
+                | "SPECIAL_EXIT"
+                | "RESV_DEL_HOLD"
         )
     }
 
@@ -30,7 +36,7 @@ impl Listed {
 }
 
 /// States that no job leaves. A job that is COMPLETING still has processes.
-const OVER: [&str; 9] = [
+const OVER: [&str; 10] = [
     "BOOT_FAIL",
     "CANCELLED",
     "COMPLETED",
@@ -39,6 +45,8 @@ const OVER: [&str; 9] = [
     "NODE_FAIL",
     "OUT_OF_MEMORY",
     "PREEMPTED",
+    // Of a federation: another cluster has taken it.
+    "REVOKED",
     "TIMEOUT",
 ];
 
@@ -168,6 +176,38 @@ slurm_load_jobs error: warning: something\n\
         for nothing in ["", "slurm_load_jobs error: Invalid job id specified", "=", "JobState"] {
             assert_eq!(end(nothing), End { state: "gone".to_owned(), code: None });
             assert!(end(nothing).is_excused());
+        }
+    }
+
+    /// Every state of the manuals of 19.05 to 24.05: what neither waits nor is over runs, or is about to end.
+    #[test]
+    fn every_state_that_a_version_knows_is_one_of_three() {
+        let of = |state: &str| {
+            let job = listed(&format!("7 {state} {PREFIX}-1-1"), PREFIX).remove(0);
+            (job.waits(), job.is_over())
+        };
+        let waiting =
+            ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"];
+        let running =
+            ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING", "NEW_IN_30"];
+        let over = [
+            "BOOT_FAIL",
+            "CANCELLED",
+            "COMPLETED",
+            "DEADLINE",
+            "FAILED",
+            "NODE_FAIL",
+            "OUT_OF_MEMORY",
+            "PREEMPTED",
+            "REVOKED",
+            "TIMEOUT",
+        ];
+        for (states, expected) in
+            [(&waiting[..], (true, false)), (&running[..], (false, false)), (&over[..], (false, true))]
+        {
+            for state in states {
+                assert_eq!(of(state), expected, "{state}");
+            }
         }
     }
 
