@@ -258,7 +258,6 @@ impl Screen {
             self.finished = status.counts.iter().map(ended).sum();
         }
         let Some(live) = &self.live else { return };
-        live.set_position(self.finished);
         let mut text = String::new();
         if let Some(held) = status.held {
             let _ = write!(text, "the database is held by another program for {}", duration(held));
@@ -281,8 +280,12 @@ impl Screen {
                 lines.map(|(number, line)| cut(line, if number == 0 { width.saturating_sub(before) } else { width }));
             text = fits.collect::<Vec<_>>().join("\n");
         }
-        live.set_message(text);
-        live.tick();
+        // Nobody needs the same once more, least of all over ssh.
+        if live.position() != self.finished || live.message() != text {
+            live.set_position(self.finished);
+            live.set_message(text);
+            live.tick();
+        }
     }
 
     fn running(&self, running: &Running) -> String {
