@@ -61,6 +61,10 @@ fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
     }
 }
 
+/// Widths of dense layers that are asked for by their number alone, and of all behind them.
+const WIDTHS: [u32; 2] = [256, 128];
+const NARROWEST: u32 = 64;
+
 /// Builds the hyperparameters of one cell from its canonical values.
 ///
 /// # Errors
@@ -69,12 +73,16 @@ fn layers(value: &Value, architecture: &Architecture) -> Result<Value, String> {
 pub fn resolve<'v>(value: impl Fn(&str) -> &'v Value) -> Result<Parameters, String> {
     let number = |name: &str| value(name).as_u64().unwrap_or_default() as u32;
     let numbers = |name: &str| value(name).as_array().map_or(&[][..], Vec::as_slice);
-    let units = numbers("head_units");
+    let mut units: Vec<u32> =
+        numbers("head_units").iter().map(|unit| unit.as_u64().unwrap_or_default() as u32).collect();
     let dropout = numbers("head_dropout");
     let depth = match value("head_depth") {
         Value::Null => units.len(),
         _ => number("head_depth") as usize,
     };
+    if units.is_empty() {
+        units.extend((0..depth).map(|layer| WIDTHS.get(layer).map_or(NARROWEST, |width| *width)));
+    }
     if depth > units.len() {
         return Err(format!("head_depth = {depth} needs {depth} head_units, and there are {}", units.len()));
     }
@@ -85,7 +93,7 @@ pub fn resolve<'v>(value: impl Fn(&str) -> &'v Value) -> Result<Parameters, Stri
     Ok(Parameters {
         frozen_layers: frozen_layers(value("frozen_layers"), value(BACKBONE).as_str().unwrap_or_default())
             .unwrap_or_default(),
-        head_units: units.iter().take(depth).map(|unit| unit.as_u64().unwrap_or_default() as u32).collect(),
+        head_units: units.into_iter().take(depth).collect(),
         head_dropout: (0..depth).map(rate).collect(),
         optimizer: named_value(value("optimizer")).unwrap_or(Optimizer::Adam),
         learning_rate: value("learning_rate").as_f64().unwrap_or_default(),

@@ -196,6 +196,18 @@ fn a_depth_that_says_what_holds_anyway_is_no_change() {
 }
 
 #[test]
+fn dense_layers_of_which_only_the_number_is_said_are_those_of_these_widths() {
+    let text = TEXT.replace("head_depth = [1, 2]\n", "").replace("head_depth = [2]\n", "");
+    let numbered = text.replace("head_units = [32, 16]\n", "");
+    for (depth, units) in [("0", "[]"), ("1", "[256]"), ("3", "[256, 128, 64]"), ("5", "[256, 128, 64, 64, 64]")] {
+        let dropout = if depth == "0" { "[]" } else { "[0.5]" };
+        let said = parse(&numbered, &[("train.head_depth", depth), ("train.head_dropout", dropout)]);
+        let written = parse(&text, &[("train.head_units", units), ("train.head_dropout", dropout)]);
+        assert_eq!(trials(&said), trials(&written), "{depth}");
+    }
+}
+
+#[test]
 fn a_changed_definition_is_described() {
     let old = parse(TEXT, &[]);
     assert_eq!(changes(&old, &old), []);

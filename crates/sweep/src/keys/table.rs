@@ -218,8 +218,8 @@ static KEYS: [Key; 35] = [
         name: "head_depth",
         kind: Kind::Whole { least: 0, most: 16 },
         default: Fallback::Follows("the length of `head_units`"),
-        meaning: "How many of `head_units` are used, from the first on. With 0, the classifier sits on the backbone \
-                  alone.",
+        meaning: "How many of `head_units` are used, from the first on; where there are none, how many dense layers of \
+                  256, 128, 64 and so on 64 units. With 0, the classifier sits on the backbone alone.",
         example: "2",
     },
     Key {
