@@ -176,12 +176,6 @@ fn what_has_to_be_there() {
     --- error
     error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
     ");
-    let place = Place::edited("weights = \"random\"\n", "");
-    says!(place, "plan demo.toml", @r#"
-    exit code 2
-    --- error
-    error: demo.toml: [model] needs `weights`: a catalogue name, a file, "imagenet" or "random"
-    "#);
     let place = Place::edited("[data]\ndataset = \"shapes\"\n", "[data]\n");
     says!(place, "plan demo.toml", @r#"
     exit code 2
@@ -296,7 +290,6 @@ fn a_file_that_is_no_definition() {
     error: demo.toml: [sweep] needs `name`: up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`
     demo.toml: [data] needs `dataset`: "cifar10", "cifar100", "cifar100_coarse", "folder", "parquet" or "shapes"
     demo.toml: [model] needs `backbone`: "efficientnet_v2_s", _m, _l or _b0 to _b3, "efficientnet_b0" to _b7, or "efficientnet_lite0" to _lite4
-    demo.toml: [model] needs `weights`: a catalogue name, a file, "imagenet" or "random"
     demo.toml: [grid] needs `frozen_layers`, a list, or [train] one value: a count (256), a share from 0.0 to 1.0 (0.5), a block ("block5b") or "all"
     "#);
     place.write("demo.toml", b"name = \"\xfc\"\n");

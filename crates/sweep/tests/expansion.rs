@@ -196,6 +196,13 @@ fn a_depth_that_says_what_holds_anyway_is_no_change() {
 }
 
 #[test]
+fn weights_are_imagenets_where_nothing_else_is_said() {
+    let weights = |text: &str| parse(text, &[]).networks[0].weights.clone();
+    assert_eq!(weights(TEXT), "random");
+    assert_eq!(weights(&TEXT.replace("weights = \"random\"\n", "")), "imagenet");
+}
+
+#[test]
 fn dense_layers_of_which_only_the_number_is_said_are_those_of_these_widths() {
     let text = TEXT.replace("head_depth = [1, 2]\n", "").replace("head_depth = [2]\n", "");
     let numbered = text.replace("head_units = [32, 16]\n", "");

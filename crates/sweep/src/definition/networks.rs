@@ -1,7 +1,6 @@
 //! The networks of a definition, and the weights of each.
 
 use super::document::{Entry, Node, find};
-use super::problems::Place;
 use super::reader::Reader;
 use super::types::Network;
 use crate::backbone::{self, Architecture};
@@ -23,11 +22,13 @@ pub(super) fn networks(reader: &Reader, architectures: &[&'static Architecture])
     let entries = reader.entries("model");
     reader.refuse_unknown_keys("model", entries);
     let key = keys::find("model", "weights")?;
-    let Some(entry) = find(entries, key.name) else {
-        reader.problem(&Place::File, format!("[model] needs `{}`: {}", key.name, key.kind.wanted()));
-        return None;
-    };
     let all = architectures.iter();
+    let Some(entry) = find(entries, key.name) else {
+        let weights = key.default_value()?.as_str()?.to_owned();
+        return Some(
+            all.map(|&architecture| Network { architecture, weights: weights.clone(), is_own: false }).collect(),
+        );
+    };
     match entry.node.table() {
         None => {
             let weights = text(reader, key, &entry.node)?;

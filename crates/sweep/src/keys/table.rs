@@ -195,7 +195,7 @@ static KEYS: [Key; 35] = [
         section: "model",
         name: "weights",
         kind: Kind::Weights,
-        default: Fallback::Required,
+        default: Fallback::Is(r#""imagenet""#),
         meaning: "What the network has learnt before: `\"imagenet\"`, the weights for it that stand first in the catalogue; a name of \
                   the catalogue, which `frostline fetch` shows; a file, where `FILE#KEY` names one of several networks in it; or \
                   `\"random\"`, a stand-in that needs no file. Of several networks, a table says it of each: \

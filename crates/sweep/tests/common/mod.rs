@@ -53,7 +53,6 @@ pub const CHANGES: &[(&str, &str)] = &[
     ("image_size = 64", "image_size = \"64\""),
     ("image_size = 64", "image_size = 64\nepochs = 2"),
     ("\"efficientnet_v2_s\"", "\"efficientnet_v2s\""),
-    ("weights = \"random\"\n", ""),
     ("[grid]", "[gird]"),
     ("[0.5, \"all\"]", "[]"),
     ("[0.5, \"all\"]", "0.5"),
