@@ -7,6 +7,7 @@ use crate::output::{BOLD, DIM, print_json};
 use crate::trained::Trained;
 use frostline_assets::{data, picture};
 use frostline_protocol::tools::{Classified, Classify};
+use frostline_sweep::outcome::Evaluation;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -27,44 +28,89 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
         return Err(wrong_input(wrong.join("\n       ")));
     }
     let classes = trained.classes();
+    let evaluation = trained.detail.row.evaluation.clone();
     let side = data::side(&trained.files.spec.data) as u32;
     let question = Classify { model: trained.files, side, pictures };
     let Classified { probabilities } = machine::question("classify", &question)?;
     let answers = arguments.pictures.iter().zip(&probabilities).map(|(path, probabilities)| {
-        let mut ranked: Vec<(&str, f32)> =
-            classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-        ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
-        (path.display().to_string(), ranked)
+        let mut order: Vec<usize> = (0..classes.len().min(probabilities.len())).collect();
+        order.sort_by(|one, other| probabilities[*other].total_cmp(&probabilities[*one]));
+        let ranked: Vec<(&str, f32)> = order.iter().map(|&at| (classes[at].as_str(), probabilities[at])).collect();
+        let record = order.first().and_then(|&class| Record::of(evaluation.as_ref()?, class));
+        (path.display().to_string(), ranked, record)
     });
     if arguments.json.json {
-        let object = |(path, ranked): (String, Vec<(&str, f32)>)| {
+        let object = |(path, ranked, record): (String, Vec<(&str, f32)>, Option<Record>)| {
             let all: Map<String, Value> =
                 ranked.iter().map(|&(class, probability)| (class.to_owned(), json!(probability))).collect();
-            json!({ "picture": path, "class": ranked[0].0, "probabilities": all, "verdict": verdict(&ranked) })
+            json!({
+                "picture": path,
+                "class": ranked.first().map(|(class, _)| class),
+                "probabilities": all,
+                "verdict": verdict(&ranked, record),
+                "said_on_test": record.map(|record| record.said),
+                "right_on_test": record.map(|record| record.right),
+            })
         };
         return print_json(&answers.map(object).collect::<Vec<_>>());
     }
     let mut out = anstream::stdout().lock();
     let width = classes.iter().map(|class| class.len()).max().unwrap_or(0);
-    for (path, ranked) in answers {
+    for (path, ranked, record) in answers {
         writeln!(out, "{path}")?;
         for (place, (class, probability)) in ranked.iter().take(SHOWN).enumerate() {
             let style = if place == 0 { BOLD } else { DIM };
             writeln!(out, "  {style}{class:<width$}  {:>5.1} %{style:#}", 100.0 * probability)?;
         }
-        writeln!(out, "  {}", verdict(&ranked))?;
+        let past = record.map_or(String::new(), |record| format!("  {DIM}{}{DIM:#}", record.in_words()));
+        writeln!(out, "  {}{past}", verdict(&ranked, record))?;
+    }
+    if let Some(evaluation) = &evaluation {
+        writeln!(
+            out,
+            "{DIM}This model is right on {:.1} % of its test images; the percentages are its own opinion.{DIM:#}",
+            100.0 * evaluation.test_accuracy
+        )?;
     }
     Ok(Exit::Done)
 }
 
-/// How sure the model is, in words; `ranked` begins with the likeliest class. The bounds are for reading, no statistics.
-fn verdict(ranked: &[(&str, f32)]) -> String {
+/// How often the model said a class of its test images, and how often that was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Record {
+    said: u32,
+    right: u32,
+}
+
+impl Record {
+    /// None where it was not recorded which classes are taken for which.
+    fn of(evaluation: &Evaluation, class: usize) -> Option<Record> {
+        let right = *evaluation.confusion.get(class)?.get(class)?;
+        let said = evaluation.confusion.iter().filter_map(|truth| truth.get(class)).sum();
+        Some(Record { said, right })
+    }
+
+    fn in_words(self) -> String {
+        let times = if self.said == 1 { "time" } else { "times" };
+        match self.said {
+            0 => "(it never said so of a test image)".to_owned(),
+            said => format!("(right {} of {said} {times} that it said so of test images)", self.right),
+        }
+    }
+}
+
+/// How sure one may be, in words; `ranked` begins with the likeliest class. A model's own percentage says little where it was
+/// trained badly, so what it is in words never goes beyond how often it was right when it said that class. The bounds are for
+/// reading, no statistics.
+fn verdict(ranked: &[(&str, f32)], record: Option<Record>) -> String {
     let [(first, high), (second, low), ..] = ranked[..] else { return "nothing to choose from".to_owned() };
-    match high {
+    let measured = record.map_or(1.0, |record| f64::from(record.right) / f64::from(record.said.max(1)));
+    match f64::from(high).min(measured) {
         _ if high - low < 0.1 => format!("undecided between {first} and {second}"),
         0.95.. => format!("sure: {first}"),
         0.7.. => format!("fairly sure: {first}"),
         0.5.. => format!("not very sure: {first}, perhaps {second}"),
+        _ if high >= 0.5 => format!("a guess: {first}"),
         _ => format!("{first} or {second}? ({:.0} %, {:.0} %)", 100.0 * high, 100.0 * low),
     }
 }
@@ -75,11 +121,41 @@ mod tests {
 
     #[test]
     fn the_verdict_says_when_two_classes_are_close() {
-        let of = |high, low| verdict(&[("cat", high), ("dog", low), ("frog", 0.0)]);
+        let of = |high, low| verdict(&[("cat", high), ("dog", low), ("frog", 0.0)], None);
         assert_eq!(of(0.97, 0.02), "sure: cat");
         assert_eq!(of(0.8, 0.1), "fairly sure: cat");
         assert_eq!(of(0.55, 0.3), "not very sure: cat, perhaps dog");
         assert_eq!(of(0.3, 0.15), "cat or dog? (30 %, 15 %)");
         assert_eq!(of(0.5, 0.49), "undecided between cat and dog");
+    }
+    #[test]
+    fn a_model_is_never_surer_than_it_was_right() {
+        let of = |said, right| verdict(&[("cat", 0.99), ("dog", 0.01)], Some(Record { said, right }));
+        assert_eq!(of(100, 97), "sure: cat");
+        assert_eq!(of(100, 94), "fairly sure: cat");
+        assert_eq!(of(100, 60), "not very sure: cat, perhaps dog");
+        assert_eq!(of(100, 10), "a guess: cat");
+        assert_eq!(of(0, 0), "a guess: cat");
+        assert_eq!(Record { said: 1, right: 0 }.in_words(), "(right 0 of 1 time that it said so of test images)");
+        assert_eq!(Record { said: 0, right: 0 }.in_words(), "(it never said so of a test image)");
+    }
+
+    #[test]
+    fn how_often_a_class_was_said_is_a_column_of_the_confusion() {
+        let evaluation = Evaluation {
+            test_loss: 1.0,
+            test_accuracy: 0.5,
+            class_accuracy: vec![0.75, 0.2],
+            // Rows are true classes.
+            confusion: vec![vec![3, 1], vec![4, 1]],
+            trained_parameters: 1,
+            seconds: 1.0,
+            validation_images: None,
+            by_class: None,
+            right: None,
+        };
+        assert_eq!(Record::of(&evaluation, 0), Some(Record { said: 7, right: 3 }));
+        assert_eq!(Record::of(&evaluation, 1), Some(Record { said: 2, right: 1 }));
+        assert_eq!(Record::of(&Evaluation { confusion: Vec::new(), ..evaluation }, 0), None);
     }
 }
