@@ -5,6 +5,7 @@ mod board;
 mod brush;
 mod compare;
 mod document;
+mod effects;
 mod overview;
 mod report;
 mod sheet;

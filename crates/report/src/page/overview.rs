@@ -4,17 +4,15 @@ use super::answer::answer;
 use super::board::{Board, board, drawn};
 use super::brush::parallel;
 use super::document::Links;
-use super::words;
+use super::effects::effect_figures;
+use super::words::{self, amount};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::depth::{Depth, Level, Point};
-use crate::figure::effects::{Axis, Change};
-use crate::figure::variance::Share;
-use crate::figure::{Words, curves, depth as deep, effects as changes, pareto, saved, strip, variance};
-use crate::number::{self, Digits, change, percent, seconds};
+use crate::figure::{Words, curves, depth as deep, pareto, saved, strip};
+use crate::number::{self, Digits, percent, seconds};
 use frostline_sweep::metric::{self, Direction};
 use frostline_view::best::Row;
 use frostline_view::page::{Network, Page};
-use frostline_view::shown;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -242,89 +240,6 @@ fn depth_finding(page: &Page, depth: &Depth) -> String {
         seconds(best.seconds),
         seconds(fastest.seconds)
     )
-}
-
-/// "+2.9 points".
-fn amount(difference: f64, metric: &str) -> String {
-    let unit = if words::is_accuracy(metric) { " points" } else { "" };
-    format!("{}{unit}", change(difference, words::is_accuracy(metric)))
-}
-
-fn effect_figures(page: &Page) -> Option<Markup> {
-    let effects = page.effects.as_ref()?;
-    let objective = effects.objective.name;
-    let axis = |it: &frostline_view::effects::Axis| {
-        let first = it.differences.first().map(|difference| &difference.from);
-        let of_first = it.differences.iter().filter(|difference| Some(&difference.from) == first);
-        let change = |it: &frostline_view::effects::Difference| Change {
-            what: format!("{} instead of {}", shown(&it.to), shown(&it.from)),
-            difference: it.difference,
-            interval: it.interval,
-        };
-        Axis { name: it.name.replace('_', " "), changes: of_first.map(change).collect() }
-    };
-    let axes: Vec<Axis> = effects.axes.iter().map(axis).filter(|axis| !axis.changes.is_empty()).collect();
-    let is_accuracy = words::is_accuracy(objective);
-    let mut shares: Vec<Share> = Vec::new();
-    let mut share = |name: String, it: frostline_view::effects::Explained, is_chance| {
-        shares.push(Share { name, share: it.share, p: it.p, is_chance });
-    };
-    for it in &effects.axes {
-        share(it.name.replace('_', " "), it.explained, false);
-    }
-    for it in &effects.interactions {
-        share(format!("{} × {}", it.axes.0, it.axes.1).replace('_', " "), it.explained, false);
-    }
-    if let Some(higher) = effects.higher {
-        share("three and more together".to_owned(), higher, false);
-    }
-    if let Some(seeds) = effects.seeds {
-        share("seeds".to_owned(), seeds, true);
-    }
-    let unit = if is_accuracy { "A point is one image in a hundred. " } else { "" };
-    let note = format!("{unit}Each change is the mean over pairs of configurations that differ in nothing else.");
-    let words = Words {
-        id: "effects".to_owned(),
-        title: format!("Effects on {objective}"),
-        finding: effects_finding(effects, objective),
-        note: Some(note),
-    };
-    let of_shares = Words {
-        id: "variance".to_owned(),
-        title: "Where the differences come from".to_owned(),
-        finding: shares_finding(&shares),
-        note: (!effects.balanced)
-            .then(|| "Combinations or seeds are missing, so the shares need not add up to 100 %.".to_owned()),
-    };
-    let changes = changes::Effects { axes, is_accuracy };
-    Some(html! { (changes::figure(&words, &changes)) (variance::figure(&of_shares, &shares)) })
-}
-
-/// The axis that explains most, and its largest change.
-fn effects_finding(effects: &frostline_view::effects::Effects, objective: &str) -> String {
-    let Some(axis) = effects.axes.first() else { return String::new() };
-    let largest =
-        axis.differences.iter().max_by(|one, other| one.difference.abs().total_cmp(&other.difference.abs()));
-    let Some(largest) = largest else { return String::new() };
-    let interval = largest.interval.map_or(String::new(), |(low, high)| {
-        let bound = |value| change(value, words::is_accuracy(objective));
-        format!(" ({} to {})", bound(low), bound(high))
-    });
-    format!(
-        "{} matters most: {} instead of {} changes it by {}{interval}.",
-        number::sentence(&axis.name.replace('_', " ")),
-        shown(&largest.to),
-        shown(&largest.from),
-        amount(largest.difference, objective)
-    )
-}
-
-fn shares_finding(shares: &[Share]) -> String {
-    let most = shares.iter().filter(|it| !it.is_chance).max_by(|one, other| one.share.total_cmp(&other.share));
-    let Some(most) = most else { return String::new() };
-    let seeds = shares.iter().find(|it| it.is_chance);
-    let beside = seeds.map_or(String::new(), |seeds| format!(", chance between seeds {}", percent(seeds.share)));
-    format!("{} explains {}{beside}.", number::sentence(&most.name), percent(most.share))
 }
 
 fn cost_figure(page: &Page) -> Markup {

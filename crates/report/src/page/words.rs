@@ -83,6 +83,12 @@ pub fn trial_state(state: TrialState) -> (&'static str, String) {
     (class, state.to_string())
 }
 
+/// "+2.9 points".
+pub(super) fn amount(difference: f64, metric: &str) -> String {
+    let unit = if is_accuracy(metric) { " points" } else { "" };
+    format!("{}{unit}", number::change(difference, is_accuracy(metric)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,134 @@
+//! What the axes change, and what the differences between trials come from.
+
+use super::words::{self, amount};
+use crate::figure::effects::{Axis, Change};
+use crate::figure::together::Together;
+use crate::figure::variance::Share;
+use crate::figure::{Words, effects as changes, together, variance};
+use crate::number::{self, change, percent};
+use frostline_view::effects::{self, Interaction};
+use frostline_view::page::Page;
+use frostline_view::shown;
+use maud::{Markup, html};
+
+/// Pairs of axes that are drawn, and what they explain at least.
+const MOST_TOGETHER: usize = 2;
+const LEAST_SHARE: f64 = 0.01;
+
+pub(super) fn effect_figures(page: &Page) -> Option<Markup> {
+    let effects = page.effects.as_ref()?;
+    let objective = effects.objective.name;
+    let axis = |it: &effects::Axis| {
+        let first = it.differences.first().map(|difference| &difference.from);
+        let of_first = it.differences.iter().filter(|difference| Some(&difference.from) == first);
+        let change = |it: &effects::Difference| Change {
+            what: format!("{} instead of {}", shown(&it.to), shown(&it.from)),
+            difference: it.difference,
+            interval: it.interval,
+        };
+        Axis { name: it.name.replace('_', " "), changes: of_first.map(change).collect() }
+    };
+    let axes: Vec<Axis> = effects.axes.iter().map(axis).filter(|axis| !axis.changes.is_empty()).collect();
+    let is_accuracy = words::is_accuracy(objective);
+    let mut shares: Vec<Share> = Vec::new();
+    let mut share = |name: String, it: effects::Explained, is_chance| {
+        shares.push(Share { name, share: it.share, p: it.p, is_chance });
+    };
+    for it in &effects.axes {
+        share(it.name.replace('_', " "), it.explained, false);
+    }
+    for it in &effects.interactions {
+        share(format!("{} × {}", it.axes.0, it.axes.1).replace('_', " "), it.explained, false);
+    }
+    if let Some(higher) = effects.higher {
+        share("three and more together".to_owned(), higher, false);
+    }
+    if let Some(seeds) = effects.seeds {
+        share("seeds".to_owned(), seeds, true);
+    }
+    let unit = if is_accuracy { "A point is one image in a hundred. " } else { "" };
+    let note = format!("{unit}Each change is the mean over pairs of configurations that differ in nothing else.");
+    let words = Words {
+        id: "effects".to_owned(),
+        title: format!("Effects on {objective}"),
+        finding: effects_finding(effects, objective),
+        note: Some(note),
+    };
+    let of_shares = Words {
+        id: "variance".to_owned(),
+        title: "Where the differences come from".to_owned(),
+        finding: shares_finding(&shares),
+        note: (!effects.balanced)
+            .then(|| "Combinations or seeds are missing, so the shares need not add up to 100 %.".to_owned()),
+    };
+    let changes = changes::Effects { axes, is_accuracy };
+    Some(html! {
+        (changes::figure(&words, &changes))
+        (variance::figure(&of_shares, &shares))
+        @for (place, it) in worth_showing(&effects.interactions).enumerate() {
+            (together_figure(place, it, objective))
+        }
+    })
+}
+
+/// Those that explain something, the one that explains most first.
+fn worth_showing(interactions: &[Interaction]) -> impl Iterator<Item = &Interaction> {
+    let mut shown: Vec<&Interaction> = interactions.iter().filter(|it| it.explained.share >= LEAST_SHARE).collect();
+    shown.sort_by(|one, other| other.explained.share.total_cmp(&one.explained.share));
+    shown.into_iter().take(MOST_TOGETHER)
+}
+
+fn together_figure(place: usize, it: &Interaction, objective: &str) -> Markup {
+    let spaced = |name: &str| name.replace('_', " ");
+    let axes = (spaced(it.axes.0), spaced(it.axes.1));
+    let largest = it.effects.iter().max_by(|one, other| one.effect.abs().total_cmp(&other.effect.abs()));
+    let finding = largest.map_or(String::new(), |largest| {
+        format!(
+            "{} {} with {} {}: {} beside what each does alone. That explains {}.",
+            number::sentence(&axes.0),
+            shown(&largest.values.0),
+            axes.1,
+            shown(&largest.values.1),
+            amount(largest.effect, objective),
+            percent(it.explained.share)
+        )
+    });
+    let words = Words {
+        id: format!("together-{place}"),
+        title: format!("{} × {}", axes.0, axes.1),
+        finding,
+        note: Some("Each cell: how far both together are from the sum of their effects.".to_owned()),
+    };
+    let mut together = Together { axes, is_accuracy: words::is_accuracy(objective), ..Together::default() };
+    for cell in &it.effects {
+        together.add(shown(&cell.values.0), shown(&cell.values.1), cell.effect);
+    }
+    together::figure(&words, &together)
+}
+
+/// The axis that explains most, and its largest change.
+fn effects_finding(effects: &effects::Effects, objective: &str) -> String {
+    let Some(axis) = effects.axes.first() else { return String::new() };
+    let largest =
+        axis.differences.iter().max_by(|one, other| one.difference.abs().total_cmp(&other.difference.abs()));
+    let Some(largest) = largest else { return String::new() };
+    let interval = largest.interval.map_or(String::new(), |(low, high)| {
+        let bound = |value| change(value, words::is_accuracy(objective));
+        format!(" ({} to {})", bound(low), bound(high))
+    });
+    format!(
+        "{} matters most: {} instead of {} changes it by {}{interval}.",
+        number::sentence(&axis.name.replace('_', " ")),
+        shown(&largest.to),
+        shown(&largest.from),
+        amount(largest.difference, objective)
+    )
+}
+
+fn shares_finding(shares: &[Share]) -> String {
+    let most = shares.iter().filter(|it| !it.is_chance).max_by(|one, other| one.share.total_cmp(&other.share));
+    let Some(most) = most else { return String::new() };
+    let seeds = shares.iter().find(|it| it.is_chance);
+    let beside = seeds.map_or(String::new(), |seeds| format!(", chance between seeds {}", percent(seeds.share)));
+    format!("{} explains {}{beside}.", number::sentence(&most.name), percent(most.share))
+}
