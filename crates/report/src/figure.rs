@@ -12,6 +12,7 @@ mod frame;
 pub mod pareto;
 pub mod saved;
 pub mod strip;
+pub mod timeline;
 pub mod together;
 pub mod variance;
 

@@ -21,6 +21,7 @@
 //!
 //! It owns what was written. It must not decide anything, and knows nothing of workers or of what people are shown.
 
+mod busy;
 mod error;
 mod follow;
 mod known;
@@ -37,6 +38,7 @@ mod verify;
 mod whole;
 mod writer;
 
+pub use busy::BusyRow;
 pub use error::StoreError;
 pub use follow::Moment;
 pub use frostline_results::DATABASE as FILE;

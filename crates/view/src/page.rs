@@ -1,9 +1,11 @@
 //! A sweep's page as data: the ranking, and what it is seen beside. Who draws it adds nothing that it would have to ask for.
 
+mod busy;
 mod curves;
 mod network;
 mod saved;
 
+pub use busy::{Busy, Span, Work, Worker};
 pub use curves::Curve;
 pub use network::{Network, Segment};
 pub use saved::Saved;
@@ -39,6 +41,8 @@ pub struct Page {
     /// The best one's first.
     pub curves: Vec<Curve>,
     pub saved: Option<Saved>,
+    /// None before anything has begun.
+    pub busy: Option<Busy>,
     /// The trials that are shown in full.
     pub trials: Vec<Shown>,
 }
@@ -72,6 +76,7 @@ pub fn page(reader: &Reader, table: &Table, standing: &Standing, wanted: Wanted)
         networks: spec.as_ref().map(|best| networks(table, best)).unwrap_or_default(),
         curves: curves::curves(reader, &firsts, wanted.curves)?,
         saved: saved::saved(reader, &sweep.name, counts.total())?,
+        busy: busy::busy(reader, &sweep.name)?,
         trials: trials.into_iter().take(wanted.trials).collect(),
         note: reader.note(&sweep.name)?,
         sweep: sweep.clone(),

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 /// Seconds of one worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Saved {
-    /// Reckoned: every epoch of every trial computes the frozen layers anew.
+    /// Estimated: every epoch of every trial computes the frozen layers anew.
     pub without: f64,
     pub fills: f64,
     pub trials: f64,

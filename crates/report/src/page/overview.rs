@@ -8,11 +8,11 @@ use super::effects::effect_figures;
 use super::words::{self, amount};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::depth::{Depth, Level, Point};
-use crate::figure::{Words, curves, depth as deep, pareto, saved, strip};
+use crate::figure::{Words, curves, depth as deep, pareto, saved, strip, timeline};
 use crate::number::{self, Digits, percent, seconds};
 use frostline_sweep::metric::{self, Direction};
 use frostline_view::best::Row;
-use frostline_view::page::{Network, Page};
+use frostline_view::page::{Network, Page, Span, Work, Worker};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ pub fn overview(page: &Page, links: &Links) -> Markup {
                 div { (cost_figure(page)) }
                 @if let Some(figure) = curve_figure(page) { div { (figure) } }
                 @if let Some(figure) = saved_figure(page) { div { (figure) } }
+                @if let Some(figure) = timeline_figure(page) { div { (figure) } }
             }
         }
     }
@@ -69,6 +70,7 @@ pub fn cost(page: &Page) -> Markup {
             div.grid {
                 div { (cost_figure(page)) }
                 @if let Some(figure) = saved_figure(page) { div { (figure) } }
+                @if let Some(figure) = timeline_figure(page) { div { (figure) } }
             }
         }
     }
@@ -311,6 +313,33 @@ fn curve_figure(page: &Page) -> Option<Markup> {
     Some(curves::figure(&words, &drawn, metric.name))
 }
 
+/// When each worker was at work.
+fn timeline_figure(page: &Page) -> Option<Markup> {
+    let busy = page.busy.as_ref()?;
+    let kind = |work| match work {
+        Work::Fill => timeline::Kind::Features,
+        Work::Trial => timeline::Kind::Trial,
+        Work::Lost => timeline::Kind::Lost,
+    };
+    let span = |it: &Span| timeline::Span { start: it.start, end: it.end, kind: kind(it.work) };
+    let worker = |it: &Worker| timeline::Worker { name: it.name.clone(), spans: it.spans.iter().map(span).collect() };
+    let drawn = timeline::Timeline { seconds: busy.seconds, workers: busy.workers.iter().map(worker).collect() };
+    let workers = number::count(busy.workers.len() as u64, "worker");
+    let lost = busy.share(|work| work == Work::Lost);
+    let lost = if lost >= 0.005 { format!("; {} of it came to nothing", percent(lost)) } else { String::new() };
+    let pauses = match busy.pauses {
+        0 => String::new(),
+        pauses => format!(" {} in which nobody worked are left out.", number::count(pauses as u64, "pause")),
+    };
+    let words = Words {
+        id: "timeline".to_owned(),
+        title: "When workers were at work".to_owned(),
+        finding: format!("{workers}, at work {} of {}{lost}.", percent(busy.share(|_| true)), seconds(busy.seconds)),
+        note: Some(format!("From the first start to the last end of the newest 2,000 attempts.{pauses}")),
+    };
+    Some(timeline::figure(&words, &drawn))
+}
+
 fn saved_figure(page: &Page) -> Option<Markup> {
     let found = page.saved?;
     let saved = saved::Saved { without: found.without, fills: found.fills, trials: found.trials };
@@ -319,7 +348,7 @@ fn saved_figure(page: &Page) -> Option<Markup> {
         title: "Time saved by features".to_owned(),
         finding: saved::finding(&saved),
         note: Some(
-            "What trials would have taken without is reckoned: each one's time, times the ratio of its two estimates."
+            "What trials would have taken without is estimated: each one's time, times the ratio of its two estimates."
                 .to_owned(),
         ),
     };

@@ -281,3 +281,36 @@ fn a_sweep_is_as_new_as_its_newest_record() {
     assert!(after[0].1 > before[0].1 && after[0].0 == before[0].0);
     assert_eq!(after[1], before[1]);
 }
+
+#[test]
+fn a_timeline_has_the_sweeps_attempts_and_the_fills_before_and_between_them() {
+    let (mut results, trials) = Results::with_trials(2);
+    let fill = |attempt: u64, name: &str| {
+        let key = FeatureKey(name.to_owned());
+        let mut record = started(attempt, trials[0].id);
+        if let Record::Started { task, .. } = &mut record {
+            *task = TaskKey::Fill(key);
+        }
+        [record, Record::Filled { attempt: AttemptId(attempt), bytes: 1, seconds: 1.0, computed: true }]
+    };
+    results.writer.apply("demo", &fill(1, "a")).unwrap();
+    results.writer.apply("demo", &life(2, trials[0].id)).unwrap();
+    results.writer.apply("demo", &fill(3, "b")).unwrap();
+    results.writer.apply("demo", &[started(4, trials[1].id)]).unwrap();
+    results.writer.apply("demo", &fill(5, "c")).unwrap();
+    let rows = results.writer.reader().busy("demo", 10).unwrap();
+    let short: Vec<_> = rows.iter().map(|row| (row.trial, row.outcome, row.ended_at.is_some())).collect();
+    let (first, second) = (Some(trials[0].id), Some(trials[1].id));
+    assert_eq!(
+        short,
+        [
+            (None, AttemptOutcome::Complete, true),
+            (first, AttemptOutcome::Complete, true),
+            (None, AttemptOutcome::Complete, true),
+            (second, AttemptOutcome::Running, false),
+        ]
+    );
+    assert_eq!((rows[0].worker, rows[0].host.as_str()), (3, build().host.as_str()));
+    let newest = results.writer.reader().busy("demo", 1).unwrap();
+    assert_eq!(newest.iter().map(|row| row.trial).collect::<Vec<_>>(), [None, second], "and the fill before it");
+}

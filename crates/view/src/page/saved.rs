@@ -6,7 +6,7 @@ use frostline_sweep::features::{FeatureKey, FeatureSpec};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Of larger sweeps it is not reckoned.
+/// Of larger sweeps it is not estimated.
 const MOST_TRIALS: u64 = 2_000;
 
 /// Seconds of one worker, over the finished trials.
