@@ -48,6 +48,7 @@ fn a_plan_shows_the_trials_and_starts_nothing() {
         "measured",
         "measured_at",
         "missing",
+        "networks",
         "objective",
         "refused",
         "remarks",
