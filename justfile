@@ -34,16 +34,27 @@ test: setup
     cargo test --workspace
     python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' $(find benches crates fuzz scripts tests -name '*.py')
     python3 scripts/setup_test.py
+    python3 scripts/gpu/pack.py --profile dev
+    python3 scripts/gpu/check.py target/gpu --small
     python3 scripts/wheel.py --programs target/debug --output target/wheel
     python3 scripts/try_wheel.py target/wheel/frostline-*.whl
     sh -n just
     sh -n scripts/quickstart.sh
     bash -n .ci/run
 
+# Build and test the crates that are linked to libtorch against another version of it: 2.11 or 2.13
+test-libtorch version="2.11":
+    python3 scripts/other_libtorch.py {{ quote(version) }}
+
 # Kill and stop real processes at random moments, and compare with an undisturbed run
 torture kills="200":
     cargo build --workspace
     FROSTLINE_TORTURE_KILLS={{ kills }} cargo test -p frostline --test torture -- --nocapture
+
+# Everything that a GPU has to show (docs/gpu.md), on a CPU with small sizes; `--write` puts the table into docs/gpu.md
+gpu *arguments: libtorch
+    python3 scripts/gpu/pack.py
+    python3 scripts/gpu/check.py target/gpu {{ arguments }}
 
 # Put the scheduler through lost, late and doubled messages, crashes and lies
 simulate *arguments:

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Puts libtorch where Cargo finds it: once per user in the cache folder, linked into this checkout as `.libtorch`.
 
-    python3 scripts/setup.py [auto|cpu|cuda]
+    python3 scripts/setup.py [auto|cpu|cuda] [VERSION]
 
 The wheel of PyPI's `torch` carries libtorch with its headers. The programs are always built with its form for the CPU, which
 leaves the CUDA libraries out (about 500 MB). Where GPUs are to be used, the wheel with everything it depends on (about 5 GB)
 comes beside it: workers for a GPU are started with those libraries, and nothing is built again. `auto` takes them where a
-GPU can use them: the driver is asked before anything is downloaded.
+GPU can use them: the driver is asked before anything is downloaded. Another VERSION than the default is for a copy of the
+checkout that depends on another `tch` (`./just test-libtorch`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 VERSION = "2.13.0"
-WHEELS_FOR_CPU = [f"torch=={VERSION}", "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"]
+# Of these versions, the libraries of CUDA that the CPU's part is linked to; as the wheels' own requirements have them.
+BESIDE = {
+    "2.13.0": ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"],
+    "2.11.0": ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"],
+}
 CUDA_ONLY = ("torch_cuda", "c10_cuda", "caffe2_nvrtc", "torch_python", "nvshmem")
 # The wheels are made for one Python; which one runs this script does not matter for the libraries inside.
 PYTHON = "3.11"
 # The older name of manylinux_2_17 is the only one that some of NVIDIA's wheels have.
 PLATFORMS = ["manylinux2014_x86_64"] + [f"manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
 
-# What this version's CUDA form (CUDA 13.0) needs: NVIDIA's CUDA 13.0 release notes, table 3, and the architectures that
+# What the CUDA forms of these versions (CUDA 13.0) need: NVIDIA's CUDA 13.0 release notes, table 3, and the architectures that
 # PyTorch builds its wheels for.
 OLDEST_DRIVER = 580
 LOWEST_CAPABILITY = (7, 5)
@@ -47,6 +52,9 @@ def main() -> int:
     wanted = sys.argv[1] if len(sys.argv) > 1 else "auto"
     if wanted not in ("auto", "cpu", "cuda"):
         return fail(f"`{wanted}` is not a form of libtorch: use auto, cpu or cuda")
+    version = sys.argv[2] if len(sys.argv) > 2 else VERSION
+    if version not in BESIDE:
+        return fail(f"libtorch {version} is not known here: use one of {', '.join(BESIDE)}")
     missing = [f"  {tool}: {remedy}" for tool, remedy in NEEDED if shutil.which(tool) is None]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
         missing.append("  pip: sudo apt-get install python3-pip   (or: python3 -m ensurepip --user)")
@@ -64,34 +72,34 @@ def main() -> int:
         return fail(str(refused))
     if remark:
         print(remark, flush=True)
-    if problem := fetch("cpu", install_cpu):
+    if problem := fetch("cpu", install_cpu, version):
         return fail(problem)
-    link(place_of("cpu"))
-    if form == "cuda" and (problem := fetch("cuda", install_cuda)):
+    link(place_of("cpu", version))
+    if form == "cuda" and (problem := fetch("cuda", install_cuda, version)):
         if wanted == "cuda":
             return fail(problem)
         print(f"sweeps run on the CPU for now: {problem}", flush=True)
         form = "cpu"
-    print(f"libtorch {VERSION} ({form}) is in place", flush=True)
+    print(f"libtorch {version} ({form}) is in place", flush=True)
     return 0
 
 
-def place_of(form: str) -> Path:
+def place_of(form: str, version: str = VERSION) -> Path:
     """Where a form lies; `frostline` looks for the CUDA libraries there."""
-    return cache_folder() / "libtorch" / f"{VERSION}-{form}"
+    return cache_folder() / "libtorch" / f"{version}-{form}"
 
 
-def fetch(form: str, install: Callable[[Path, Path], None]) -> str | None:
+def fetch(form: str, install: Callable[[Path, Path, str], None], version: str = VERSION) -> str | None:
     """Puts a form in its place unless it is there; returns what went wrong."""
-    home = place_of(form)
+    home = place_of(form, version)
     if (home / "complete").exists():
         return None
-    print(f"libtorch {VERSION} ({form}) goes to {home}", flush=True)
+    print(f"libtorch {version} ({form}) goes to {home}", flush=True)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".unfinished-") as scratch:
             built = Path(scratch) / "libtorch"
-            install(built, Path(scratch))
+            install(built, Path(scratch), version)
             (built / "complete").touch()
             shutil.rmtree(home, ignore_errors=True)
             built.rename(home)
@@ -167,12 +175,12 @@ def trouble(_name: str, driver: str, capability: str) -> str | None:
     return None
 
 
-def install_cpu(home: Path, scratch: Path) -> None:
+def install_cpu(home: Path, scratch: Path, version: str) -> None:
     """Unpacks headers and CPU libraries out of the wheels, without installing anything."""
     wheels = scratch / "wheels"
     platforms = [argument for platform in PLATFORMS for argument in ("--platform", platform)]
     pip("download", "--no-deps", "--only-binary=:all:", "--python-version", PYTHON, *platforms,
-        "--dest", str(wheels), *WHEELS_FOR_CPU)
+        "--dest", str(wheels), f"torch=={version}", *BESIDE[version])
     (home / "lib").mkdir(parents=True)
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
@@ -185,7 +193,7 @@ def install_cpu(home: Path, scratch: Path) -> None:
         wheel.unlink()
     (home / "lib" / "libtorch.so").unlink(missing_ok=True)
     (home / "lib" / "libtorch.so").symlink_to("libtorch_cpu.so")
-    (home / "build-version").write_text(f"{VERSION}\n")
+    (home / "build-version").write_text(f"{version}\n")
 
 
 def place(name: str) -> str | None:
@@ -200,11 +208,11 @@ def place(name: str) -> str | None:
     return None
 
 
-def install_cuda(home: Path, _scratch: Path) -> None:
+def install_cuda(home: Path, _scratch: Path, version: str) -> None:
     """The wheel as it is, with its dependencies beside it: its libraries find each other by relative paths."""
     pip("install", "--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp",
         *[argument for platform in PLATFORMS for argument in ("--platform", platform)],
-        "--target", str(home), f"torch=={VERSION}")
+        "--target", str(home), f"torch=={version}")
 
 
 def pip(verb: str, *arguments: str) -> None:

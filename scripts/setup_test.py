@@ -74,18 +74,22 @@ class Fetching(unittest.TestCase):
     def test_a_form_is_fetched_once_and_appears_whole(self):
         calls = []
 
-        def install(home, _scratch):
-            calls.append(home)
+        def install(home, _scratch, version):
+            calls.append(version)
             home.mkdir()
             (home / "lib").mkdir()
 
         self.assertIsNone(setup.fetch("cuda", install))
         self.assertIsNone(setup.fetch("cuda", install))
-        self.assertEqual(len(calls), 1)
+        self.assertEqual(calls, [setup.VERSION])
         self.assertTrue((setup.place_of("cuda") / "lib").is_dir())
+        # Another version lies beside it.
+        self.assertIsNone(setup.fetch("cuda", install, "2.11.0"))
+        self.assertEqual(calls, [setup.VERSION, "2.11.0"])
+        self.assertEqual(len(set(setup.place_of("cuda").parent.iterdir())), 2)
 
     def test_what_fails_leaves_nothing_and_says_why(self):
-        def install(home, _scratch):
+        def install(home, _scratch, _version):
             home.mkdir()
             raise subprocess.CalledProcessError(1, "pip")
 
