@@ -16,6 +16,7 @@ mod disturbed;
 mod elsewhere;
 mod exports;
 mod gpus;
+mod networks;
 mod pictures;
 mod queued;
 mod ranking;

@@ -39,6 +39,23 @@ fn kept_features_give_the_same_metrics_as_images() {
     assert_eq!(kept, fresh, "to the bit");
 }
 
+/// Frozen layers are computed once for each view, in place of once an epoch.
+#[test]
+fn random_views_give_the_same_metrics_from_features_as_from_images() {
+    let place = |more: &str| {
+        let place = place();
+        place.edit("test_limit = 20\n", "test_limit = 20\naugment = \"randaugment\"\nviews = 3\n");
+        place.succeed(&format!("launch demo.toml {more}"));
+        place
+    };
+    let (kept, fresh) = (place(""), place("--set cache.features=off --set workers.count=1"));
+    assert!(kept_features(&kept) > 0);
+    let images = place("--set data.augment=crop");
+    let [kept, fresh, images] = [&kept, &fresh, &images].map(|place| losses(&place.json("best demo --json")));
+    assert_eq!(kept, fresh, "to the bit");
+    assert_ne!(kept[0].0, images[0].0, "another augmentation is another trial");
+}
+
 /// As a full disk does, a limit on the size of files lets no features be written.
 #[test]
 fn features_that_cannot_be_kept_are_computed_again_and_give_the_same_metrics() {

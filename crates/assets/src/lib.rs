@@ -14,6 +14,7 @@ pub mod layout;
 pub mod picture;
 pub mod safetensors;
 pub mod subset;
+pub mod views;
 pub mod weights;
 
 #[cfg(test)]

@@ -48,7 +48,9 @@ fn settings(definition: &Definition) -> BTreeMap<&'static str, Value> {
         ("data.test_share", json!(data.test_share)),
         ("data.image_size", json!(data.image_size)),
         ("data.fit", json!(data.fit)),
-        ("data.augment", json!(data.augment)),
+        ("data.augment", json!(data.augment.name())),
+        ("data.views", json!(data.views)),
+        ("data.magnitude", json!(data.magnitude)),
         ("data.train_limit", json!(data.train_limit)),
         ("data.test_limit", json!(data.test_limit)),
     ])

@@ -115,7 +115,7 @@ impl Definition {
                 named => named,
             },
             image_size: self.data.image_size,
-            augment: self.data.augment,
+            augment: self.data.augmentation(),
             train_limit: self.data.train_limit,
             test_limit: self.data.test_limit,
             pictures: sources.pictures,

@@ -47,12 +47,55 @@ pub enum Validation {
     Own,
 }
 
+/// What training images are seen as. What other images are seen as never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Augment {
     None,
     /// Every image as it is and mirrored left to right.
     Flip,
+    /// Every image as it is and in random views, `count` in all, which are the same in each epoch and each trial.
+    Views {
+        count: u32,
+        policy: Policy,
+    },
+}
+
+/// How random views are drawn; each of them is shifted and perhaps mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// That alone.
+    Crop,
+    /// And changed in brightness, contrast and saturation.
+    Color,
+    /// And by two operations of RandAugment, as strong as `magnitude` of 0 to 30 says.
+    Randaugment { magnitude: u32 },
+}
+
+impl Augment {
+    /// How many views there are of an image; the first is the image as it is.
+    pub fn views(self) -> u32 {
+        match self {
+            Augment::None => 1,
+            Augment::Flip => 2,
+            Augment::Views { count, .. } => count.max(1),
+        }
+    }
+}
+
+impl fmt::Display for Augment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Augment::None => f.write_str("none"),
+            Augment::Flip => f.write_str("flip"),
+            Augment::Views { count, policy: Policy::Crop } => write!(f, "crop, {count} views"),
+            Augment::Views { count, policy: Policy::Color } => write!(f, "color, {count} views"),
+            Augment::Views { count, policy: Policy::Randaugment { magnitude } } => {
+                write!(f, "randaugment of magnitude {magnitude}, {count} views")
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -89,7 +89,13 @@ fn examples_and_defaults_are_accepted() {
             _ => None,
         };
         for value in [Some(key.example), default].into_iter().flatten() {
-            let overrides = [(format!("{}.{}", key.section, key.name), value.to_owned())];
+            let mut overrides = vec![(format!("{}.{}", key.section, key.name), value.to_owned())];
+            // What only random views have, and what they need.
+            if let "views" | "magnitude" | "augment" = key.name {
+                let others = [("data.augment", "randaugment"), ("data.views", "2")];
+                let others = others.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                overrides.splice(0..0, others.into_iter().filter(|_| key.name != "augment"));
+            }
             if let Err(errors) = Definition::parse("demo.toml", BASE, &overrides) {
                 panic!("{errors}");
             }
@@ -122,6 +128,8 @@ fn every_key_is_read_and_every_field_has_a_key() {
         image_column,
         label_column,
         augment,
+        views,
+        magnitude,
         train_limit,
         test_limit
     });

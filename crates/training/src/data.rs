@@ -4,7 +4,8 @@ use crate::error::TrainingError;
 use frostline_assets::data::{self, Pixels};
 use frostline_assets::division::Chosen;
 pub use frostline_assets::division::{Division, Pool};
-use frostline_sweep::trial::{DataSpec, Validation};
+use frostline_assets::views::Viewer;
+use frostline_sweep::trial::{Augment, DataSpec, Validation};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -16,6 +17,8 @@ pub struct Images {
     rows: Option<Vec<u32>>,
     /// Class of each image.
     pub labels: Vec<u16>,
+    /// Draws the second and further views; without it, the second is the image mirrored left to right.
+    viewer: Option<Viewer>,
     _source: Option<Pixels>,
 }
 
@@ -34,8 +37,12 @@ impl Data {
         let splits = data::source(spec.dataset).load(spec, place)?;
         let classes = splits.class_names.len();
         let chosen = Chosen::of(&splits, spec);
+        let viewer = match spec.augment {
+            Augment::None | Augment::Flip => None,
+            Augment::Views { policy, .. } => Some(Viewer::new(policy, &spec.digest)),
+        };
         Ok(Data {
-            train: Images::chosen(splits.train, chosen.train, splits.side),
+            train: Images { viewer, ..Images::chosen(splits.train, chosen.train, splits.side) },
             own_validation: chosen.own_validation,
             test: Images::chosen(splits.test, chosen.test, splits.side),
             classes,
@@ -68,7 +75,7 @@ impl Images {
                 // A copy, so that those that are not wanted take no memory.
                 let pixels =
                     chosen.map_or(pixels.shallow_clone(), |chosen| pixels.index_select(0, &indices(&chosen)));
-                Images { pixels, rows: None, labels, _source: None }
+                Images { pixels, rows: None, labels, viewer: None, _source: None }
             }
             _ => {
                 let rows = match (chosen, rows) {
@@ -80,7 +87,7 @@ impl Images {
                 // dropped after it. Nothing writes to a data set's images.
                 let tensor =
                     unsafe { Tensor::from_blob(pixels.as_ptr(), &shape, &strides, Kind::Uint8, Device::Cpu) };
-                Images { pixels: tensor, rows, labels, _source: Some(pixels) }
+                Images { pixels: tensor, rows, labels, viewer: None, _source: Some(pixels) }
             }
         }
     }
@@ -92,6 +99,27 @@ impl Images {
             None => indices(chosen),
         };
         self.pixels.index_select(0, &index)
+    }
+
+    /// The same, each image in its view; none where all are seen as they are.
+    pub fn seen(&self, chosen: &[u32], views: Option<&[u32]>) -> Tensor {
+        let pixels = self.gather(chosen);
+        match (views, &self.viewer) {
+            (None, _) => pixels,
+            (Some(views), None) => {
+                let mirrored: Vec<bool> = views.iter().map(|&view| view == 1).collect();
+                let choice = Tensor::from_slice(&mirrored).view([-1, 1, 1, 1]);
+                pixels.flip([3]).where_self(&choice, &pixels)
+            }
+            (Some(views), Some(viewer)) => {
+                let shape = pixels.size();
+                let side = shape[3] as usize;
+                let mut bytes = Vec::<u8>::try_from(pixels.flatten(0, -1)).expect("images are bytes in main memory");
+                let images = bytes.chunks_exact_mut(3 * side * side).zip(chosen.iter().zip(views));
+                images.for_each(|(pixels, (&image, &view))| viewer.see(pixels, side, image, view));
+                Tensor::from_slice(&bytes).view(&shape[..])
+            }
+        }
     }
 
     pub fn len(&self) -> usize {

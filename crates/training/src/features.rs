@@ -54,11 +54,11 @@ impl CachedFeatures {
         self.resident.get(&pool).map_or_else(|| self.pools[&pool].rows(), Tensor::shallow_clone)
     }
 
-    /// The rows of some images, `[chosen]`, int64, where their features are. `mirrored` says whose second view is meant;
-    /// none where nobody's is.
-    pub fn index(&self, pool: Pool, chosen: &[u32], mirrored: Option<&[bool]>) -> Tensor {
+    /// The rows of some images, `[chosen]`, int64, where their features are. `views` says which view of each is
+    /// meant; none where it is the first of all.
+    pub fn index(&self, pool: Pool, chosen: &[u32], views: Option<&[u32]>) -> Tensor {
         let images = self.pools[&pool].stored.size()[1];
-        let view = |place: usize| i64::from(mirrored.is_some_and(|mirrored| mirrored[place]));
+        let view = |place: usize| views.map_or(0, |views| i64::from(views[place]));
         let rows: Vec<i64> =
             chosen.iter().enumerate().map(|(place, &image)| view(place) * images + i64::from(image)).collect();
         Tensor::from_slice(&rows).to_device(self.source(pool).device())

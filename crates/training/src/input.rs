@@ -42,21 +42,21 @@ pub fn portion(device: Device) -> usize {
 }
 
 impl Input {
-    /// Feeds a network with these images, in this order. `mirrored` says which of them are seen mirrored left to right; none
-    /// where no image is.
+    /// Feeds a network with these images, in this order. `views` says which view of each is meant; none where all are seen
+    /// as they are.
     pub fn feed<'a>(
         &'a self,
         network: &'a Network,
         (pool, images): (Pool, &'a Images),
         chosen: &'a [u32],
-        mirrored: Option<&'a [bool]>,
+        views: Option<&'a [u32]>,
     ) -> Feed<'a> {
         let index = match &self.source {
             // All of it at once: a GPU would stop for each piece.
-            Source::Features(features) => Some(features.index(pool, chosen, mirrored)),
+            Source::Features(features) => Some(features.index(pool, chosen, views)),
             Source::Images { .. } => None,
         };
-        Feed { input: self, network, pool, images, chosen, mirrored, index, read: 0, ahead: None }
+        Feed { input: self, network, pool, images, chosen, views, index, read: 0, ahead: None }
     }
 
     /// Runs a batch through the rest of the backbone, to the pooled output, `[batch, channels]`, float32.
@@ -72,7 +72,7 @@ pub struct Feed<'a> {
     pool: Pool,
     images: &'a Images,
     chosen: &'a [u32],
-    mirrored: Option<&'a [bool]>,
+    views: Option<&'a [u32]>,
     /// The rows of cached features, for all of them.
     index: Option<Tensor>,
     /// How many have been read.
@@ -117,9 +117,9 @@ impl Feed<'_> {
         self.read = end;
         match &self.input.source {
             Source::Images { conventions, size, kind } => {
-                let pixels = self.images.gather(&self.chosen[start..end]);
-                let mirrored = self.mirrored.map(|mirrored| &mirrored[start..end]);
-                prepare(conventions, &flipped(pixels, mirrored), *size, self.input.device, *kind)
+                let views = self.views.map(|views| &views[start..end]);
+                let pixels = self.images.seen(&self.chosen[start..end], views);
+                prepare(conventions, &pixels, *size, self.input.device, *kind)
             }
             Source::Features(features) => {
                 let index = self.index.as_ref().expect("features are read by their index");
@@ -139,15 +139,4 @@ fn filled_up(part: Tensor, rows: i64) -> Tensor {
     let last = part.narrow(0, there - 1, 1);
     let missing = [&[rows - there], &part.size()[1..]].concat();
     channels_last(&Tensor::cat(&[part, last.expand(&missing, false)], 0))
-}
-
-/// Some of them mirrored left to right.
-fn flipped(pixels: Tensor, mirrored: Option<&[bool]>) -> Tensor {
-    match mirrored {
-        None => pixels,
-        Some(mirrored) => {
-            let choice = Tensor::from_slice(mirrored).view([-1, 1, 1, 1]).to_device(pixels.device());
-            pixels.flip([3]).where_self(&choice, &pixels)
-        }
-    }
 }

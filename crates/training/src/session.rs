@@ -150,8 +150,10 @@ impl Session {
         };
         input.portion = portion;
         let network = backbone.instance(backbone.architecture().layer_count());
-        let total =
-            Pool::ALL.iter().map(|&pool| view_count(spec.augment, pool) * data.pool(pool).len()).sum::<usize>();
+        let total = Pool::ALL
+            .iter()
+            .map(|&pool| view_count(spec.augment, pool) as usize * data.pool(pool).len())
+            .sum::<usize>();
         let streams = if self.device == Device::Cpu { streams as usize } else { 1 };
         let threads = tch::get_num_threads();
         let mut done = 0;
@@ -160,10 +162,10 @@ impl Session {
             let images: &Images = data.pool(pool);
             let views = view_count(spec.augment, pool);
             let all: Vec<u32> = (0..images.len() as u32).collect();
-            let portions: Vec<(usize, &[u32])> =
+            let portions: Vec<(u32, &[u32])> =
                 (0..views).flat_map(|view| all.chunks(portion).map(move |chosen| (view, chosen))).collect();
             let filling = Filling { input: &input, network: &network, pool, images };
-            let compute = |&(view, chosen): &(usize, &[u32])| {
+            let compute = |&(view, chosen): &(u32, &[u32])| {
                 tch::set_num_threads(threads);
                 filling.features(chosen, view)
             };
@@ -179,7 +181,7 @@ impl Session {
                     done += lengths.next().unwrap_or(0);
                     Some(Ok(features))
                 });
-                writer.pool(pool, views, images.len(), computed)
+                writer.pool(pool, views as usize, images.len(), computed)
             });
             // First: what was stopped lacks features, which the writer says.
             if stopped {
@@ -279,19 +281,19 @@ struct Filling<'a> {
 unsafe impl Sync for Filling<'_> {}
 
 impl Filling<'_> {
-    /// The features of a portion, mirrored in the second view.
-    fn features(&self, chosen: &[u32], view: usize) -> Tensor {
-        let mirrored = vec![true; chosen.len()];
-        let views = (view == 1).then_some(&mirrored[..]);
+    /// The features of a portion in one view.
+    fn features(&self, chosen: &[u32], view: u32) -> Tensor {
+        let views = vec![view; chosen.len()];
+        let views = (view > 0).then_some(&views[..]);
         no_grad(|| self.input.feed(self.network, (self.pool, self.images), chosen, views).next(chosen.len()))
     }
 }
 
-/// Training images are seen mirrored too, test images as they are.
-fn view_count(augment: Augment, pool: Pool) -> usize {
-    match (augment, pool) {
-        (Augment::Flip, Pool::Train) => 2,
-        (Augment::Flip, Pool::Test) | (Augment::None, _) => 1,
+/// Training images are seen in several views, test images as they are.
+fn view_count(augment: Augment, pool: Pool) -> u32 {
+    match pool {
+        Pool::Train => augment.views(),
+        Pool::Test => 1,
     }
 }
 

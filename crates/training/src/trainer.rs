@@ -157,8 +157,13 @@ impl<'a> Trainer<'a> {
         order.shuffle(&mut generator(seed, Purpose::Order, epoch));
         let mut view_stream = generator(seed, Purpose::View, epoch);
         // Drawn for all steps: where an epoch goes on, the next numbers are the next step's.
-        let mirrored: Option<Vec<bool>> =
-            (self.spec.data.augment == Augment::Flip).then(|| order.iter().map(|_| view_stream.random()).collect());
+        let views: Option<Vec<u32>> = match self.spec.data.augment {
+            Augment::None => None,
+            Augment::Flip => Some(order.iter().map(|_| u32::from(view_stream.random::<bool>())).collect()),
+            Augment::Views { count, .. } => {
+                Some(order.iter().map(|_| view_stream.random_range(0..count.max(1))).collect())
+            }
+        };
         let device = self.input.device;
         // Once an epoch: a GPU stops for each copy.
         let labels = self.data.train.label_tensor().index_select(0, &indices(&order)).to_device(device);
@@ -171,8 +176,8 @@ impl<'a> Trainer<'a> {
         let mut learning_rate = parameters.learning_rate;
         let seen = (begun.steps as usize * batch_size).min(order.len());
         let train = (Pool::Train, &self.data.train);
-        let mirrored = mirrored.as_ref().map(|mirrored| &mirrored[seen..]);
-        let mut feed = self.input.feed(&self.network, train, &order[seen..], mirrored);
+        let views = views.as_ref().map(|views| &views[seen..]);
+        let mut feed = self.input.feed(&self.network, train, &order[seen..], views);
         for step in begun.steps..steps {
             let stop = observer.should_stop();
             if stop == Stop::Now {

@@ -16,7 +16,8 @@ use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{EpochMetrics, Evaluation, FailureKind};
 use frostline_sweep::trial::{
-    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Precision, TrialSpec, Validation, WeightsIdentity,
+    Augment, DataSpec, Dataset, ModelSpec, Optimizer, Parameters, Policy, Precision, TrialSpec, Validation,
+    WeightsIdentity,
 };
 use frostline_training::{Session, shim};
 use std::path::Path;
@@ -199,6 +200,8 @@ fn cached_features_give_the_metrics_of_the_images() {
         (1, middle(), Augment::Flip),
         (2, lite0().layer_count(), Augment::None),
         (1, lite0().layer_count(), Augment::Flip),
+        (1, middle(), Augment::Views { count: 4, policy: Policy::Randaugment { magnitude: 9 } }),
+        (1, lite0().layer_count(), Augment::Views { count: 3, policy: Policy::Color }),
     ] {
         tch::set_num_threads(threads);
         let mut spec = spec(frozen);
@@ -219,6 +222,30 @@ fn cached_features_give_the_metrics_of_the_images() {
         bench.session = session_in(bench.folder.path());
         assert_eq!(bench.complete(&spec, Some(&wanted)), cached);
     }
+}
+
+#[test]
+fn views_are_trained_on_and_nothing_else_is_seen_in_them() {
+    let _alone = alone();
+    let mut bench = Bench::new();
+    let mut spec = spec(lite0().layer_count());
+    let mut metrics = |augment| {
+        spec.data.augment = augment;
+        bench.complete(&spec, None)
+    };
+    let random = |count| Augment::Views { count, policy: Policy::Crop };
+    let plain = metrics(Augment::None);
+    assert_eq!(metrics(random(1)), plain, "one view is the image itself");
+    let seen = metrics(random(3));
+    assert_ne!(seen.0[0].train_loss, plain.0[0].train_loss);
+    // Without any learning, validation and test are what they are without views.
+    let still = |augment| {
+        let mut spec = self::spec(lite0().layer_count());
+        (spec.data.augment, spec.parameters.learning_rate) = (augment, 1e-30);
+        let (epochs, test) = Bench::new().complete(&spec, None);
+        (epochs[0].val_loss, test.test_loss)
+    };
+    assert_eq!(still(Augment::None), still(random(3)));
 }
 
 #[test]
@@ -313,9 +340,10 @@ fn a_fill_that_waits_for_another_stops_when_it_is_told_to() {
 #[test]
 fn a_trial_that_was_stopped_goes_on_as_if_it_never_had_been() {
     let _alone = alone();
-    for (frozen, optimizer) in [(middle(), Optimizer::Adam), (0, Optimizer::Rmsprop)] {
+    let views = Augment::Views { count: 3, policy: Policy::Crop };
+    for (frozen, optimizer, augment) in [(middle(), Optimizer::Adam, views), (0, Optimizer::Rmsprop, Augment::Flip)] {
         let mut spec = spec(frozen);
-        spec.data.augment = Augment::Flip;
+        spec.data.augment = augment;
         spec.parameters.optimizer = optimizer;
         spec.parameters.epochs = 3;
         let uninterrupted = Bench::new().complete(&spec, None);

@@ -490,6 +490,7 @@ fn expected(spec: &TrialSpec, features: &Features) -> Expected {
             let mirrored: Vec<bool> = match spec.data.augment {
                 Augment::None => vec![false; chosen.len()],
                 Augment::Flip => chosen.iter().map(|_| views.random()).collect(),
+                Augment::Views { .. } => unreachable!("no plain trial has them"),
             };
             let batch: Vec<Tensor> = chosen
                 .iter()

@@ -155,6 +155,14 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
         );
         writeln!(out, "{}", output::wrapped(&network, WIDTH, 2))?;
     }
+    let augment = prepared.definition.data.augmentation();
+    if augment.views() > 1 {
+        writeln!(
+            out,
+            "training images: augment {augment}; frozen layers are computed for {} views of each",
+            augment.views()
+        )?;
+    }
     let same = same_for_all(&prepared.definition);
     if !same.is_empty() {
         writeln!(out, "{}", output::wrapped(&format!("the same for all: {}", same.join(", ")), WIDTH, 2))?;

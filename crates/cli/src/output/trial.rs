@@ -5,7 +5,7 @@ use frostline_sweep::backbone;
 use frostline_sweep::depth::Depths;
 use frostline_sweep::outcome::{ClassMetrics, Evaluation};
 use frostline_sweep::parameters::{BACKBONE, named};
-use frostline_sweep::trial::WeightsIdentity;
+use frostline_sweep::trial::{Augment, WeightsIdentity};
 use frostline_view::show::Shown;
 use frostline_view::shown;
 use std::io::Write;
@@ -52,7 +52,11 @@ pub(crate) fn trial(out: &mut impl Write, trial: &Shown, classes: &[String]) -> 
     };
     writeln!(out, "  model            {}, weights {weights}", spec.model.backbone)?;
     let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
-    writeln!(out, "  data             {dataset}, {0} x {0} pixels", spec.data.image_size)?;
+    let seen = match spec.data.augment {
+        Augment::None => String::new(),
+        augment => format!(", augment {augment}"),
+    };
+    writeln!(out, "  data             {dataset}, {0} x {0} pixels{seen}", spec.data.image_size)?;
     let depths = backbone::find(&spec.model.backbone)
         .map(|network| Depths::of([(network, spec.parameters.frozen_layers, None)]))
         .unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::figure::{Words, curves, strip};
 use crate::number::{self, fixed, seconds};
 use frostline_sweep::outcome::{ClassMetrics, TrialState};
 use frostline_sweep::parameters::{BACKBONE, named};
-use frostline_sweep::trial::WeightsIdentity;
+use frostline_sweep::trial::{Augment, WeightsIdentity};
 use frostline_view::page::Network;
 use frostline_view::show::{Attempt, Shown};
 use frostline_view::shown;
@@ -159,7 +159,7 @@ fn parameters(trial: &Shown) -> Markup {
                     tr { th scope="row" { "trial" } td.id { (trial.trial) } }
                     tr { th scope="row" { "sweeps" } td { (trial.sweeps.join(", ")) } }
                     tr { th scope="row" { "backbone" } td { (spec.model.backbone) ", weights " (weights) } }
-                    tr { th scope="row" { "data" } td { (dataset) ", " (spec.data.image_size) " × " (spec.data.image_size) " pixels" } }
+                    tr { th scope="row" { "data" } td { (dataset) ", " (spec.data.image_size) " × " (spec.data.image_size) " pixels" @if spec.data.augment != Augment::None { ", augment " (spec.data.augment) } } }
                     @for (name, value) in named(spec).into_iter().filter(|(name, _)| *name != BACKBONE) {
                         tr { th scope="row" { (name.replace('_', " ")) } td { (shown(&value)) } }
                     }

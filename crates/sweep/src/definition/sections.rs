@@ -6,7 +6,7 @@ use super::networks::{architectures, networks};
 use super::overrides::Override;
 use super::problems::{DefinitionErrors, Place, Problem};
 use super::reader::Reader;
-use super::types::{Axis, Data, Definition, Exclusion};
+use super::types::{AugmentChoice, Axis, Data, Definition, Exclusion};
 use crate::backbone::Architecture;
 use crate::dataset::{Dataset, Files};
 use crate::keys::{self, AXES, HYPERPARAMETERS, Key, Kind};
@@ -128,7 +128,35 @@ fn data(reader: &Reader) -> Option<Data> {
             reader.problem(&entry.key_place, message);
         }
     }
+    check_views(reader, values.get("augment").and_then(Value::as_str).unwrap_or_default());
     values.into(reader)
+}
+
+/// What only some ways to augment have use for, or need.
+fn check_views(reader: &Reader, augment: &str) {
+    let entries = reader.entries("data");
+    let Some(augment) = AugmentChoice::ALL.into_iter().find(|choice| choice.name() == augment) else { return };
+    let name = augment.name();
+    match (find(entries, "views"), find(entries, "augment")) {
+        (Some(views), _) if !augment.draws() => {
+            let message = format!(
+                "`views` are random, and augment = \"{name}\" draws none: use \"crop\", \"color\" or \"randaugment\", or \
+                 remove it"
+            );
+            reader.problem(&views.key_place, message);
+        }
+        (None, Some(entry)) if augment.draws() => {
+            let message = format!(
+                "augment = \"{name}\" draws random views: say how many of each image with `views`, as in views = 4"
+            );
+            reader.problem(&entry.node.place, message);
+        }
+        _ => {}
+    }
+    if let Some(magnitude) = find(entries, "magnitude").filter(|_| augment != AugmentChoice::Randaugment) {
+        let message = format!("`magnitude` is of augment = \"randaugment\", and this is \"{name}\": remove it");
+        reader.problem(&magnitude.key_place, message);
+    }
 }
 
 /// A hyperparameter's canonical value, which is reported where it is wrong.

@@ -3,7 +3,7 @@
 use crate::backbone::Architecture;
 use crate::dataset::{Dataset, Fit, Unreadable};
 use crate::metric::Metric;
-use crate::trial::{Augment, Validation};
+use crate::trial::{Augment, Policy, Validation};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,9 +48,68 @@ pub struct Data {
     /// Of a Parquet file; none where only one can be meant.
     pub image_column: Option<String>,
     pub label_column: Option<String>,
-    pub augment: Augment,
+    pub augment: AugmentChoice,
+    /// How many, where they are random.
+    pub views: Option<u32>,
+    /// Of RandAugment.
+    pub magnitude: Option<u32>,
     pub train_limit: Option<u32>,
     pub test_limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentChoice {
+    None,
+    Flip,
+    Crop,
+    Color,
+    Randaugment,
+}
+
+impl AugmentChoice {
+    pub const ALL: [AugmentChoice; 5] = [
+        AugmentChoice::None,
+        AugmentChoice::Flip,
+        AugmentChoice::Crop,
+        AugmentChoice::Color,
+        AugmentChoice::Randaugment,
+    ];
+
+    /// As it is written in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            AugmentChoice::None => "none",
+            AugmentChoice::Flip => "flip",
+            AugmentChoice::Crop => "crop",
+            AugmentChoice::Color => "color",
+            AugmentChoice::Randaugment => "randaugment",
+        }
+    }
+
+    /// Whether its views are random, so that there may be any number of them.
+    pub(super) fn draws(self) -> bool {
+        !matches!(self, AugmentChoice::None | AugmentChoice::Flip)
+    }
+}
+
+impl Data {
+    /// torchvision's own.
+    const MAGNITUDE: u32 = 9;
+
+    /// What training images are seen as.
+    pub fn augmentation(&self) -> Augment {
+        let views = |policy| Augment::Views { count: self.views.unwrap_or(1), policy };
+        match self.augment {
+            AugmentChoice::None => Augment::None,
+            AugmentChoice::Flip => Augment::Flip,
+            AugmentChoice::Crop => views(Policy::Crop),
+            AugmentChoice::Color => views(Policy::Color),
+            AugmentChoice::Randaugment => {
+                views(Policy::Randaugment { magnitude: self.magnitude.unwrap_or(Data::MAGNITUDE) })
+            }
+        }
+    }
 }
 
 /// A pretrained network.

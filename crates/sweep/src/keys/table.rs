@@ -5,6 +5,7 @@ use super::key::{Fallback, HYPERPARAMETERS, Key, Section};
 use super::kind::Kind;
 use super::running::RUNNING;
 use crate::dataset::{Dataset, Fit};
+use crate::definition::AugmentChoice;
 use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
 
@@ -38,7 +39,7 @@ pub static SECTIONS: [Section; 12] = [
     Section { name: "command", keys: "command", meaning: "How another engine is asked for workers." },
 ];
 
-static KEYS: [Key; 35] = [
+static KEYS: [Key; 37] = [
     Key {
         section: "sweep",
         name: "name",
@@ -160,10 +161,31 @@ static KEYS: [Key; 35] = [
     Key {
         section: "data",
         name: "augment",
-        kind: Kind::Words(|| vec!["none", "flip"]),
+        kind: Kind::Words(|| AugmentChoice::ALL.map(AugmentChoice::name).to_vec()),
         default: Fallback::Is(r#""none""#),
-        meaning: "`\"flip\"` adds every image mirrored left to right.",
+        meaning: "What training images are seen as. `\"flip\"` adds every image mirrored left to right. The others add `views`: \
+                  `\"crop\"` shifts an image by up to an eighth, with reflected edges, and mirrors it half of the time; `\"color\"` \
+                  changes brightness, contrast and saturation by up to 0.4, too; `\"randaugment\"` does two of RandAugment's \
+                  fourteen operations instead, as torchvision has them.",
         example: r#""flip""#,
+    },
+    Key {
+        section: "data",
+        name: "views",
+        kind: Kind::Whole { least: 2, most: 64 },
+        default: Fallback::Follows("needed by `\"crop\"`, `\"color\"` and `\"randaugment\"`"),
+        meaning: "How many views there are of each training image, the image itself counted. They are drawn once for the data \
+                  set, so that frozen layers are computed once for each view; every epoch takes one view of each image at random. \
+                  Features take that many times the room.",
+        example: "4",
+    },
+    Key {
+        section: "data",
+        name: "magnitude",
+        kind: Kind::Whole { least: 0, most: 30 },
+        default: Fallback::Follows("9 with `\"randaugment\"`"),
+        meaning: "How strong RandAugment's operations are.",
+        example: "15",
     },
     Key {
         section: "data",

@@ -7,7 +7,7 @@ use crate::backbone;
 use crate::costs::{Images, Start, TrialSize, Work};
 use crate::features::{FeatureKey, FeatureSpec};
 use crate::learned::Figures;
-use crate::trial::{Augment, Parameters, TrialSpec, Validation};
+use crate::trial::{Parameters, TrialSpec, Validation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -59,17 +59,13 @@ impl Lineage {
     /// Of a trial's network, data and precision; without the trial itself.
     pub(super) fn of(spec: &TrialSpec, images: Images) -> Option<Lineage> {
         let architecture = backbone::find(&spec.model.backbone)?;
-        let views = match spec.data.augment {
-            Augment::None => 1,
-            Augment::Flip => 2,
-        };
         Some(Lineage {
             spec: FeatureSpec::of(spec, 0),
             network: architecture.name,
             layout: Arc::new(Layout::of(architecture, spec.data.image_size)),
             validation: spec.data.validation,
             images,
-            stored: images.train * views + images.test,
+            stored: images.train * u64::from(spec.data.augment.views()) + images.test,
             candidates: BTreeMap::new(),
             classes: BTreeMap::new(),
             figures: None,

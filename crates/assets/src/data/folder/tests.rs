@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::{Counts, Images, MOST_CLASSES, Step, source};
 use frostline_sweep::dataset::{Dataset, Fit, Pictures, Unreadable};
-use frostline_sweep::definition::Data;
+use frostline_sweep::definition::{AugmentChoice, Data};
 use frostline_sweep::trial::{Augment, Validation};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::ffi::OsStr;
@@ -25,7 +25,9 @@ pub(in crate::data) fn data() -> Data {
         unreadable: Unreadable::Refuse,
         image_column: None,
         label_column: None,
-        augment: Augment::None,
+        augment: AugmentChoice::None,
+        views: None,
+        magnitude: None,
         train_limit: None,
         test_limit: None,
     }
