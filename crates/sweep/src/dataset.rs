@@ -101,6 +101,43 @@ impl Dataset {
     }
 }
 
+/// How images are varied in training, as it is written in a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentChoice {
+    None,
+    Flip,
+    Crop,
+    Color,
+    Randaugment,
+}
+
+impl AugmentChoice {
+    pub const ALL: [AugmentChoice; 5] = [
+        AugmentChoice::None,
+        AugmentChoice::Flip,
+        AugmentChoice::Crop,
+        AugmentChoice::Color,
+        AugmentChoice::Randaugment,
+    ];
+
+    /// As it is written in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            AugmentChoice::None => "none",
+            AugmentChoice::Flip => "flip",
+            AugmentChoice::Crop => "crop",
+            AugmentChoice::Color => "color",
+            AugmentChoice::Randaugment => "randaugment",
+        }
+    }
+
+    /// Whether its views are random, so that there may be any number of them.
+    pub(crate) fn draws(self) -> bool {
+        !matches!(self, AugmentChoice::None | AugmentChoice::Flip)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

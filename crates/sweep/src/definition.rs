@@ -14,8 +14,8 @@ pub use grid::Cell;
 pub use overrides::toml_string;
 pub use problems::{DefinitionErrors, Place, Problem};
 pub use types::{
-    AugmentChoice, Axis, Cache, Commands, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels,
-    LauncherChoice, Launchers, Network, Slurm, Ssh, Workers,
+    Axis, Cache, Commands, Data, Definition, DeviceChoice, Exclusion, Keep, KeepModels, LauncherChoice, Launchers,
+    Network, Slurm, Ssh, Workers,
 };
 
 use crate::depth::Depths;

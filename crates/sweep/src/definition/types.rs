@@ -1,7 +1,7 @@
 //! What a definition says, as the rest of the program takes it.
 
 use crate::backbone::Architecture;
-use crate::dataset::{Dataset, Fit, Unreadable};
+use crate::dataset::{AugmentChoice, Dataset, Fit, Unreadable};
 use crate::metric::Metric;
 use crate::trial::{Augment, Policy, Validation};
 use serde::{Deserialize, Deserializer};
@@ -55,42 +55,6 @@ pub struct Data {
     pub magnitude: Option<u32>,
     pub train_limit: Option<u32>,
     pub test_limit: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AugmentChoice {
-    None,
-    Flip,
-    Crop,
-    Color,
-    Randaugment,
-}
-
-impl AugmentChoice {
-    pub const ALL: [AugmentChoice; 5] = [
-        AugmentChoice::None,
-        AugmentChoice::Flip,
-        AugmentChoice::Crop,
-        AugmentChoice::Color,
-        AugmentChoice::Randaugment,
-    ];
-
-    /// As it is written in a definition.
-    pub fn name(self) -> &'static str {
-        match self {
-            AugmentChoice::None => "none",
-            AugmentChoice::Flip => "flip",
-            AugmentChoice::Crop => "crop",
-            AugmentChoice::Color => "color",
-            AugmentChoice::Randaugment => "randaugment",
-        }
-    }
-
-    /// Whether its views are random, so that there may be any number of them.
-    pub(super) fn draws(self) -> bool {
-        !matches!(self, AugmentChoice::None | AugmentChoice::Flip)
-    }
 }
 
 impl Data {

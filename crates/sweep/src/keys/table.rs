@@ -4,8 +4,8 @@
 use super::key::{Fallback, HYPERPARAMETERS, Key, Section};
 use super::kind::Kind;
 use super::running::RUNNING;
-use crate::dataset::{Dataset, Fit};
-use crate::definition::AugmentChoice;
+use crate::dataset::{AugmentChoice, Dataset, Fit};
+
 use crate::trial::{ClassWeights, Optimizer};
 use std::ops::Bound::Excluded;
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::data::{Counts, Images, MOST_CLASSES, Step, source};
+use frostline_sweep::dataset::AugmentChoice;
 use frostline_sweep::dataset::{Dataset, Fit, Pictures, Unreadable};
-use frostline_sweep::definition::{AugmentChoice, Data};
+use frostline_sweep::definition::Data;
 use frostline_sweep::trial::{Augment, Validation};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::ffi::OsStr;
