@@ -150,8 +150,12 @@ impl World {
                     return Err(format!("attempt {attempt} fills and process {process} has no time for it"));
                 }
                 let known = self.database.attempts.get(&attempt);
-                // A guest that came and went within one turn was never seen in its place.
-                let is_its = |holder: WorkerId| holder == worker || worker.0 == 0;
+                // A guest that came and went within one turn was never seen in the place that it had then, which is a later one
+                // than it had before, and nobody's that was seen.
+                let is_seen = |holder: WorkerId| self.processes.iter().any(|process| process.worker == holder);
+                let is_its = |holder: WorkerId| {
+                    holder == worker || worker.0 == 0 || known_process.is_guest && holder > worker && !is_seen(holder)
+                };
                 if known.is_none_or(|known| known.task != task || !is_its(known.worker)) {
                     return Err(format!("attempt {attempt} is given out and not in the database"));
                 }
