@@ -28,15 +28,17 @@ pub struct Span {
 pub enum Kind {
     Features,
     Trial,
-    /// It came to nothing.
+    Interrupted,
+    /// It failed, or was cancelled.
     Lost,
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str, &'static str); 3] = [
+    const ALL: [(Kind, &'static str, &'static str); 4] = [
         (Kind::Features, "fill", "computing features"),
         (Kind::Trial, "earth", "trials"),
-        (Kind::Lost, "chance", "attempts that came to nothing"),
+        (Kind::Interrupted, "hue-4", "interrupted attempts, which others went on with"),
+        (Kind::Lost, "chance", "attempts that failed or were cancelled"),
     ];
 
     fn class(self) -> &'static str {
@@ -86,7 +88,7 @@ pub fn figure(words: &Words, timeline: &Timeline) -> Markup {
             }
         }
     };
-    let mut table = Table::new(&["worker", "at work", "features", "trials", "lost"]);
+    let mut table = Table::new(&["worker", "at work", "features", "trials", "interrupted", "failed"]);
     for worker in &timeline.workers {
         let of = |is_one: &dyn Fn(Kind) -> bool| {
             worker.spans.iter().filter(|span| is_one(span.kind)).map(|span| span.end - span.start).sum::<f64>()
@@ -96,6 +98,7 @@ pub fn figure(words: &Words, timeline: &Timeline) -> Markup {
             percent(share(of(&|_| true))),
             seconds(of(&|kind| kind == Kind::Features)),
             seconds(of(&|kind| kind == Kind::Trial)),
+            seconds(of(&|kind| kind == Kind::Interrupted)),
             seconds(of(&|kind| kind == Kind::Lost)),
         ]);
     }

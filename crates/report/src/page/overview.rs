@@ -319,6 +319,7 @@ fn timeline_figure(page: &Page) -> Option<Markup> {
     let kind = |work| match work {
         Work::Fill => timeline::Kind::Features,
         Work::Trial => timeline::Kind::Trial,
+        Work::Interrupted => timeline::Kind::Interrupted,
         Work::Lost => timeline::Kind::Lost,
     };
     let span = |it: &Span| timeline::Span { start: it.start, end: it.end, kind: kind(it.work) };
@@ -326,7 +327,8 @@ fn timeline_figure(page: &Page) -> Option<Markup> {
     let drawn = timeline::Timeline { seconds: busy.seconds, workers: busy.workers.iter().map(worker).collect() };
     let workers = number::count(busy.workers.len() as u64, "worker");
     let lost = busy.share(|work| work == Work::Lost);
-    let lost = if lost >= 0.005 { format!("; {} of it came to nothing", percent(lost)) } else { String::new() };
+    let lost =
+        if lost >= 0.005 { format!("; {} of it in attempts that failed", percent(lost)) } else { String::new() };
     let pauses = match busy.pauses {
         0 => String::new(),
         pauses => format!(" {} in which nobody worked are left out.", number::count(pauses as u64, "pause")),

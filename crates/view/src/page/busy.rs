@@ -38,7 +38,9 @@ pub struct Span {
 pub enum Work {
     Fill,
     Trial,
-    /// An attempt that came to nothing.
+    /// An attempt that was interrupted: the next one goes on from its checkpoint.
+    Interrupted,
+    /// One that failed or was cancelled.
     Lost,
 }
 
@@ -72,7 +74,8 @@ fn drawn(rows: &[BusyRow], newest: f64) -> Option<Busy> {
         let end = row.ended_at.unwrap_or(newest);
         reached = reached.max(end);
         let work = match (row.trial, row.outcome) {
-            (_, AttemptOutcome::Failed | AttemptOutcome::Interrupted | AttemptOutcome::Cancelled) => Work::Lost,
+            (_, AttemptOutcome::Failed | AttemptOutcome::Cancelled) => Work::Lost,
+            (_, AttemptOutcome::Interrupted) => Work::Interrupted,
             (None, _) => Work::Fill,
             (Some(_), _) => Work::Trial,
         };
@@ -121,7 +124,10 @@ mod tests {
         );
         assert_eq!(
             busy.workers[1].spans,
-            [Span { start: 5.0, end: 20.0, work: Work::Lost }, Span { start: 22.0, end: 30.0, work: Work::Trial }]
+            [
+                Span { start: 5.0, end: 20.0, work: Work::Interrupted },
+                Span { start: 22.0, end: 30.0, work: Work::Trial }
+            ]
         );
         assert_eq!((busy.seconds, busy.workers[0].name.as_str()), (30.0, "worker 1"));
         assert_eq!(busy.share(|work| work == Work::Fill), 10.0 / 60.0);
