@@ -36,10 +36,10 @@ fn ends_well(place: &Place, running: Running) {
 
 /// Numbers of jobs that were written down, as processes.
 fn jobs(place: &Place) -> Vec<Pid> {
-    let entries = fs::read_dir(place.path("results/run")).unwrap().flatten();
-    let notes = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("job-"));
-    let number = |text: String| Pid::from_raw(text.trim().parse().unwrap());
-    notes.filter_map(|note| number(fs::read_to_string(note.path()).unwrap())).collect()
+    let entries = fs::read_dir(place.path("results/run/jobs")).unwrap().flatten();
+    let numbers = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "id"));
+    let process = |text: String| Pid::from_raw(text.trim().parse().unwrap());
+    numbers.filter_map(|number| process(fs::read_to_string(number.path()).unwrap())).collect()
 }
 
 fn held() -> (Place, Running) {

@@ -11,6 +11,9 @@ pub const DATABASE: &str = "frostline.db";
 /// Name of the lock file. It stays in the folder: removing it would let two processes lock two files of one name.
 pub const LOCK: &str = "frostline.lock";
 
+/// Extension of [`Folder::job_number`].
+pub const JOB_NUMBER: &str = "id";
+
 /// A results folder, by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(PathBuf);
@@ -60,6 +63,21 @@ impl Folder {
     /// What the coordinator is doing.
     pub fn status(&self) -> PathBuf {
         self.run().join("status.json")
+    }
+
+    /// Folder of the jobs that an engine was asked for by commands.
+    pub fn jobs(&self) -> PathBuf {
+        self.run().join("jobs")
+    }
+
+    /// What the job of the worker in this place runs.
+    pub fn job_script(&self, worker: u32) -> PathBuf {
+        self.jobs().join(format!("worker-{worker}.sh"))
+    }
+
+    /// The engine's number of the job of one process in a place.
+    pub fn job_number(&self, worker: u32, incarnation: u64) -> PathBuf {
+        self.jobs().join(format!("worker-{worker}-{incarnation}.{JOB_NUMBER}"))
     }
 
     pub fn logs(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 //! results/
 //!   frostline.db               what happened
 //!   frostline.lock             held by the coordinator; names its process
-//!   run/                       of the running coordinator: token, endpoint.json, status.json, access.json
+//!   run/                       of the running coordinator: token, endpoint.json, status.json, access.json, jobs/
 //!   logs/                      coordinator.log, worker-N.log
 //!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
 //!   models/                    <trial>.safetensors
@@ -34,7 +34,7 @@ pub use access::{Access, Conditions, PASS, Pass, folder_name};
 pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;
-pub use folder::{DATABASE, Folder, LOCK};
+pub use folder::{DATABASE, Folder, JOB_NUMBER, LOCK};
 pub use own::own_folder;
 pub use shell::quoted;
 pub use status::{RunStatus, RunningTask};

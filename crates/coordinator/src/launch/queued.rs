@@ -8,7 +8,7 @@ use super::failures::Failures;
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_results::{Folder, folder_name, quoted};
+use frostline_results::{Folder, JOB_NUMBER, folder_name, quoted};
 use frostline_scheduler::Survivor;
 use frostline_sweep::definition::Commands;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Engine for QueuedWorkers {
         let Access { token, notices, runtime, .. } = access;
         let prefix = format!("frostline-{}", &folder_name(&token)[..8]);
         let shared = Arc::new(Shared { workers: *self, prefix, notices });
-        for file in shared.notes()? {
+        for file in shared.numbers()? {
             let id = std::fs::read_to_string(&file)?;
             shared.end_apart(id.trim().to_owned());
             std::fs::remove_file(file)?;
@@ -131,10 +131,10 @@ impl Launcher for QueuedLauncher {
 impl Drop for QueuedLauncher {
     fn drop(&mut self) {
         for (worker, job) in &self.jobs {
-            let note = self.shared.note(*worker, job.incarnation);
-            if let Ok(id) = std::fs::read_to_string(&note) {
+            let number = self.shared.number(*worker, job.incarnation);
+            if let Ok(id) = std::fs::read_to_string(&number) {
                 self.shared.end_apart(id.trim().to_owned());
-                let _ = std::fs::remove_file(note);
+                let _ = std::fs::remove_file(number);
             }
         }
     }
@@ -172,15 +172,16 @@ impl Words<'_> {
 
 impl Shared {
     /// Where a job's number is written down.
-    fn note(&self, worker: WorkerId, incarnation: Incarnation) -> PathBuf {
-        self.workers.folder.run().join(format!("job-{}-{}", worker.0, incarnation.0))
+    fn number(&self, worker: WorkerId, incarnation: Incarnation) -> PathBuf {
+        self.workers.folder.job_number(worker.0, incarnation.0)
     }
 
-    /// Those of the coordinator before.
-    fn notes(&self) -> io::Result<Vec<PathBuf>> {
-        let is_note = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with("job-"));
-        let entries = std::fs::read_dir(self.workers.folder.run())?.collect::<io::Result<Vec<_>>>()?;
-        Ok(entries.iter().filter(|entry| is_note(&entry.file_name())).map(|entry| entry.path()).collect())
+    /// Where the coordinator before this one has written down its jobs' numbers.
+    fn numbers(&self) -> io::Result<Vec<PathBuf>> {
+        let folder = self.workers.folder.jobs();
+        std::fs::create_dir_all(&folder)?;
+        let paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|it| it == JOB_NUMBER)).collect())
     }
 
     /// What a job is to run: the worker is its own process, so that signals reach it.
@@ -258,7 +259,7 @@ impl Life {
     /// Hands the job over; its number.
     async fn submit(&self) -> Result<String, String> {
         let Shared { workers, .. } = &*self.shared;
-        let script = workers.folder.run().join(format!("worker-{}.sh", self.worker.0));
+        let script = workers.folder.job_script(self.worker.0);
         let text = self.shared.script(self.worker, self.incarnation);
         std::fs::write(&script, text).map_err(|error| format!("{} cannot be written: {error}", script.display()))?;
         let said = self.ask(workers.commands.submit.as_deref(), "", &script).await?;
@@ -266,8 +267,7 @@ impl Life {
         if id.is_empty() {
             return Err("command.submit printed no number of a job".to_owned());
         }
-        let note = self.shared.note(self.worker, self.incarnation);
-        if let Err(error) = std::fs::write(&note, &id) {
+        if let Err(error) = std::fs::write(self.shared.number(self.worker, self.incarnation), &id) {
             tracing::warn!(worker = self.worker.0, "job {id} is not written down: {error}");
         }
         Ok(id)
@@ -293,7 +293,7 @@ impl Life {
             misses =
                 if self.ask(commands.alive.as_deref(), id, Path::new("")).await.is_ok() { 0 } else { misses + 1 };
             if misses >= if is_ended { 1 } else { MISSES } {
-                let _ = std::fs::remove_file(self.shared.note(self.worker, self.incarnation));
+                let _ = std::fs::remove_file(self.shared.number(self.worker, self.incarnation));
                 self.shared.notices.missing(self.incarnation, self.exit(true, format!("job {id} is gone")));
             }
         }

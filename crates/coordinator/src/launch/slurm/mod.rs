@@ -12,7 +12,7 @@ mod watch;
 use super::log::{LogStart, bound};
 use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_results::Folder;
+use frostline_results::{Folder, folder_name};
 use frostline_scheduler::Survivor;
 use frostline_sweep::definition::Slurm;
 use queue::{FORMAT, Listed, listed};
@@ -105,7 +105,7 @@ impl Engine for SlurmWorkers {
 
     /// Finds the jobs of the coordinator before this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
-        let prefix = format!("frostline-{}", &blake3::hash(access.token.as_bytes()).to_hex()[..8]);
+        let prefix = format!("frostline-{}", &folder_name(&access.token)[..8]);
         let seen = self.seen(&prefix);
         std::fs::create_dir_all(seen.folder.logs())?;
         // Where it does not answer now, nothing is known of older jobs: they are found later, and ended.
