@@ -7,12 +7,24 @@ use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluati
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::trial::{TrialId, TrialSpec};
 use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
 
-/// Writes one fact of a sweep's run and says whose.
+/// The newest epoch of each attempt in a batch. Of those before it, nothing is to be seen of the trial once the batch is
+/// committed.
+pub(crate) fn newest_epochs(records: &[Record]) -> BTreeMap<AttemptId, u32> {
+    let epochs = records.iter().filter_map(|record| match record {
+        Record::Epoch { attempt, metrics, .. } => Some((*attempt, metrics.epoch)),
+        _ => None,
+    });
+    epochs.collect()
+}
+
+/// Writes one fact of a sweep's run and says whose. `newest` are the [`newest_epochs`] of its batch.
 pub(crate) fn write(
     transaction: &Transaction,
     sweep: i64,
     record: &Record,
+    newest: &BTreeMap<AttemptId, u32>,
     now: f64,
 ) -> Result<Option<TrialId>, Fault> {
     match record {
@@ -42,7 +54,10 @@ pub(crate) fn write(
         }
         Record::Epoch { attempt, trial, metrics } => {
             expect_running(transaction, *attempt, Some(*trial))?;
-            add_epoch(transaction, *attempt, *trial, metrics)?;
+            add_epoch(transaction, *attempt, metrics)?;
+            if newest.get(attempt) == Some(&metrics.epoch) {
+                show_epoch(transaction, *attempt, *trial, metrics.epoch)?;
+            }
             Ok(Some(*trial))
         }
         Record::Completed { attempt, trial, evaluation } => {
@@ -123,12 +138,7 @@ fn expect_running(transaction: &Transaction, attempt: AttemptId, trial: Option<T
     Ok(())
 }
 
-fn add_epoch(
-    transaction: &Transaction,
-    attempt: AttemptId,
-    trial: TrialId,
-    metrics: &EpochMetrics,
-) -> Result<(), Fault> {
+fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetrics) -> Result<(), Fault> {
     let newest = newest_epoch(transaction, attempt)?;
     if metrics.epoch != newest + 1 {
         let (given, due) = (metrics.epoch, newest + 1);
@@ -153,10 +163,15 @@ fn add_epoch(
         metrics.by_class.map(|it| it.top5_accuracy)
     ];
     transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// What a trial is ranked and shown by is that of its newest epoch.
+fn show_epoch(transaction: &Transaction, attempt: AttemptId, trial: TrialId, epoch: u32) -> Result<(), Fault> {
     let sql = format!(
         "UPDATE trial SET ({METRICS}) = (SELECT {METRICS} FROM epoch WHERE attempt = ?2 AND epoch = ?3) WHERE id = ?1"
     );
-    transaction.prepare_cached(&sql)?.execute((trial.0, attempt.0, metrics.epoch))?;
+    transaction.prepare_cached(&sql)?.execute((trial.0, attempt.0, epoch))?;
     Ok(())
 }
 

@@ -154,8 +154,9 @@ impl Writer {
         self.write(|transaction| {
             let (sweep, now) = (sweep_id(transaction, sweep)?, now());
             let mut touched = BTreeSet::new();
+            let newest = records::newest_epochs(records);
             for record in records {
-                touched.extend(records::write(transaction, sweep, record, now)?);
+                touched.extend(records::write(transaction, sweep, record, &newest, now)?);
             }
             let mut touch = transaction.prepare_cached(
                 "UPDATE sweep SET updated_at = ?2 WHERE id IN (SELECT sweep FROM member WHERE trial = ?1)",

@@ -314,3 +314,27 @@ fn a_timeline_has_the_sweeps_attempts_and_the_fills_before_and_between_them() {
     let newest = results.writer.reader().busy("demo", 1).unwrap();
     assert_eq!(newest.iter().map(|row| row.trial).collect::<Vec<_>>(), [None, second], "and the fill before it");
 }
+
+#[test]
+fn a_batch_of_epochs_leaves_the_trial_with_its_newest_one() {
+    let (mut results, trials) = Results::with_trials(2);
+    let (one, other) = (trials[0].id, trials[1].id);
+    let interrupted = ended(1, Ending::Interrupted, Some((one, TrialState::Waiting)));
+    let batch = [
+        started(1, one),
+        epoch(1, one, 1),
+        epoch(1, one, 2),
+        interrupted,
+        started(2, other),
+        epoch(2, other, 1),
+        started(3, one),
+        epoch(3, one, 1),
+        epoch(2, other, 2),
+    ];
+    results.writer.apply("demo", &batch).unwrap();
+    let rows = results.writer.reader().trials("demo").unwrap();
+    let newest = |row: usize| rows[row].last.as_ref().map(|metrics| metrics.epoch);
+    assert_eq!((newest(0), newest(1)), (Some(1), Some(2)));
+    assert_eq!(rows[1].last.as_ref().unwrap(), &metrics(2));
+    assert_eq!(results.writer.reader().verify(None).unwrap().findings, []);
+}
