@@ -139,14 +139,10 @@ fn expect_running(transaction: &Transaction, attempt: AttemptId, trial: Option<T
 }
 
 fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetrics) -> Result<(), Fault> {
-    let newest = newest_epoch(transaction, attempt)?;
-    if metrics.epoch != newest + 1 {
-        let (given, due) = (metrics.epoch, newest + 1);
-        return Err(Fault::inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
-    }
     let sql = "INSERT INTO epoch (attempt, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate,
             seconds, images_per_second, peak_memory, val_balanced_accuracy, val_macro_f1, val_top5_accuracy)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+        WHERE ?2 = 1 + (SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1)";
     let values = params![
         attempt.0,
         metrics.epoch,
@@ -162,7 +158,10 @@ fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetri
         metrics.by_class.map(|it| it.macro_f1),
         metrics.by_class.map(|it| it.top5_accuracy)
     ];
-    transaction.prepare_cached(sql)?.execute(values)?;
+    if transaction.prepare_cached(sql)?.execute(values)? == 0 {
+        let (given, due) = (metrics.epoch, newest_epoch(transaction, attempt)? + 1);
+        return Err(Fault::inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
+    }
     Ok(())
 }
 
