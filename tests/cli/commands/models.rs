@@ -101,7 +101,8 @@ fn a_model_says_what_it_sees() {
     let text = place.succeed(&format!("predict {} red.png", &trial[..8])).stdout;
     let percent = format!("{:.1} %", 100.0 * probabilities[class].as_f64().unwrap());
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!((lines[0], lines.len()), ("red.png", 5));
+    assert_eq!((lines[0], lines.len()), ("red.png", 6));
+    assert!(lines[4].contains("test image") && lines[5].starts_with("This model is right on "), "{text}");
     assert!(lines[1].contains(class) && lines[1].ends_with(&percent), "{text}");
 }
 

@@ -90,7 +90,7 @@ static KEYS: [Key; 37] = [
         meaning: "Folder of the pictures or of the Parquet files, which `\"folder\"` and `\"parquet\"` need, or of CIFAR's \
                   binary version. A relative path counts from the folder that `frostline` is started in. Without `path`, the folder that `frostline fetch \
                   cifar10` (or `cifar100`) fills. Not allowed for `\"shapes\"`.",
-        example: r#""data/cifar-10-batches-bin""#,
+        example: r#""data/cifar-10""#,
     },
     Key {
         section: "data",
