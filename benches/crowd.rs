@@ -4,7 +4,7 @@
 //!
 //! The workers are tasks of this process, so both share the machine.
 //!
-//!     cargo bench -p frostline --bench crowd -- [WORKERS [TRIALS [SECONDS]]]
+//!     FROSTLINE_CROWD="1000 1000000 20" cargo bench -p frostline --bench crowd    # workers, trials, seconds
 
 mod common;
 
@@ -40,7 +40,8 @@ fn main() -> anyhow::Result<()> {
     if play_worker()? {
         return Ok(());
     }
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let wanted = std::env::var("FROSTLINE_CROWD").unwrap_or_default();
+    let numbers: Vec<usize> = wanted.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     let number = |at: usize, otherwise: usize| numbers.get(at).copied().unwrap_or(otherwise);
     let (workers, trials) = (number(0, WORKERS), number(1, TRIALS));
     let seconds = Duration::from_secs(number(2, SECONDS) as u64);
