@@ -1,6 +1,6 @@
 //! Two trials side by side: what differs, and where one confuses more than the other.
 
-use super::frame::Words;
+use super::frame::{Table, Words, frame};
 use maud::{Markup, html};
 
 /// Shades of a cell to either side.
@@ -57,37 +57,31 @@ impl Difference {
 
 pub fn figure(words: &Words, difference: &Difference) -> Markup {
     let largest = difference.counts.iter().flatten().map(|by| by.unsigned_abs()).max().unwrap_or(0).max(1) as f64;
-    html! {
-        figure.figure id=(words.id) {
-            figcaption {
-                h3 { (words.title) }
-                p.finding { (words.finding) }
-            }
-            @if difference.classes.len() <= MOST_CLASSES {
-                div.scroll tabindex="0" role="group" aria-label=(words.title) {
-                    table.matrix {
-                        thead {
-                            tr {
-                                th scope="col" { span.muted { "truth ↓ said →" } }
-                                @for name in &difference.classes { th.said scope="col" { span { (name) } } }
-                            }
+    let drawing = html! {
+        @if difference.classes.len() <= MOST_CLASSES {
+            div.scroll tabindex="0" role="group" aria-label=(words.title) {
+                table.matrix {
+                    thead {
+                        tr {
+                            th scope="col" { span.muted { "truth ↓ said →" } }
+                            @for name in &difference.classes { th.said scope="col" { span { (name) } } }
                         }
-                        tbody {
-                            @for (truth, row) in difference.counts.iter().enumerate() {
-                                tr {
-                                    th scope="row" { (difference.classes[truth]) }
-                                    @for by in row {
-                                        td class=(shade(*by, largest)) { @if *by != 0 { (crate::number::signed(*by as f64, 0)) } }
-                                    }
+                    }
+                    tbody {
+                        @for (truth, row) in difference.counts.iter().enumerate() {
+                            tr {
+                                th scope="row" { (difference.classes[truth]) }
+                                @for by in row {
+                                    td class=(shade(*by, largest)) { @if *by != 0 { (crate::number::signed(*by as f64, 0)) } }
                                 }
                             }
                         }
                     }
                 }
             }
-            @if let Some(note) = &words.note { p.note { (note) } }
         }
-    }
+    };
+    frame(words, drawing, &Table::default())
 }
 
 /// More of the first is earth, more of the second ice.

@@ -1,6 +1,6 @@
 //! Which class was taken for which: a real table, whose cells are the darker the more images they have.
 
-use super::frame::Words;
+use super::frame::{Table, Words, frame};
 use crate::number::{count, percent, whole};
 use maud::{Markup, html};
 
@@ -55,20 +55,14 @@ impl Confusion {
 }
 
 pub fn figure(words: &Words, confusion: &Confusion) -> Markup {
-    html! {
-        figure.figure id=(words.id) {
-            figcaption {
-                h3 { (words.title) }
-                p.finding { (words.finding) }
-            }
-            @if confusion.is_whole() && confusion.classes.len() <= MOST_CLASSES {
-                div.scroll tabindex="0" role="group" aria-label=(words.title) { (matrix(confusion)) }
-            } @else if confusion.is_whole() {
-                (pairs(confusion))
-            }
-            @if let Some(note) = &words.note { p.note { (note) } }
+    let drawing = html! {
+        @if confusion.is_whole() && confusion.classes.len() <= MOST_CLASSES {
+            div.scroll tabindex="0" role="group" aria-label=(words.title) { (matrix(confusion)) }
+        } @else if confusion.is_whole() {
+            (pairs(confusion))
         }
-    }
+    };
+    frame(words, drawing, &Table::default())
 }
 
 fn matrix(confusion: &Confusion) -> Markup {

@@ -2,7 +2,7 @@
 //! table, so it needs no other one.
 
 use super::forest::{Column, Dot};
-use super::frame::Words;
+use super::frame::{Table, Words, frame};
 use crate::number::change;
 use maud::{Markup, html};
 
@@ -53,40 +53,34 @@ pub fn figure(words: &Words, effects: &Effects) -> Markup {
         ..dot
     };
     let unit = if effects.is_accuracy { "points" } else { "difference" };
-    html! {
-        figure.figure id=(words.id) {
-            figcaption {
-                h3 { (words.title) }
-                p.finding { (words.finding) }
-            }
-            div.scroll tabindex="0" role="group" aria-label=(words.title) {
-                table.forest {
-                    thead {
-                        tr {
-                            th scope="col" { "change" }
-                            th.plotted scope="col" { span.hidden { "drawn" } (column.head()) }
-                            th.number scope="col" { (unit) }
-                            th.number scope="col" { "95 % interval" }
-                        }
+    let drawing = html! {
+        div.scroll tabindex="0" role="group" aria-label=(words.title) {
+            table.forest {
+                thead {
+                    tr {
+                        th scope="col" { "change" }
+                        th.plotted scope="col" { span.hidden { "drawn" } (column.head()) }
+                        th.number scope="col" { (unit) }
+                        th.number scope="col" { "95 % interval" }
                     }
-                    @for axis in &effects.axes {
-                        tbody {
-                            tr.group { th scope="rowgroup" colspan="4" { (axis.name) } }
-                            @for change in &axis.changes {
-                                tr {
-                                    th scope="row" { (change.what) }
-                                    td.plotted { (column.row(scaled(change.dot()))) }
-                                    td.number { (crate::number::change(change.difference, effects.is_accuracy)) }
-                                    td.number { (change.interval(effects.is_accuracy)) }
-                                }
+                }
+                @for axis in &effects.axes {
+                    tbody {
+                        tr.group { th scope="rowgroup" colspan="4" { (axis.name) } }
+                        @for change in &axis.changes {
+                            tr {
+                                th scope="row" { (change.what) }
+                                td.plotted { (column.row(scaled(change.dot()))) }
+                                td.number { (crate::number::change(change.difference, effects.is_accuracy)) }
+                                td.number { (change.interval(effects.is_accuracy)) }
                             }
                         }
                     }
                 }
             }
-            @if let Some(note) = &words.note { p.note { (note) } }
         }
-    }
+    };
+    frame(words, drawing, &Table::default())
 }
 
 #[cfg(test)]

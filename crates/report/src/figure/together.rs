@@ -1,6 +1,6 @@
 //! What two axes do together beyond the sum of their effects: a real table, whose cells are the darker the more that is.
 
-use super::frame::Words;
+use super::frame::{Table, Words, frame};
 use crate::number::change;
 use maud::{Markup, html};
 
@@ -42,38 +42,32 @@ impl Together {
 
 pub fn figure(words: &Words, together: &Together) -> Markup {
     let largest = together.largest();
-    html! {
-        figure.figure id=(words.id) {
-            figcaption {
-                h3 { (words.title) }
-                p.finding { (words.finding) }
-            }
-            div.scroll tabindex="0" role="group" aria-label=(words.title) {
-                table.matrix {
-                    thead {
-                        tr {
-                            th scope="col" { span.muted { (together.axes.0) " ↓ " (together.axes.1) " →" } }
-                            @for name in &together.columns { th scope="col" { (name) } }
-                        }
+    let drawing = html! {
+        div.scroll tabindex="0" role="group" aria-label=(words.title) {
+            table.matrix {
+                thead {
+                    tr {
+                        th scope="col" { span.muted { (together.axes.0) " ↓ " (together.axes.1) " →" } }
+                        @for name in &together.columns { th scope="col" { (name) } }
                     }
-                    tbody {
-                        @for (row, name) in together.rows.iter().enumerate() {
-                            tr {
-                                th scope="row" { (name) }
-                                @for column in 0..together.columns.len() {
-                                    @match together.of(row, column) {
-                                        Some(effect) => { td class=(shade(effect, largest)) { (change(effect, together.is_accuracy)) } }
-                                        None => { td { span.muted { "–" } } }
-                                    }
+                }
+                tbody {
+                    @for (row, name) in together.rows.iter().enumerate() {
+                        tr {
+                            th scope="row" { (name) }
+                            @for column in 0..together.columns.len() {
+                                @match together.of(row, column) {
+                                    Some(effect) => { td class=(shade(effect, largest)) { (change(effect, together.is_accuracy)) } }
+                                    None => { td { span.muted { "–" } } }
                                 }
                             }
                         }
                     }
                 }
             }
-            @if let Some(note) = &words.note { p.note { (note) } }
         }
-    }
+    };
+    frame(words, drawing, &Table::default())
 }
 
 /// By its size against the largest; what is next to nothing has none.
