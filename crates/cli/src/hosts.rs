@@ -6,7 +6,6 @@ use frostline_results::quoted;
 use frostline_sweep::definition::Ssh;
 use frostline_sweep::device::Device;
 use serde::Deserialize;
-use std::path::Path;
 use std::thread;
 
 /// What a machine has to offer.
@@ -55,8 +54,7 @@ pub(crate) fn ask(ssh: &Ssh) -> anyhow::Result<Vec<Host>> {
 
 fn ask_one(ssh: &Ssh, host: &str) -> anyhow::Result<Host> {
     let program = quoted(&ssh.program);
-    let script = quoted(Path::new(&format!("{program} doctor --json; exit $?")));
-    let output = ssh_command(ssh, host).arg(format!("exec sh -c {script}")).output().context("ssh")?;
+    let output = ssh_command(ssh, host, &format!("{program} doctor --json")).output().context("ssh")?;
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
     match output.status.code() {

@@ -6,7 +6,7 @@
 
 use super::adopt::processes_with;
 use super::command::{Gpus, worker_command};
-use super::log::{LogStart, bound};
+use super::log::LogStart;
 use super::{Access, Engine, Exit, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::Folder;
@@ -217,13 +217,8 @@ impl Launcher for LocalLauncher {
         self.processes.get(&worker).map_or(Vec::new(), |process| process.log.tail())
     }
 
-    fn bound_logs(&self) {
-        for worker in self.workers() {
-            // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.path(worker)) {
-                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
-            }
-        }
+    fn folder(&self) -> &Folder {
+        &self.workers.folder
     }
 }
 

@@ -4,6 +4,7 @@
 //! its workers come to life.
 
 mod adopt;
+mod ask;
 mod command;
 mod failures;
 mod local;
@@ -21,10 +22,12 @@ pub use ssh::{SshPlace, SshWorkers, ssh_command};
 pub use torch::{TORCH, Torch, TorchError, torch_of};
 
 use frostline_protocol::{Incarnation, WorkerId};
+use frostline_results::{Folder, folder_name, quoted};
 use frostline_scheduler::Survivor;
+use frostline_sweep::device::Device;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -74,8 +77,35 @@ pub trait Launcher {
     /// The last lines that this worker's process has written so far.
     fn log(&self, worker: WorkerId) -> Vec<String>;
 
+    /// Where the workers' logs lie.
+    fn folder(&self) -> &Folder;
+
     /// Keeps the workers' logs short. Called every few seconds.
-    fn bound_logs(&self);
+    fn bound_logs(&self) {
+        for worker in self.workers() {
+            // What cannot be put aside is tried again the next time.
+            if let Err(error) = log::bound(&self.folder().worker_log(worker.0)) {
+                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
+            }
+        }
+    }
+}
+
+/// What names of this results folder's jobs begin with, in an engine's list of them.
+fn job_prefix(token: &str) -> String {
+    format!("frostline-{}", &folder_name(token)[..8])
+}
+
+/// The line of a shell by which a process elsewhere becomes the worker of a place. `access` is the file that lets it in, or
+/// `-` where its standard input and output lead to the coordinator.
+fn join_line(program: &Path, access: &Path, worker: WorkerId, incarnation: Incarnation, device: Device) -> String {
+    format!(
+        "{} join {} --worker {} --incarnation {} --device {device}",
+        quoted(program),
+        quoted(access),
+        worker.0,
+        incarnation.0
+    )
 }
 
 /// How a worker process ended.

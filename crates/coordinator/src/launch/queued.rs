@@ -4,27 +4,24 @@
 //! row is told as missing, which counts where its worker is silent, too. Its number is written down when it is known, so that
 //! the next coordinator ends what this one leaves behind.
 
+use super::ask::{run, run_apart};
 use super::failures::Failures;
-use super::log::{LogStart, bound};
-use super::{Access, Engine, Exit, Launcher, Notices};
+use super::log::LogStart;
+use super::{Access, Engine, Exit, Launcher, Notices, job_prefix, join_line};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_results::{Folder, JOB_NUMBER, folder_name, quoted};
+use frostline_results::{Folder, JOB_NUMBER, quoted};
 use frostline_scheduler::Survivor;
 use frostline_sweep::definition::Commands;
+use frostline_sweep::device::Device;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Answers in a row by which a job counts as gone; one where it was ended.
 const MISSES: u32 = 2;
 /// How soon it is looked whether a job that was ended is gone.
@@ -53,8 +50,7 @@ impl Engine for QueuedWorkers {
     /// Ends the jobs of the coordinator before this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
         let Access { token, notices, runtime, .. } = access;
-        let prefix = format!("frostline-{}", &folder_name(&token)[..8]);
-        let shared = Arc::new(Shared { workers: *self, prefix, notices });
+        let shared = Arc::new(Shared { workers: *self, prefix: job_prefix(&token), notices });
         for file in shared.numbers()? {
             let id = std::fs::read_to_string(&file)?;
             shared.end_apart(id.trim().to_owned());
@@ -72,8 +68,7 @@ struct QueuedLauncher {
 
 struct Job {
     incarnation: Incarnation,
-    is_wanted: Arc<AtomicBool>,
-    changed: Arc<Notify>,
+    is_wanted_no_more: Arc<Notify>,
     failures: Arc<Failures>,
     log: LogStart,
 }
@@ -90,14 +85,12 @@ impl Launcher for QueuedLauncher {
     fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
         let (_, log) = LogStart::open(&self.shared.workers.folder, worker)?;
         let failures = self.jobs.remove(&worker).map_or_else(Arc::default, |before| before.failures);
-        let job =
-            Job { incarnation, is_wanted: Arc::new(AtomicBool::new(true)), changed: Arc::default(), failures, log };
+        let job = Job { incarnation, is_wanted_no_more: Arc::default(), failures, log };
         let life = Life {
             shared: Arc::clone(&self.shared),
             worker,
             incarnation,
-            is_wanted: Arc::clone(&job.is_wanted),
-            changed: Arc::clone(&job.changed),
+            is_wanted_no_more: Arc::clone(&job.is_wanted_no_more),
             failures: Arc::clone(&job.failures),
             log: job.log.clone(),
         };
@@ -108,8 +101,7 @@ impl Launcher for QueuedLauncher {
 
     fn kill(&mut self, worker: WorkerId) {
         if let Some(job) = self.jobs.get(&worker) {
-            job.is_wanted.store(false, Ordering::Relaxed);
-            job.changed.notify_one();
+            job.is_wanted_no_more.notify_one();
         }
     }
 
@@ -117,13 +109,8 @@ impl Launcher for QueuedLauncher {
         self.jobs.get(&worker).map_or(Vec::new(), |job| job.log.tail())
     }
 
-    fn bound_logs(&self) {
-        for worker in self.workers() {
-            // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.shared.workers.folder.worker_log(worker.0)) {
-                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
-            }
-        }
+    fn folder(&self) -> &Folder {
+        &self.shared.workers.folder
     }
 }
 
@@ -186,25 +173,19 @@ impl Shared {
 
     /// What a job is to run: the worker is its own process, so that signals reach it.
     fn script(&self, worker: WorkerId, incarnation: Incarnation) -> String {
-        format!(
-            "#!/bin/sh\nexec {} join {} --worker {} --incarnation {} --device {}\n",
-            quoted(&self.workers.program),
-            quoted(&self.workers.folder.access()),
-            worker.0,
-            incarnation.0,
-            if self.workers.on_gpu { "cuda:0" } else { "cpu" }
-        )
+        let Shared { workers, .. } = self;
+        let device = if workers.on_gpu { Device::Cuda(0) } else { Device::Cpu };
+        let join = join_line(&workers.program, &workers.folder.access(), worker, incarnation, device);
+        format!("#!/bin/sh\nexec {join}\n")
     }
 
-    /// Ends a job without waiting for it: this process may end meanwhile.
+    /// Ends a job.
     fn end_apart(&self, id: String) {
         let words = Words { script: Path::new(""), log: Path::new(""), name: "", id: &id };
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &words.put_into(self.workers.commands.cancel.as_deref())]);
-        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-            // Whoever starts a process must ask how it ended.
-            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-            Err(error) => tracing::error!("job {id} cannot be ended: {error}"),
+        if let Err(error) = run_apart(command) {
+            tracing::error!("job {id} cannot be ended: {error}");
         }
     }
 }
@@ -214,8 +195,7 @@ struct Life {
     shared: Arc<Shared>,
     worker: WorkerId,
     incarnation: Incarnation,
-    is_wanted: Arc<AtomicBool>,
-    changed: Arc<Notify>,
+    is_wanted_no_more: Arc<Notify>,
     failures: Arc<Failures>,
     log: LogStart,
 }
@@ -224,10 +204,9 @@ impl Life {
     async fn live(self) {
         tokio::select! {
             () = sleep(self.failures.pause()) => {}
-            () = self.changed.notified() => {}
-        }
-        if !self.is_wanted() {
-            return self.ends(true, "it was not submitted any more".to_owned());
+            () = self.is_wanted_no_more.notified() => {
+                return self.ends(true, "it was not submitted any more".to_owned());
+            }
         }
         self.failures.one_more();
         match self.submit().await {
@@ -238,10 +217,6 @@ impl Life {
             }
             Err(description) => self.ends(false, description),
         }
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.is_wanted.load(Ordering::Relaxed)
     }
 
     fn ends(&self, is_excused: bool, description: String) {
@@ -279,15 +254,14 @@ impl Life {
         let poll = Duration::from_secs_f64(commands.poll.clamp(0.1, 3_600.0));
         let (mut misses, mut is_ended) = (0, false);
         // The task ends with the runtime, or where nobody holds its job any more.
-        while Arc::strong_count(&self.is_wanted) > 1 {
+        while Arc::strong_count(&self.is_wanted_no_more) > 1 {
             tokio::select! {
                 () = sleep(if is_ended { SOON.min(poll) } else { poll }) => {}
-                () = self.changed.notified() => {}
-            }
-            if !self.is_wanted() && !is_ended {
-                is_ended = true;
-                if let Err(error) = self.ask(commands.cancel.as_deref(), id, Path::new("")).await {
-                    tracing::warn!(worker = self.worker.0, "job {id} is not ended: {error}");
+                () = self.is_wanted_no_more.notified(), if !is_ended => {
+                    is_ended = true;
+                    if let Err(error) = self.ask(commands.cancel.as_deref(), id, Path::new("")).await {
+                        tracing::warn!(worker = self.worker.0, "job {id} is not ended: {error}");
+                    }
                 }
             }
             misses =
@@ -304,18 +278,7 @@ impl Life {
         let name = self.name();
         let words = Words { script, log: &self.log.path, name: &name, id };
         let line = words.put_into(command);
-        let mut asked = Command::new("sh");
-        asked.args(["-c", &line]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        match timeout(PATIENCE, asked.kill_on_drop(true).output()).await {
-            Err(_) => Err(format!("`{line}` gave no answer within {} s", PATIENCE.as_secs())),
-            Ok(Err(error)) => Err(format!("`{line}`: {error}")),
-            Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Ok(Ok(output)) => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-                Err(format!("`{line}` ended with {}: {last}", output.status))
-            }
-        }
+        run("sh", &["-c", &line], None).await.map_err(|error| format!("`{line}`: {error}"))
     }
 }
 

@@ -5,8 +5,8 @@
 //! that grows, since the machine may be starting up. A coordinator that dies takes its connections with it.
 
 use super::failures::Failures;
-use super::log::{LogStart, bound};
-use super::{Access, Engine, Exit, Launcher, Notices};
+use super::log::LogStart;
+use super::{Access, Engine, Exit, Launcher, Notices, join_line};
 use frostline_protocol::{Incarnation, PREAMBLE, WorkerId};
 use frostline_results::{Conditions, Endpoint, Folder, Pass, quoted};
 use frostline_scheduler::Survivor;
@@ -51,13 +51,16 @@ pub struct SshPlace {
     pub device: Device,
 }
 
-/// `ssh` to a machine, without a terminal or a question to anybody.
-pub fn ssh_command(options: &Ssh, host: &str) -> Command {
+/// A line of a shell on a machine, without a terminal or a question to anybody. Whatever the login shell there is, it is given
+/// one command; and a shell of ours between it and the program tells a program that was killed from a connection that was
+/// lost: for both `ssh` alone would say 255.
+pub fn ssh_command(options: &Ssh, host: &str, line: &str) -> Command {
     let mut command = Command::new("ssh");
     command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]);
     // A cut cable says nothing.
     command.args(["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]);
     command.args(&options.options).args(["--", host]);
+    command.arg(format!("exec sh -c {}", quoted(Path::new(&format!("{line}; exit $?")))));
     command
 }
 
@@ -131,13 +134,8 @@ impl Launcher for SshLauncher {
         self.processes.get(&worker).map_or(Vec::new(), |process| process.log.tail())
     }
 
-    fn bound_logs(&self) {
-        for worker in self.workers() {
-            // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.shared.workers.folder.worker_log(worker.0)) {
-                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
-            }
-        }
+    fn folder(&self) -> &Folder {
+        &self.shared.workers.folder
     }
 }
 
@@ -200,8 +198,8 @@ impl Life {
 
     fn spawn(&self, place: &SshPlace, log: File) -> io::Result<Child> {
         let workers = &self.shared.workers;
-        let mut command = ssh_command(&workers.options, &place.host);
-        command.arg(command_there(&workers.options, self.worker, self.incarnation, place.device));
+        let line = command_there(&workers.options, self.worker, self.incarnation, place.device);
+        let command = ssh_command(&workers.options, &place.host, &line);
         let mut command = tokio::process::Command::from(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         // Its own group: a terminal's Ctrl-C is for the coordinator, which ends its workers in good order.
@@ -247,15 +245,9 @@ async fn behind_preamble(output: &mut (impl AsyncRead + Unpin)) -> io::Result<Ve
     }
 }
 
-/// What the login shell of a machine is given. A shell between it and the worker tells a worker that was killed from a
-/// connection that was lost: for both `ssh` alone would say 255.
+/// What a machine runs to become a worker.
 fn command_there(options: &Ssh, worker: WorkerId, incarnation: Incarnation, device: Device) -> String {
-    let mut script = format!(
-        "{} join - --worker {} --incarnation {} --device {device}",
-        quoted(&options.program),
-        worker.0,
-        incarnation.0
-    );
+    let mut script = join_line(&options.program, Path::new("-"), worker, incarnation, device);
     let paths = [
         ("data", &options.data),
         ("weights", &options.weights),
@@ -267,7 +259,7 @@ fn command_there(options: &Ssh, worker: WorkerId, incarnation: Incarnation, devi
             script.push_str(&format!(" --{name} {}", quoted(path)));
         }
     }
-    format!("exec sh -c {}", quoted(Path::new(&format!("{script}; exit $?"))))
+    script
 }
 
 fn describe(host: &str, status: ExitStatus, was_ended: bool) -> String {
@@ -296,17 +288,19 @@ mod tests {
             scratch: Some("/fast disk".into()),
             ..Ssh::default()
         };
-        let said = command_there(&options, WorkerId(2), Incarnation(77), Device::Cuda(1));
+        let line = command_there(&options, WorkerId(2), Incarnation(77), Device::Cuda(1));
+        let options = Ssh { options: vec!["-p".to_owned(), "2222".to_owned()], ..options };
+        let command = ssh_command(&options, "gpu1", &line);
+        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
+        let (said, before) = arguments.split_last().unwrap();
+        assert_eq!(before[before.len() - 4..], ["-p", "2222", "--", "gpu1"]);
         // As a shell takes it apart, twice.
-        let inner = std::process::Command::new("sh").args(["-c", &said.replace("exec sh -c", "printf %s")]).output();
+        let inner = Command::new("sh").args(["-c", &said.replace("exec sh -c", "printf %s")]).output();
         let inner = String::from_utf8(inner.unwrap().stdout).unwrap();
         assert_eq!(
             inner,
             r"'/opt/it'\''s here/frostline' join - --worker 2 --incarnation 77 --device cuda:1 --scratch '/fast disk'; exit $?"
         );
-        let command = ssh_command(&Ssh { options: vec!["-p".to_owned(), "2222".to_owned()], ..options }, "gpu1");
-        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        assert_eq!(arguments[arguments.len() - 4..], ["-p", "2222", "--", "gpu1"]);
     }
 
     #[tokio::test]

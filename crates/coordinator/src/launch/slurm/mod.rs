@@ -9,10 +9,11 @@ mod queue;
 mod script;
 mod watch;
 
-use super::log::{LogStart, bound};
-use super::{Access, Engine, Exit, Launcher, Notices};
+use super::ask::{run, run_apart};
+use super::log::LogStart;
+use super::{Access, Engine, Exit, Launcher, Notices, job_prefix};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_results::{Folder, folder_name};
+use frostline_results::Folder;
 use frostline_scheduler::Survivor;
 use frostline_sweep::definition::Slurm;
 use queue::{FORMAT, Listed, listed};
@@ -105,11 +106,11 @@ impl Engine for SlurmWorkers {
 
     /// Finds the jobs of the coordinator before this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
-        let prefix = format!("frostline-{}", &folder_name(&access.token)[..8]);
+        let prefix = job_prefix(&access.token);
         let seen = self.seen(&prefix);
         std::fs::create_dir_all(seen.folder.logs())?;
         // Where it does not answer now, nothing is known of older jobs: they are found later, and ended.
-        let said = access.runtime.block_on(watch::run("squeue", &["--me", "--noheader", "-o", FORMAT], None));
+        let said = access.runtime.block_on(run("squeue", &["--me", "--noheader", "-o", FORMAT], None));
         let jobs = listed(&said.unwrap_or_default(), &prefix);
         let mut survivors = BTreeMap::new();
         for job in jobs.into_iter().filter(|job| !job.is_over()) {
@@ -219,13 +220,8 @@ impl Launcher for SlurmLauncher {
         self.shared.jobs().get(&worker).map_or(Vec::new(), |job| job.log.tail())
     }
 
-    fn bound_logs(&self) {
-        for worker in self.workers() {
-            // What cannot be put aside is tried again the next time.
-            if let Err(error) = bound(&self.shared.seen.folder.worker_log(worker.0)) {
-                tracing::warn!(worker = worker.0, "the log cannot be put aside: {error}");
-            }
-        }
+    fn folder(&self) -> &Folder {
+        &self.shared.seen.folder
     }
 }
 
@@ -236,14 +232,12 @@ impl Drop for SlurmLauncher {
     }
 }
 
-/// Asks Slurm to end a job, and does not wait for the answer: this process may end meanwhile.
+/// Asks Slurm to end a job.
 fn cancel(id: &str) {
-    let quiet = || Stdio::null();
-    let child = Command::new("scancel").arg(id).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
-    match child {
-        // Whoever starts a process must ask how it ended.
-        Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-        Err(error) => tracing::error!("Slurm job {id} cannot be cancelled: {error}"),
+    let mut command = Command::new("scancel");
+    command.arg(id);
+    if let Err(error) = run_apart(command) {
+        tracing::error!("Slurm job {id} cannot be cancelled: {error}");
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::queue::name;
 use super::{Seen, SlurmWorkers};
+use crate::launch::join_line;
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::quoted;
+use frostline_sweep::device::Device;
 
 /// Seconds before its limit in which Slurm warns a job: it does so up to a minute early.
 const WARNING: u32 = 120;
@@ -49,16 +51,11 @@ pub(super) fn arguments(
 /// The script: the worker is the job's own process, so that signals reach it.
 pub(super) fn script(workers: &SlurmWorkers, seen: &Seen, worker: WorkerId, incarnation: Incarnation) -> String {
     let prologue = workers.options.prologue.as_deref().unwrap_or_default();
-    let device = if workers.on_gpu { "cuda:0" } else { "cpu" };
+    let device = if workers.on_gpu { Device::Cuda(0) } else { Device::Cpu };
+    let join = join_line(&workers.program, &seen.access, worker, incarnation, device);
     let checkpoints = seen.is_apart.then(|| format!(" --checkpoints {}", quoted(&seen.folder.checkpoints())));
     let checkpoints = checkpoints.unwrap_or_default();
-    format!(
-        "#!/bin/sh\n{prologue}\nexec {} join {} --worker {} --incarnation {} --device {device}{checkpoints}\n",
-        quoted(&workers.program),
-        quoted(&seen.access),
-        worker.0,
-        incarnation.0
-    )
+    format!("#!/bin/sh\n{prologue}\nexec {join}{checkpoints}\n")
 }
 
 #[cfg(test)]

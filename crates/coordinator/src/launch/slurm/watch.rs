@@ -3,17 +3,13 @@
 use super::queue::{FORMAT, end, is_passing, listed, submitted};
 use super::{Shared, cancel, pauses, script};
 use crate::launch::Exit;
+use crate::launch::ask::run;
 use frostline_protocol::{Incarnation, WorkerId};
 use std::collections::BTreeSet;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Pauses after a controller did not answer, doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
@@ -147,35 +143,6 @@ fn newly_gone(shared: &Shared, text: &str) -> Vec<(WorkerId, Incarnation, String
 
 fn exit(worker: WorkerId, is_excused: bool, description: String, log: Vec<String>) -> Exit {
     Exit { worker, is_excused, description, log }
-}
-
-/// What a command prints. An error says why there is nothing.
-pub(super) async fn run(
-    program: &str,
-    arguments: &[impl AsRef<std::ffi::OsStr>],
-    input: Option<&str>,
-) -> Result<String, String> {
-    let answer = async {
-        let mut command = Command::new(program);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = command.spawn()?;
-        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-            stdin.write_all(input.as_bytes()).await?;
-        }
-        child.wait_with_output().await
-    };
-    let output = match timeout(PATIENCE, answer).await {
-        // The words of a controller that is too busy.
-        Err(_) => return Err(format!("{program}: Socket timed out: no answer within {} s", PATIENCE.as_secs())),
-        Ok(Err(error)) => return Err(format!("{program}: {error}")),
-        Ok(Ok(output)) => output,
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")),
-    }
 }
 
 #[cfg(test)]

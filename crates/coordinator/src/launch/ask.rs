@@ -1,0 +1,49 @@
+//! Programs of others that are asked something, or told to do something.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command prints. An error says why there is nothing.
+pub(super) async fn run(
+    program: &str,
+    arguments: &[impl AsRef<std::ffi::OsStr>],
+    input: Option<&str>,
+) -> Result<String, String> {
+    let answer = async {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn()?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let output = match timeout(PATIENCE, answer).await {
+        // The words of a controller that is too busy.
+        Err(_) => return Err(format!("{program}: Socket timed out: no answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(error)) => return Err(format!("{program}: {error}")),
+        Ok(Ok(output)) => output,
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    Err(if said.is_empty() { output.status.to_string() } else { said })
+}
+
+/// Runs a program without waiting for it: this process may end meanwhile.
+pub(super) fn run_apart(mut command: std::process::Command) -> io::Result<()> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // Whoever starts a process must ask how it ended.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}
