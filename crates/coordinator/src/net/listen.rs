@@ -190,6 +190,44 @@ mod tests {
         }
     }
 
+    /// Gives so many connections that say nothing, and then none.
+    struct Silent {
+        left: AtomicUsize,
+        held: Mutex<Vec<UnixStream>>,
+    }
+
+    impl Incoming for &Silent {
+        async fn next(&self) -> io::Result<Stranger> {
+            let left = self.left.load(Ordering::Relaxed);
+            if left == 0 {
+                return std::future::pending().await;
+            }
+            self.left.store(left - 1, Ordering::Relaxed);
+            let (ours, theirs) = UnixStream::pair()?;
+            self.held.lock().unwrap().push(ours);
+            Ok(Stranger::Local(theirs))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_a_crowd_who_comes_has_less_time_to_greet() {
+        let few = STRANGERS - CROWDED;
+        let (events, mut told) = channel(STRANGERS);
+        let silent = Silent { left: AtomicUsize::new(few + 100), held: Mutex::default() };
+        let count = async {
+            let mut hurried = 0;
+            for _ in 0..few + 100 {
+                let Some(Event::TurnedAway { reason }) = told.recv().await else { panic!("something else") };
+                hurried += usize::from(reason == "a connection did not greet within 1 s");
+            }
+            hurried
+        };
+        tokio::select! {
+            () = accept(&silent, "token".into(), events) => panic!("it has stopped to accept"),
+            hurried = count => assert_eq!(hurried, 100),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_does_not_greet_is_turned_away_and_makes_room() {
         let (events, mut told) = channel(8);
