@@ -7,7 +7,8 @@ use crate::checkpoint::{self, Copied, Progress};
 use crate::error::TrainingError;
 use frostline_sweep::trial::TrialSpec;
 use std::path::PathBuf;
-use std::thread::JoinHandle;
+use std::sync::mpsc::channel;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Between two checkpoints of a trial.
@@ -41,17 +42,26 @@ impl<'a> Keeper<'a> {
     /// one is kept already.
     ///
     /// # Errors
-    /// The state before could not be written.
+    /// The state before could not be written; nor this one, where no thread can be had.
     pub(crate) fn keep(&mut self, progress: &Progress) -> Result<(), TrainingError> {
         let at = (progress.step, progress.history.len());
         if at == self.newest {
             return Ok(());
         }
         self.settle()?;
-        let copied: Copied = progress.copied(self.spec);
+        let copied = progress.copied(self.spec);
         (self.last, self.newest) = (Instant::now(), at);
-        let path = self.path.clone();
-        self.writing = Some(std::thread::spawn(move || checkpoint::save(&path, &copied)));
+        let (path, (hand, given)) = (self.path.clone(), channel::<Copied>());
+        let write = move || given.recv().map_or(Ok(()), |copied| checkpoint::save(&path, &copied));
+        match Builder::new().spawn(write) {
+            Ok(writing) => {
+                // A thread that is gone is noticed where it is waited for.
+                let _ = hand.send(copied);
+                self.writing = Some(writing);
+            }
+            // Training can wait; it is not to be lost.
+            Err(_) => checkpoint::save(&self.path, &copied)?,
+        }
         Ok(())
     }
 
