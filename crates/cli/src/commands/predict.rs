@@ -36,34 +36,34 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
         let mut order: Vec<usize> = (0..classes.len().min(probabilities.len())).collect();
         order.sort_by(|one, other| probabilities[*other].total_cmp(&probabilities[*one]));
         let ranked: Vec<(&str, f32)> = order.iter().map(|&at| (classes[at].as_str(), probabilities[at])).collect();
-        let record = order.first().and_then(|&class| Record::of(evaluation.as_ref()?, class));
-        (path.display().to_string(), ranked, record)
+        let past = order.first().and_then(|&class| Past::of(evaluation.as_ref()?, class));
+        (path.display().to_string(), ranked, past)
     });
     if arguments.json.json {
-        let object = |(path, ranked, record): (String, Vec<(&str, f32)>, Option<Record>)| {
+        let object = |(path, ranked, past): (String, Vec<(&str, f32)>, Option<Past>)| {
             let all: Map<String, Value> =
                 ranked.iter().map(|&(class, probability)| (class.to_owned(), json!(probability))).collect();
             json!({
                 "picture": path,
                 "class": ranked.first().map(|(class, _)| class),
                 "probabilities": all,
-                "verdict": verdict(&ranked, record),
-                "said_on_test": record.map(|record| record.said),
-                "right_on_test": record.map(|record| record.right),
+                "verdict": verdict(&ranked, past),
+                "said_on_test": past.map(|past| past.said),
+                "right_on_test": past.map(|past| past.right),
             })
         };
         return print_json(&answers.map(object).collect::<Vec<_>>());
     }
     let mut out = anstream::stdout().lock();
     let width = classes.iter().map(|class| class.len()).max().unwrap_or(0);
-    for (path, ranked, record) in answers {
+    for (path, ranked, past) in answers {
         writeln!(out, "{path}")?;
         for (place, (class, probability)) in ranked.iter().take(SHOWN).enumerate() {
             let style = if place == 0 { BOLD } else { DIM };
             writeln!(out, "  {style}{class:<width$}  {:>5.1} %{style:#}", 100.0 * probability)?;
         }
-        let past = record.map_or(String::new(), |record| format!("  {DIM}{}{DIM:#}", record.in_words()));
-        writeln!(out, "  {}{past}", verdict(&ranked, record))?;
+        let words = past.map_or(String::new(), |past| format!("  {DIM}{}{DIM:#}", past.in_words()));
+        writeln!(out, "  {}{words}", verdict(&ranked, past))?;
     }
     if let Some(evaluation) = &evaluation {
         writeln!(
@@ -77,17 +77,17 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
 
 /// How often the model said a class of its test images, and how often that was right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Record {
+struct Past {
     said: u32,
     right: u32,
 }
 
-impl Record {
+impl Past {
     /// None where it was not recorded which classes are taken for which.
-    fn of(evaluation: &Evaluation, class: usize) -> Option<Record> {
+    fn of(evaluation: &Evaluation, class: usize) -> Option<Past> {
         let right = *evaluation.confusion.get(class)?.get(class)?;
         let said = evaluation.confusion.iter().filter_map(|truth| truth.get(class)).sum();
-        Some(Record { said, right })
+        Some(Past { said, right })
     }
 
     fn in_words(self) -> String {
@@ -102,9 +102,9 @@ impl Record {
 /// How sure one may be, in words; `ranked` begins with the likeliest class. A model's own percentage says little where it was
 /// trained badly, so what it is in words never goes beyond how often it was right when it said that class. The bounds are for
 /// reading, no statistics.
-fn verdict(ranked: &[(&str, f32)], record: Option<Record>) -> String {
+fn verdict(ranked: &[(&str, f32)], past: Option<Past>) -> String {
     let [(first, high), (second, low), ..] = ranked[..] else { return "nothing to choose from".to_owned() };
-    let measured = record.map_or(1.0, |record| f64::from(record.right) / f64::from(record.said.max(1)));
+    let measured = past.map_or(1.0, |past| f64::from(past.right) / f64::from(past.said.max(1)));
     match f64::from(high).min(measured) {
         _ if high - low < 0.1 => format!("undecided between {first} and {second}"),
         0.95.. => format!("sure: {first}"),
@@ -130,14 +130,14 @@ mod tests {
     }
     #[test]
     fn a_model_is_never_surer_than_it_was_right() {
-        let of = |said, right| verdict(&[("cat", 0.99), ("dog", 0.01)], Some(Record { said, right }));
+        let of = |said, right| verdict(&[("cat", 0.99), ("dog", 0.01)], Some(Past { said, right }));
         assert_eq!(of(100, 97), "sure: cat");
         assert_eq!(of(100, 94), "fairly sure: cat");
         assert_eq!(of(100, 60), "not very sure: cat, perhaps dog");
         assert_eq!(of(100, 10), "a guess: cat");
         assert_eq!(of(0, 0), "a guess: cat");
-        assert_eq!(Record { said: 1, right: 0 }.in_words(), "(right 0 of 1 time that it said so of test images)");
-        assert_eq!(Record { said: 0, right: 0 }.in_words(), "(it never said so of a test image)");
+        assert_eq!(Past { said: 1, right: 0 }.in_words(), "(right 0 of 1 time that it said so of test images)");
+        assert_eq!(Past { said: 0, right: 0 }.in_words(), "(it never said so of a test image)");
     }
 
     #[test]
@@ -154,8 +154,8 @@ mod tests {
             by_class: None,
             right: None,
         };
-        assert_eq!(Record::of(&evaluation, 0), Some(Record { said: 7, right: 3 }));
-        assert_eq!(Record::of(&evaluation, 1), Some(Record { said: 2, right: 1 }));
-        assert_eq!(Record::of(&Evaluation { confusion: Vec::new(), ..evaluation }, 0), None);
+        assert_eq!(Past::of(&evaluation, 0), Some(Past { said: 7, right: 3 }));
+        assert_eq!(Past::of(&evaluation, 1), Some(Past { said: 2, right: 1 }));
+        assert_eq!(Past::of(&Evaluation { confusion: Vec::new(), ..evaluation }, 0), None);
     }
 }

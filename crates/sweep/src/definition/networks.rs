@@ -23,17 +23,13 @@ pub(super) fn networks(reader: &Reader, architectures: &[&'static Architecture])
     reader.refuse_unknown_keys("model", entries);
     let key = keys::find("model", "weights")?;
     let all = architectures.iter();
-    let Some(entry) = find(entries, key.name) else {
-        let weights = key.default_value()?.as_str()?.to_owned();
-        return Some(
-            all.map(|&architecture| Network { architecture, weights: weights.clone(), is_own: false }).collect(),
-        );
+    let for_all = |weights: &str| {
+        let network = |&architecture| Network { architecture, weights: weights.to_owned(), is_own: false };
+        Some(architectures.iter().map(network).collect())
     };
+    let Some(entry) = find(entries, key.name) else { return for_all(key.default_value()?.as_str()?) };
     match entry.node.table() {
-        None => {
-            let weights = text(reader, key, &entry.node)?;
-            Some(all.map(|&architecture| Network { architecture, weights: weights.clone(), is_own: false }).collect())
-        }
+        None => for_all(&text(reader, key, &entry.node)?),
         Some(table) => {
             refuse_others(reader, table);
             let network = |&architecture: &&'static Architecture| {
