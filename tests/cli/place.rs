@@ -250,6 +250,22 @@ impl Place {
         best.as_array().unwrap().iter().map(row).collect()
     }
 
+    /// Holds what the sweep of `demo.toml` came to against a quiet run of it on this machine's own workers: all trials, once,
+    /// with the same numbers.
+    pub fn assert_as_undisturbed(&self) {
+        let calm = Place::new();
+        calm.succeed("launch demo.toml");
+        assert_eq!(self.metrics(), calm.metrics());
+        assert_eq!(self.json("verify --json")["sound"], true);
+    }
+
+    /// Waits for a run of it, which must go well.
+    pub fn ends_as_undisturbed(&self, running: Running) {
+        let outcome = running.wait();
+        assert_eq!(outcome.code, Some(0), "{outcome}\n{}", self.read("results/logs/coordinator.log"));
+        self.assert_as_undisturbed();
+    }
+
     pub fn start(&self, arguments: &str) -> Running {
         self.spawn(self.command(arguments)).unwrap()
     }

@@ -25,15 +25,6 @@ fn engine(place: &Place) -> String {
     "launch demo.toml".to_owned()
 }
 
-fn ends_well(place: &Place, running: Running) {
-    let outcome = running.wait();
-    assert_eq!(outcome.code, Some(0), "{outcome}\n{}", place.read("results/logs/coordinator.log"));
-    let calm = Place::new();
-    calm.succeed("launch demo.toml");
-    assert_eq!(place.metrics(), calm.metrics());
-    assert_eq!(place.json("verify --json")["sound"], true);
-}
-
 /// Numbers of jobs that were written down, as processes.
 fn jobs(place: &Place) -> Vec<Pid> {
     let entries = fs::read_dir(place.path("results/run/jobs")).unwrap().flatten();
@@ -56,7 +47,7 @@ fn a_sweep_runs_as_jobs_of_an_engine_that_is_known_by_its_commands() {
     let (place, running) = held();
     assert_eq!(jobs(&place).len(), 1);
     place.release();
-    ends_well(&place, running);
+    place.ends_as_undisturbed(running);
     assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4]);
     assert_eq!(jobs(&place), []);
 }
@@ -67,7 +58,7 @@ fn a_job_that_is_gone_is_nobodys_fault() {
     kill_process(jobs(&place)[0], Signal::KILL).unwrap();
     until("another worker to come", || (place.worker_processes().len() == 2).then_some(()));
     place.release();
-    ends_well(&place, running);
+    place.ends_as_undisturbed(running);
     let log = place.read("results/logs/coordinator.log");
     assert!(log.contains("is gone"), "{log}");
     assert_eq!(summaries(&place.trials("demo")).iter().filter(|it| *it == "complete after 2").count(), 1);
@@ -82,7 +73,7 @@ fn the_next_coordinator_ends_the_jobs_of_one_that_was_killed() {
     let resumed = place.start("resume demo");
     until("the job before to end", || (!crate::place::is_alive(before[0])).then_some(()));
     place.release();
-    ends_well(&place, resumed);
+    place.ends_as_undisturbed(resumed);
 }
 
 #[test]

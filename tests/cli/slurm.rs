@@ -170,14 +170,6 @@ impl Drop for Cluster {
     }
 }
 
-/// What every sweep comes to, whatever happened to its jobs: all trials, once, with the numbers of a quiet run here.
-fn assert_as_undisturbed(place: &Place) {
-    let calm = Place::new();
-    calm.succeed("launch demo.toml");
-    assert_eq!(place.metrics(), calm.metrics());
-    assert_eq!(place.json("verify --json")["sound"], true);
-}
-
 /// One cluster for all of it: it takes four seconds to start.
 #[test]
 fn a_sweep_on_slurm_ends_as_it_would_here_whatever_happens_to_its_jobs() {
@@ -199,7 +191,7 @@ fn runs_over_the_nodes(cluster: &Cluster) {
     assert!(plan.stderr.contains("Slurm: Job "), "{plan}");
     let outcome = place.succeed(&format!("{LENT} --set slurm.max_jobs=3"));
     assert!(outcome.stderr.contains("3 workers of 1 thread on cpu"), "{outcome}");
-    assert_as_undisturbed(&place);
+    place.assert_as_undisturbed();
     until("no job to be left", || cluster.jobs("RUNNING,PENDING,COMPLETING").is_empty().then_some(()));
     // Nothing that lets workers in is in a job's description.
     let token = place.read("results/run/token");
@@ -218,9 +210,7 @@ fn held(cluster: &Cluster, arguments: &str) -> (Place, crate::place::Running) {
 
 fn ends_well(place: &Place, running: crate::place::Running) {
     place.release();
-    let outcome = running.wait();
-    assert_eq!(outcome.code, Some(0), "{outcome}\n{}", place.read("results/logs/coordinator.log"));
-    assert_as_undisturbed(place);
+    place.ends_as_undisturbed(running);
     let failed = place.trials("demo").into_iter().filter(|trial| trial.state != "complete").count();
     assert_eq!(failed, 0);
 }

@@ -111,16 +111,6 @@ fn processes(is_one: impl Fn(&str) -> bool) -> Vec<Pid> {
     fs::read_dir("/proc").unwrap().flatten().filter_map(of_entry).collect()
 }
 
-/// What every sweep comes to, whatever happened on the way: all trials, once, with the numbers of a quiet run here.
-fn ends_well(place: &Place, running: Running) {
-    let outcome = running.wait();
-    assert_eq!(outcome.code, Some(0), "{outcome}\n{}", place.read("results/logs/coordinator.log"));
-    let calm = Place::new();
-    calm.succeed("launch demo.toml");
-    assert_eq!(place.metrics(), calm.metrics());
-    assert_eq!(place.json("verify --json")["sound"], true);
-}
-
 /// A sweep on one machine of which one trial has its first epoch and waits.
 fn held(server: &Server) -> (Place, Running) {
     let place = Place::new();
@@ -155,7 +145,7 @@ fn a_sweep_runs_on_the_machines_that_ssh_reaches() {
     let token = place.read("results/run/token");
     assert_eq!(processes(|line| line.contains(&token)), []);
     place.release();
-    ends_well(&place, running);
+    place.ends_as_undisturbed(running);
     assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4]);
     assert_eq!(server.clients(), []);
 }
@@ -170,7 +160,7 @@ fn a_connection_that_is_lost_is_nobodys_fault() {
     }
     until("the worker there to end", || (!before.iter().any(|worker| crate::place::is_alive(*worker))).then_some(()));
     place.release();
-    ends_well(&place, running);
+    place.ends_as_undisturbed(running);
     assert_eq!(outcomes(&place), ["complete", "complete", "complete", "interrupted, complete"]);
 }
 
@@ -180,7 +170,7 @@ fn a_worker_that_is_killed_there_is_told_from_a_lost_connection() {
     let (place, running) = held(&server);
     kill_process(place.worker_processes()[0], Signal::KILL).unwrap();
     place.release();
-    ends_well(&place, running);
+    place.ends_as_undisturbed(running);
     assert_eq!(outcomes(&place), ["complete", "complete", "complete", "failed, complete"]);
     let log = place.read("results/logs/coordinator.log");
     assert!(log.contains("signal 9 on gpu1; the kernel ends processes so when memory runs out"), "{log}");
@@ -194,7 +184,7 @@ fn a_coordinator_that_is_killed_takes_its_connections_with_it_and_the_next_makes
     running.wait();
     until("its connections to end", || server.clients().is_empty().then_some(()));
     place.release();
-    ends_well(&place, place.start("resume demo"));
+    place.ends_as_undisturbed(place.start("resume demo"));
     assert_eq!(outcomes(&place), ["complete", "complete", "complete", "interrupted, complete"]);
 }
 
