@@ -126,6 +126,15 @@ fn a_browser_is_told_when_nothing_has_changed() {
 }
 
 #[test]
+fn pages_show_when_workers_were_at_work() {
+    let made = Made::new();
+    let server = made.server();
+    for place in ["/s/made", "/s/made/cost"] {
+        assert!(server.get(place).body.contains("id=\"timeline\""), "{place}");
+    }
+}
+
+#[test]
 fn pages_are_sent_packed_to_who_takes_them_so() {
     let made = Made::new();
     let server = made.server();

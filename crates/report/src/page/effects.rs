@@ -6,7 +6,7 @@ use crate::figure::together::Together;
 use crate::figure::variance::Share;
 use crate::figure::{Words, effects as changes, together, variance};
 use crate::number::{self, change, percent};
-use frostline_view::effects::{self, Interaction};
+use frostline_view::effects::{self, Effects, Interaction};
 use frostline_view::page::Page;
 use frostline_view::shown;
 use maud::{Markup, html};
@@ -16,7 +16,10 @@ const MOST_TOGETHER: usize = 2;
 const LEAST_SHARE: f64 = 0.01;
 
 pub(super) fn effect_figures(page: &Page) -> Option<Markup> {
-    let effects = page.effects.as_ref()?;
+    page.effects.as_ref().map(figures)
+}
+
+fn figures(effects: &Effects) -> Markup {
     let objective = effects.objective.name;
     let axis = |it: &effects::Axis| {
         let first = it.differences.first().map(|difference| &difference.from);
@@ -62,13 +65,13 @@ pub(super) fn effect_figures(page: &Page) -> Option<Markup> {
             .then(|| "Combinations or seeds are missing, so the shares need not add up to 100 %.".to_owned()),
     };
     let changes = changes::Effects { axes, is_accuracy };
-    Some(html! {
+    html! {
         (changes::figure(&words, &changes))
         (variance::figure(&of_shares, &shares))
         @for (place, it) in worth_showing(&effects.interactions).enumerate() {
             (together_figure(place, it, objective))
         }
-    })
+    }
 }
 
 /// Those that explain something, the one that explains most first.
@@ -107,7 +110,7 @@ fn together_figure(place: usize, it: &Interaction, objective: &str) -> Markup {
 }
 
 /// The axis that explains most, and its largest change.
-fn effects_finding(effects: &effects::Effects, objective: &str) -> String {
+fn effects_finding(effects: &Effects, objective: &str) -> String {
     let Some(axis) = effects.axes.first() else { return String::new() };
     let largest =
         axis.differences.iter().max_by(|one, other| one.difference.abs().total_cmp(&other.difference.abs()));
@@ -131,4 +134,50 @@ fn shares_finding(shares: &[Share]) -> String {
     let seeds = shares.iter().find(|it| it.is_chance);
     let beside = seeds.map_or(String::new(), |seeds| format!(", chance between seeds {}", percent(seeds.share)));
     format!("{} explains {}{beside}.", number::sentence(&most.name), percent(most.share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frostline_sweep::metric;
+    use frostline_view::effects::{Basis, Explained, Together as Cell};
+    use serde_json::json;
+
+    #[test]
+    fn pairs_of_axes_that_explain_something_are_drawn_the_one_that_explains_most_first() {
+        let interaction = |other: &'static str, share: f64| Interaction {
+            axes: ("frozen_layers", other),
+            explained: Explained { share, freedom: 1, p: None },
+            effects: vec![
+                Cell { values: (json!(75), json!("x")), effect: 0.002 },
+                Cell { values: (json!(151), json!("x")), effect: -0.012 },
+            ],
+        };
+        let effects = Effects {
+            objective: metric::find("val_accuracy").unwrap(),
+            mean: 0.5,
+            trials: 4,
+            configurations: 4,
+            unfinished: 0,
+            balanced: true,
+            axes: Vec::new(),
+            interactions: vec![
+                interaction("epochs", 0.009),
+                interaction("optimizer", 0.2),
+                interaction("batch_size", 0.05),
+                interaction("head_depth", 0.3),
+            ],
+            higher: None,
+            seeds: None,
+            residual: Basis::Nothing,
+            undetermined: Vec::new(),
+        };
+        let drawn = figures(&effects).0;
+        let place = |title: &str| drawn.find(&format!("<h3>frozen layers × {title}</h3>"));
+        assert!(place("head depth").unwrap() < place("optimizer").unwrap());
+        assert_eq!((place("batch size"), place("epochs")), (None, None));
+        let finding =
+            "Frozen layers 151 with head depth x: −1.2 points beside what each does alone. That explains 30 %.";
+        assert!(drawn.contains(finding), "{drawn}");
+    }
 }
