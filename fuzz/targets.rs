@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use frostline_assets::{picture, weights};
-use frostline_protocol::codec::{Messages, encode, read_message};
+use frostline_protocol::codec::{Message, Messages, encode, read_message};
 use frostline_protocol::tools::{Classify, Export, Extract, Measure};
 use frostline_protocol::{FromWorker, Greeting, Response, ToWorker};
 use frostline_results::features::{self, Manifest};
@@ -28,7 +28,7 @@ pub fn codec(bytes: &[u8]) -> bool {
     taken.contains(&true)
 }
 
-fn messages<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> bool {
+fn messages<T: Message + PartialEq + Debug>(bytes: &[u8]) -> bool {
     let mut reader = bytes;
     let mut codec = Messages::<T, T>::default();
     let mut buffer = BytesMut::from(bytes);

@@ -169,6 +169,7 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 build: build(),
                 host: None,
                 places: Box::new(Ok),
+                outgoing: None,
                 ends: None,
                 leaves_on_signals: false,
                 log: Tail::default(),

@@ -75,6 +75,59 @@ fn a_sweep_that_was_trained_elsewhere_is_the_same_to_the_bit() {
     );
 }
 
+/// Every model's file.
+fn models(place: &Place) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = fs::read_dir(place.path("results/models")).unwrap().map(Result::unwrap);
+    let mut models: Vec<_> = entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect();
+    models.sort();
+    models
+}
+
+#[test]
+fn models_come_from_a_machine_that_does_not_see_the_results_folder() {
+    let place = |count: u32| {
+        let place = Place::that_trains();
+        place.edit("[0, \"all\"]", "[0.9, \"all\"]");
+        place.edit("[1e-3, 1e-2]", "[1e-3]");
+        place.edit("count = 2", &format!("count = {count}"));
+        place
+    };
+    let (far, near) = (place(0), place(1));
+    let running = far.start(&format!("{OPEN} --set keep.models=all"));
+    until("the way in to be open", || far.path("results/run/access.json").exists().then_some(()));
+    fs::copy(far.path("results/run/access.json"), far.path("access.json")).unwrap();
+    let script =
+        "mount -t tmpfs none results || exit 99\nmkdir far\nexec \"$FROSTLINE\" join access.json --scratch far";
+    let Some(worker) = far.in_own_mounts(script) else { return running.signal(Signal::KILL) };
+    assert_eq!(worker.code, Some(0), "{worker}");
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    near.succeed("launch demo.toml --set keep.models=all");
+    let models = [&far, &near].map(models);
+    assert_eq!(models[0].len(), 2);
+    assert!(models[0] == models[1], "they are the same to the byte");
+    assert_eq!(far.shell("find far -name 'outgoing*'").stdout, "", "nothing is left of it there");
+}
+
+#[test]
+fn what_had_arrived_when_a_coordinator_ended_is_kept_where_its_trial_is_complete() {
+    let place = Place::edited("[1e-3, 1e-2]", "[1e-3]");
+    place.succeed("launch demo.toml --set keep.models=all");
+    let trial = place.trials("demo").remove(0).id;
+    let show = place.json(&format!("show {trial} --json"));
+    let attempt = &show["attempts"][0]["attempt"];
+    let other = "0".repeat(32);
+    for name in [format!("{trial}.{attempt}.arrived"), format!("{other}.9.arrived"), format!("{trial}.8.arriving")] {
+        place.write(&format!("results/models/{name}"), "what it has learnt");
+    }
+    place.edit("[1e-3]", "[1e-3, 1e-2]");
+    place.succeed("launch demo.toml --set keep.models=all");
+    let kept = models(&place);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0].0.to_str().unwrap(), format!("{trial}.safetensors"));
+    assert_eq!(kept[0].1, b"what it has learnt");
+}
+
 #[test]
 fn a_worker_that_has_to_go_leaves_its_trial_to_the_next_at_nobodys_charge() {
     for signal in [Signal::TERM, Signal::USR2] {

@@ -13,7 +13,7 @@ use crate::inbox::Inbox;
 use crate::job::Job;
 use crate::launch::Access;
 use crate::ledger::Ledger;
-use crate::net::{Listening, Remote, tls, token::token};
+use crate::net::{House, Listening, Remote, tls, token::token};
 use crate::signals::Signals;
 use crate::start::{Start, make_room_for, start};
 use crate::upkeep::{Models, Upkeep};
@@ -77,6 +77,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         }
         None => None,
     };
+    let house = House { token: token.into(), models: job.places.models.as_deref().map(Arc::from), events: to_net };
     let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
     let milliseconds = |seconds: f64| (1000.0 * seconds) as u64;
     let settings = Settings {
@@ -105,9 +106,9 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let now = Instant::now();
     let status = Folder::new(&results).status();
     let results_folder = Folder::new(&results);
-    let start = |invitation| Remote::start(runtime.handle(), &results_folder, invitation, &token, to_net.clone());
+    let start = |invitation| Remote::start(runtime.handle(), &results_folder, invitation, house.clone());
     let remote = job.invitation.as_ref().map(start).transpose()?;
-    let listening = Listening::start(runtime.handle(), results, token.into(), to_net)?;
+    let listening = Listening::start(runtime.handle(), results, house)?;
     let mut run = Run {
         hands,
         upkeep,

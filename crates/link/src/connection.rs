@@ -1,5 +1,6 @@
 //! Keeps the connection: connects, greets, says what the desk has to say, and comes back after a loss.
 
+use crate::parcel;
 use crate::shared::Shared;
 use crate::{LinkError, Options, Way, end, pipe, tls};
 use frostline_protocol::codec::{CodecError, Messages};
@@ -127,9 +128,16 @@ async fn converse(mut wire: Wire, heartbeat: f64, desk: &Shared) -> io::Result<(
     let heartbeat = Duration::from_secs_f64(heartbeat.clamp(0.01, 1e6));
     let mut next_beat = Instant::now() + heartbeat;
     loop {
-        let (mut frames, is_done) = desk.with(|desk| (desk.unsent(), desk.is_done()));
+        let (mut frames, piece, is_done) = desk.with(|desk| (desk.unsent(), desk.piece(), desk.is_done()));
         if is_done {
             return wire.get_mut().shutdown().await;
+        }
+        let goes_on = piece.is_some();
+        if let Some(piece) = piece
+            && let Err(error) = parcel::encode(&piece, &mut frames)
+        {
+            tracing::error!("the model of attempt {} stays behind: {error}", piece.claim.attempt);
+            desk.with(|desk| desk.attach(piece.claim.attempt, None));
         }
         if frames.is_empty() && next_beat <= Instant::now() {
             frames = desk.with(|desk| desk.sign_of_life()).map_err(other)?;
@@ -145,6 +153,7 @@ async fn converse(mut wire: Wire, heartbeat: f64, desk: &Shared) -> io::Result<(
                 None => return Err(io::Error::other("it closed the connection")),
             },
             () = desk.something_to_say() => {}
+            () = std::future::ready(()), if goes_on => {}
             () = sleep_until(next_beat) => {}
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! No threads, no sockets, no clock: messages go in, frames come out.
 
+pub use crate::held::{PIECE, Parcel, Piece};
+
+use crate::held::Held;
 use frostline_protocol::codec::{CodecError, encode};
 use frostline_protocol::{Assignment, Claim, FromWorker, Places, Report, Stop, ToWorker};
-use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
-use std::collections::VecDeque;
+use frostline_sweep::outcome::AttemptId;
 
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -20,30 +22,6 @@ pub struct Desk {
     /// The coordinator is gone for good.
     ended: bool,
     stop: Stop,
-}
-
-/// The attempt that this worker holds: from its assignment until its last report is acknowledged.
-#[derive(Debug)]
-struct Held {
-    claim: Claim,
-    /// The trainer still works on it.
-    training: bool,
-    /// Reports that are not acknowledged, in order, encoded.
-    outbox: VecDeque<Message>,
-    /// How many of `outbox` this connection has sent.
-    sent: usize,
-    last_number: u32,
-    /// The last report is in the outbox, or was: whatever the trainer says now comes too late.
-    closed: bool,
-    progress: Option<(u64, u64)>,
-    /// Steps done, and all of them, as they were told last.
-    steps: (u64, u64),
-}
-
-#[derive(Debug)]
-struct Message {
-    number: u32,
-    frame: Vec<u8>,
 }
 
 impl Desk {
@@ -79,6 +57,13 @@ impl Desk {
         }
     }
 
+    /// A file goes ahead of the last report of an attempt; or none any more, where it cannot be read.
+    pub fn attach(&mut self, attempt: AttemptId, parcel: Option<Parcel>) {
+        if let Some(held) = held(&mut self.held, attempt) {
+            held.attach(parcel);
+        }
+    }
+
     /// Remembers the newest progress; the connection sends it when it sends something anyway.
     pub fn progress(&mut self, attempt: AttemptId, done: u64, total: u64) {
         if let Some(held) = held(&mut self.held, attempt) {
@@ -109,7 +94,7 @@ impl Desk {
         self.places = Some(places);
         self.leaving = self.leaving.map(|_| false);
         if let Some(held) = &mut self.held {
-            held.sent = 0;
+            held.begin_anew();
         }
     }
 
@@ -158,11 +143,8 @@ impl Desk {
 
     fn on_acknowledge(&mut self, attempt: AttemptId, number: u32) {
         let Some(held) = held(&mut self.held, attempt) else { return };
-        while held.outbox.front().is_some_and(|message| message.number <= number) {
-            held.outbox.pop_front();
-            held.sent = held.sent.saturating_sub(1);
-        }
-        if held.closed && held.outbox.is_empty() && !held.training {
+        held.acknowledge(number);
+        if held.is_settled() {
             self.held = None;
         }
     }
@@ -186,10 +168,14 @@ impl Desk {
             *said = encode(&FromWorker::Leaving, &mut frames).is_ok();
         }
         if let Some(held) = &mut self.held {
-            frames.extend(held.outbox.iter().skip(held.sent).flat_map(|message| &message.frame));
-            held.sent = held.outbox.len();
+            held.unsent(&mut frames);
         }
         frames
+    }
+
+    /// What this connection sends next of a finished attempt's parcel: its last report goes behind it.
+    pub fn piece(&mut self) -> Option<Piece> {
+        self.held.as_mut()?.piece()
     }
 
     /// A sign of life: how far the held attempt has come where that is new, else a heartbeat.
@@ -211,52 +197,6 @@ fn held(held: &mut Option<Held>, attempt: AttemptId) -> Option<&mut Held> {
     held.as_mut().filter(|held| held.claim.attempt == attempt)
 }
 
-impl Held {
-    fn new(claim: Claim) -> Held {
-        Held {
-            claim,
-            training: true,
-            outbox: VecDeque::new(),
-            sent: 0,
-            last_number: 0,
-            closed: false,
-            progress: None,
-            steps: (0, 0),
-        }
-    }
-
-    /// Numbers, encodes and keeps a report. False where it can't travel and a failure took its place.
-    fn push(&mut self, report: Report) -> bool {
-        let number = self.last_number + 1;
-        let last = report.is_last();
-        let (frame, fits) = match self.frame(number, report) {
-            Ok(frame) => (frame, true),
-            Err(error) => {
-                let message = format!("a report could not be sent: {error}");
-                let failure = Failure { kind: FailureKind::Internal, message, log: Vec::new() };
-                let frame = self.frame(number, Report::Failed(failure));
-                (frame.expect("a failure without numbers and log can always be sent"), false)
-            }
-        };
-        self.outbox.push_back(Message { number, frame });
-        self.last_number = number;
-        self.closed = last || !fits;
-        fits
-    }
-
-    fn frame(&self, number: u32, report: Report) -> Result<Vec<u8>, CodecError> {
-        let mut frame = Vec::new();
-        encode(&FromWorker::Report { claim: self.claim.clone(), number, report }, &mut frame)?;
-        Ok(frame)
-    }
-
-    fn close(&mut self) {
-        self.closed = true;
-        self.outbox.clear();
-        self.sent = 0;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +204,7 @@ mod tests {
     use frostline_protocol::Work;
     use frostline_protocol::codec::read_message;
     use frostline_sweep::features::FeatureSpec;
+    use frostline_sweep::outcome::FailureKind;
     use frostline_sweep::trial::{Augment, Dataset, ModelSpec, Precision, TrialId, WeightsIdentity};
 
     const SEVENTH: AttemptId = AttemptId(7);
@@ -332,6 +273,38 @@ mod tests {
         assert_eq!(sent(&mut desk), [2, 3]);
         desk.report(SEVENTH, epoch(4));
         assert_eq!(sent(&mut desk), [4]);
+    }
+
+    #[test]
+    fn a_model_goes_ahead_of_the_last_report_and_anew_on_each_connection() {
+        let mut desk = at_work();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let parcel = Parcel { file: file.into(), bytes: 2 * PIECE + 1, digest: "d".to_owned() };
+        let pieces = |desk: &mut Desk| -> Vec<(u64, u64)> {
+            std::iter::from_fn(|| desk.piece()).map(|piece| (piece.at, piece.length)).collect()
+        };
+        desk.report(SEVENTH, epoch(1));
+        desk.attach(EIGHTH, Some(parcel.clone()));
+        desk.attach(SEVENTH, Some(parcel));
+        assert_eq!(pieces(&mut desk), [], "it is not finished");
+        desk.report(SEVENTH, Report::Complete(idle::evaluation(TrialId([1; 16]))));
+        assert_eq!(sent(&mut desk), [1]);
+        assert_eq!(desk.piece().map(|piece| (piece.at, piece.length)), Some((0, PIECE)));
+        assert_eq!(sent(&mut desk), [0; 0]);
+        desk.connected(places());
+        assert_eq!(sent(&mut desk), [1]);
+        assert_eq!(pieces(&mut desk), [(0, PIECE), (PIECE, PIECE), (2 * PIECE, 1)]);
+        assert_eq!(sent(&mut desk), [2]);
+        desk.connected(places());
+        desk.attach(SEVENTH, None);
+        assert_eq!(
+            (sent(&mut desk), pieces(&mut desk)),
+            (vec![1, 2], vec![]),
+            "one that cannot be read stays behind"
+        );
+        desk.connected(places());
+        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 2 });
+        assert_eq!((desk.running(), pieces(&mut desk)), (None, vec![]));
     }
 
     #[test]

@@ -16,19 +16,23 @@
 mod connection;
 pub mod desk;
 mod end;
+mod held;
 pub mod idle;
 pub mod log;
+mod parcel;
 mod pipe;
 mod shared;
 pub mod tls;
 
+use desk::Parcel;
 use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Who, Work};
+use frostline_results::models;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};
 use shared::Shared;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,6 +90,8 @@ pub struct Options {
     /// Whose features it reads and keeps; none where that is the coordinator's own folder.
     pub host: Option<String>,
     pub places: Here,
+    /// A folder of this process alone: a model that is written there is sent to the coordinator.
+    pub outgoing: Option<PathBuf>,
     /// When this process will be ended. It leaves before that, and also on SIGTERM and SIGUSR2 where its end is not the
     /// coordinator's affair.
     pub ends: Option<Instant>,
@@ -116,6 +122,7 @@ pub enum LinkError {
 pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkError> {
     let desk = Arc::new(Shared::default());
     let log = options.log.clone();
+    let outgoing = options.outgoing.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| LinkError::Runtime { source })?;
     let connection = std::thread::spawn({
@@ -137,7 +144,14 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
         let ended = catch_unwind(AssertUnwindSafe(|| trainer.run(&places, &assignment.work, &mut reporter)))
             .unwrap_or_else(|panic| Err(Problem { kind: FailureKind::Internal, message: panic_message(&*panic) }));
         let report = match ended {
-            Ok(Ended::Complete(evaluation)) => Report::Complete(evaluation),
+            Ok(Ended::Complete(evaluation)) => {
+                if let Some(folder) = outgoing.as_ref().filter(|folder| places.models.as_ref() == Some(*folder))
+                    && let Work::Train { trial, .. } = &assignment.work
+                {
+                    desk.with(|desk| desk.attach(attempt, send(&models::path(folder, *trial))));
+                }
+                Report::Complete(evaluation)
+            }
             Ok(Ended::Filled(filled)) => Report::Filled(filled),
             Ok(Ended::Stopped) => Report::Stopped,
             Ok(Ended::Unfit(reason)) => {
@@ -160,6 +174,12 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
         Some(reason) => Err(LinkError::Unfit { reason }),
         None => ended,
     }
+}
+
+/// A model that goes to the coordinator. Where it cannot be read the trial is as complete as without.
+fn send(model: &Path) -> Option<Parcel> {
+    let taken = parcel::take(model);
+    taken.inspect_err(|error| tracing::error!("the model {} stays behind: {error}", model.display())).ok()
 }
 
 /// Ends the desk in every case, a panic included: the trainer must not wait for work that nobody can give it.

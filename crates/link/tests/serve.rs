@@ -1,5 +1,6 @@
 //! A worker against a coordinator that is played here: what it says on its connection, and what its trainer hears.
 
+use frostline_link::desk::PIECE;
 use frostline_link::idle::{self, Idle};
 use frostline_link::log::Tail;
 use frostline_link::{LinkError, Options, Problem, Trainer, Way, serve};
@@ -8,7 +9,7 @@ use frostline_protocol::{
     Assignment, Build, Claim, Ended, Filled, FromWorker, Greeting, Hello, Incarnation, Observer, Places, Report,
     Seat, Stop, TaskKey, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
 };
-use frostline_results::Endpoint;
+use frostline_results::{Endpoint, models};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{AttemptId, FailureKind};
 use frostline_sweep::trial::{
@@ -38,6 +39,15 @@ struct Stage {
 
 impl Stage {
     fn new(trainer: impl Trainer + Send + 'static) -> Stage {
+        Stage::set(trainer, false)
+    }
+
+    /// Its worker writes models where the coordinator does not see them.
+    fn apart(trainer: impl Trainer + Send + 'static) -> Stage {
+        Stage::set(trainer, true)
+    }
+
+    fn set(trainer: impl Trainer + Send + 'static, is_apart: bool) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("socket");
         let listener = UnixListener::bind(&socket).expect("a socket");
@@ -45,6 +55,8 @@ impl Stage {
         Endpoint { socket, process: 1 }.write(&endpoint).expect("the folder takes files");
         let mut log = Tail::default();
         log.write_all(b"a line of the log\n").expect("memory takes it");
+        let outgoing = is_apart.then(|| folder.path().join("outgoing"));
+        let models = outgoing.clone();
         let (sender, served) = channel();
         let word = || "w".to_owned();
         std::thread::spawn(move || {
@@ -52,7 +64,8 @@ impl Stage {
                 way: Way::Local { endpoint, token: "secret".to_owned() },
                 who: WHO,
                 host: None,
-                places: Box::new(Ok),
+                places: Box::new(move |places| Ok(Places { models: models.clone(), ..places })),
+                outgoing,
                 ends: None,
                 leaves_on_signals: false,
                 build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
@@ -228,6 +241,38 @@ fn what_was_not_acknowledged_comes_again_on_the_next_connection() {
     }
     let expected = [(1, epoch(1)), (2, epoch(2)), (3, Report::Complete(idle::evaluation(TRIAL)))];
     assert!(expected.ends_with(&reports) && reports.len() >= 2, "{reports:?}");
+}
+
+#[test]
+fn a_model_travels_ahead_of_the_last_report_and_its_file_is_gone() {
+    let model: Vec<u8> = (0..PIECE as usize + 10).map(|at| at as u8).collect();
+    let (content, wanted) = (model.clone(), blake3::hash(&model).to_hex().to_string());
+    let stage = Stage::apart(Led(move |places: &Places, _: &mut dyn Observer| {
+        let folder = places.models.as_deref().expect("models are kept");
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(models::path(folder, TRIAL), &content).unwrap();
+        Ok(Ended::Complete(idle::evaluation(TRIAL)))
+    }));
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    wire.says(training());
+    let mut came = Vec::new();
+    while came.len() < model.len() {
+        let Some(FromWorker::Piece { claim, at, of, digest, bytes }) = wire.hears() else { panic!("no piece") };
+        assert_eq!((claim, at, of), (self::claim(), came.len() as u64, model.len() as u64));
+        assert_eq!(digest, wanted);
+        came.extend(bytes);
+    }
+    assert!(came == model);
+    assert_eq!(wire.hears_report(), (1, Report::Complete(idle::evaluation(TRIAL))));
+    assert_eq!(std::fs::read_dir(stage.folder.path().join("outgoing")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_model_that_cannot_be_read_keeps_nobody_from_being_complete() {
+    let stage = Stage::apart(Led(|_: &Places, _: &mut dyn Observer| Ok(Ended::Complete(idle::evaluation(TRIAL)))));
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    wire.says(training());
+    assert_eq!(wire.hears_report(), (1, Report::Complete(idle::evaluation(TRIAL))));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! How a message lies on the wire: its length as four bytes, most significant first, then that many bytes of JSON.
+//! How a message lies on the wire: its length as four bytes, most significant first, then that many bytes: JSON, and behind
+//! a zero byte, which JSON never has, what the message carries beside it.
 
 use bytes::BytesMut;
 use serde::Serialize;
@@ -10,6 +11,8 @@ use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 /// A longer message is refused by both sides.
 pub const MAX_BYTES: usize = 4 << 20;
 const PREFIX: usize = 4;
+/// Behind it lies what a message carries.
+const LOAD: u8 = 0;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -17,6 +20,8 @@ pub enum CodecError {
     TooLong { length: usize },
     #[error("the message `{start}` can't be read: {reason}")]
     Malformed { start: String, reason: serde_json::Error },
+    #[error("the message `{start}` can't be read: it carries bytes, and its kind has none")]
+    Laden { start: String },
     #[error("the message has a number that is infinite or not a number")]
     NotFinite,
     #[error("the message can't be written: {0}")]
@@ -27,22 +32,42 @@ pub enum CodecError {
     Io(#[from] io::Error),
 }
 
+/// Something that travels.
+pub trait Message: Serialize + DeserializeOwned {
+    /// Bytes that travel beside the JSON, as they are.
+    fn load(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// Takes what came beside the JSON. False where this message carries nothing.
+    fn take_load(&mut self, _bytes: &[u8]) -> bool {
+        false
+    }
+}
+
 /// Appends `message` to `out`; leaves `out` as it was where that fails.
-pub fn encode<T: Serialize + DeserializeOwned>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+pub fn encode<T: Message>(message: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let body = body(message)?;
     out.extend((body.len() as u32).to_be_bytes());
     out.extend(body);
     Ok(())
 }
 
-fn body<T: Serialize + DeserializeOwned>(message: &T) -> Result<Vec<u8>, CodecError> {
-    let body = serde_json::to_vec(message).map_err(CodecError::Unwritable)?;
-    if body.len() > MAX_BYTES {
-        return Err(CodecError::TooLong { length: body.len() });
+fn body<T: Message>(message: &T) -> Result<Vec<u8>, CodecError> {
+    let mut body = serde_json::to_vec(message).map_err(CodecError::Unwritable)?;
+    let load = message.load();
+    let length = body.len() + load.map_or(0, |load| 1 + load.len());
+    if length > MAX_BYTES {
+        return Err(CodecError::TooLong { length });
     }
     // JSON has no word for them, so `serde_json` writes null, which the other side could not read as a number.
     if body.windows(4).any(|window| window == b"null") && serde_json::from_slice::<T>(&body).is_err() {
         return Err(CodecError::NotFinite);
+    }
+    if let Some(load) = load {
+        body.reserve_exact(1 + load.len());
+        body.push(LOAD);
+        body.extend(load);
     }
     Ok(body)
 }
@@ -71,7 +96,7 @@ impl<Out, In> Messages<Out, In> {
     }
 }
 
-impl<Out, In: DeserializeOwned> Decoder for Messages<Out, In> {
+impl<Out, In: Message> Decoder for Messages<Out, In> {
     type Item = In;
     type Error = CodecError;
 
@@ -97,7 +122,7 @@ impl<Out, In: DeserializeOwned> Decoder for Messages<Out, In> {
     }
 }
 
-impl<Out: Serialize + DeserializeOwned, In> Encoder<&Out> for Messages<Out, In> {
+impl<Out: Message, In> Encoder<&Out> for Messages<Out, In> {
     type Error = CodecError;
 
     fn encode(&mut self, message: &Out, bytes: &mut BytesMut) -> Result<(), CodecError> {
@@ -106,10 +131,7 @@ impl<Out: Serialize + DeserializeOwned, In> Encoder<&Out> for Messages<Out, In> 
 }
 
 /// Writes one message and nothing else: buffer and flushing are the caller's.
-pub fn write_message<T: Serialize + DeserializeOwned>(
-    writer: &mut impl Write,
-    message: &T,
-) -> Result<(), CodecError> {
+pub fn write_message<T: Message>(writer: &mut impl Write, message: &T) -> Result<(), CodecError> {
     let mut frame = Vec::new();
     encode(message, &mut frame)?;
     writer.write_all(&frame)?;
@@ -117,7 +139,7 @@ pub fn write_message<T: Serialize + DeserializeOwned>(
 }
 
 /// Waits for one message. None where the other side closed the connection between two messages.
-pub fn read_message<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<T>, CodecError> {
+pub fn read_message<T: Message>(reader: &mut impl Read) -> Result<Option<T>, CodecError> {
     let mut prefix = [0; PREFIX];
     let mut filled = 0;
     while filled < PREFIX {
@@ -146,11 +168,16 @@ fn announced(prefix: [u8; PREFIX]) -> Result<usize, CodecError> {
     }
 }
 
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, CodecError> {
-    serde_json::from_slice(body).map_err(|reason| {
-        let start = String::from_utf8_lossy(&body[..body.len().min(80)]).escape_debug().to_string();
-        CodecError::Malformed { start, reason }
-    })
+fn decode<T: Message>(body: &[u8]) -> Result<T, CodecError> {
+    let start = || String::from_utf8_lossy(&body[..body.len().min(80)]).escape_debug().to_string();
+    let mut parts = body.splitn(2, |byte| *byte == LOAD);
+    let json = parts.next().unwrap_or_default();
+    let mut message: T =
+        serde_json::from_slice(json).map_err(|reason| CodecError::Malformed { start: start(), reason })?;
+    match parts.next() {
+        Some(load) if !message.take_load(load) => Err(CodecError::Laden { start: start() }),
+        _ => Ok(message),
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +186,15 @@ mod tests {
     use crate::{Claim, FromWorker, Report, TaskKey};
     use frostline_sweep::outcome::{AttemptId, EpochMetrics};
     use frostline_sweep::trial::TrialId;
+
+    impl Message for f64 {}
+    impl Message for String {}
+    impl Message for (f64, Option<f64>) {}
+
+    fn piece(bytes: &[u8]) -> FromWorker {
+        let claim = Claim { task: TaskKey::Trial(TrialId([7; 16])), attempt: AttemptId(3) };
+        FromWorker::Piece { claim, at: 5, of: 9, digest: "d".to_owned(), bytes: bytes.to_vec() }
+    }
 
     fn epoch(val_loss: f64) -> FromWorker {
         let claim = Claim { task: TaskKey::Trial(TrialId([7; 16])), attempt: AttemptId(3) };
@@ -179,7 +215,8 @@ mod tests {
 
     #[test]
     fn messages_come_out_as_they_went_in_however_the_bytes_are_cut() {
-        let messages = [FromWorker::Heartbeat, epoch(1.0 / 3.0), FromWorker::Heartbeat];
+        let messages =
+            [FromWorker::Heartbeat, epoch(1.0 / 3.0), piece(b"{\0\0\xff"), piece(b""), FromWorker::Heartbeat];
         let mut bytes = Vec::new();
         messages.iter().for_each(|message| encode(message, &mut bytes).unwrap());
         for size in [1, 2, 3, 5, 64, bytes.len()] {
@@ -255,6 +292,19 @@ mod tests {
             assert!(matches!(error, CodecError::Truncated), "{cut} bytes: {error}");
         }
     }
+
+    #[test]
+    fn bytes_travel_as_they_are_with_the_messages_that_carry_them_and_with_no_other() {
+        let mut frame = Vec::new();
+        encode(&piece(b"\0raw"), &mut frame).unwrap();
+        assert!(frame.ends_with(b"}}\0\0raw"), "{frame:?}");
+        assert!(matches!(encode(&piece(&[0; MAX_BYTES]), &mut frame), Err(CodecError::TooLong { .. })));
+        let laden = b"\0\0\0\x0d\"heartbeat\"\0x";
+        let error = read_message::<FromWorker>(&mut laden.as_slice()).unwrap_err();
+        let words = r#"the message `\"heartbeat\"\0x` can't be read: it carries bytes, and its kind has none"#;
+        assert_eq!(error.to_string(), words);
+    }
+
     /// Fails once, then gives what it has.
     struct Disturbed<'a>(Option<ErrorKind>, &'a [u8]);
 

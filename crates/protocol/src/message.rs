@@ -1,5 +1,6 @@
 //! What is said: greetings, assignments, reports and acknowledgements, commands and their answers.
 
+use crate::codec::Message;
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Evaluation, Failure};
 pub use frostline_sweep::record::{Build, TaskKey};
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Raised with every change that an older peer would misunderstand; peers of different versions part at once.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The name in a coordinator's certificate, whatever its machine is called and wherever it is reached.
 pub const SERVER_NAME: &str = "coordinator.frostline.internal";
@@ -100,7 +101,44 @@ pub enum FromWorker {
         number: u32,
         report: Report,
     },
+    /// A part of the trial's model, from a machine that does not see the results folder. Pieces come in their order on one
+    /// connection, ahead of the attempt's last report; after a lost connection they begin anew.
+    Piece {
+        claim: Claim,
+        /// Bytes of the file before this piece.
+        at: u64,
+        /// Bytes of the whole file.
+        of: u64,
+        /// BLAKE3 of the whole file, in hexadecimal digits.
+        digest: String,
+        /// Beside the JSON.
+        #[serde(skip)]
+        bytes: Vec<u8>,
+    },
 }
+
+impl Message for FromWorker {
+    fn load(&self) -> Option<&[u8]> {
+        match self {
+            FromWorker::Piece { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn take_load(&mut self, came: &[u8]) -> bool {
+        match self {
+            FromWorker::Piece { bytes, .. } => {
+                *bytes = came.to_vec();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Message for Greeting {}
+impl Message for ToWorker {}
+impl Message for Response {}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! Trained models: one file a trial.
 
+use frostline_sweep::outcome::AttemptId;
 use frostline_sweep::trial::TrialId;
 use std::fs;
 use std::io;
@@ -38,6 +39,33 @@ pub fn files(folder: &Path) -> Vec<(TrialId, u64)> {
     files
 }
 
+const ARRIVED: &str = "arrived";
+
+/// Where a whole model lies that a worker of another machine has sent with an attempt, until that attempt counts.
+pub fn arrived_as(folder: &Path, trial: TrialId, attempt: AttemptId) -> PathBuf {
+    folder.join(format!("{trial}.{attempt}.{ARRIVED}"))
+}
+
+/// Where it lies while it comes.
+pub fn arriving(arrived: &Path) -> PathBuf {
+    arrived.with_extension("arriving")
+}
+
+/// What workers have sent, the unfinished too. Nothing where the folder cannot be read.
+pub fn arrived(folder: &Path) -> Vec<(TrialId, AttemptId, PathBuf)> {
+    let read = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let (trial, attempt) = name.to_str()?.split_once('.')?;
+        let trial: TrialId = trial.parse().ok()?;
+        let attempt = AttemptId(attempt.split_once('.')?.0.parse().ok()?);
+        let whole = arrived_as(folder, trial, attempt);
+        [whole.clone(), arriving(&whole)].contains(&entry.path()).then(|| (trial, attempt, entry.path()))
+    };
+    let mut arrived: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(read).collect();
+    arrived.sort();
+    arrived
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +83,13 @@ mod tests {
         mark_retrained(folder.path(), one).unwrap();
         assert_eq!([one, two].map(|trial| is_retrained(folder.path(), trial)), [true, false]);
         assert_eq!(files(folder.path()), [(one, 5), (two, 7)], "a mark is no model");
+        let attempt = AttemptId(12);
+        let whole = arrived_as(folder.path(), two, attempt);
+        let unfinished = arriving(&arrived_as(folder.path(), one, attempt));
+        for file in [&whole, &unfinished] {
+            fs::write(file, "").unwrap();
+        }
+        assert_eq!(arrived(folder.path()), [(one, attempt, unfinished), (two, attempt, whole)]);
+        assert_eq!(files(folder.path()), [(one, 5), (two, 7)], "what has arrived is nobody's model yet");
     }
 }

@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         build,
         host: None,
         places: Box::new(Ok),
+        outgoing: None,
         ends: None,
         leaves_on_signals: false,
         log,

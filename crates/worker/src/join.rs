@@ -80,19 +80,25 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => Who::Guest(number()?),
     };
     let Arguments { data, weights, checkpoints, stand_in, .. } = arguments;
-    let own = Own { pass, data, weights, checkpoints, scratch };
+    let outgoing = scratch.join(format!("outgoing-{}", std::process::id()));
+    // Of a process that had this number before.
+    let _ = fs::remove_dir_all(&outgoing);
+    let own = Own { pass, data, weights, checkpoints, scratch, outgoing: outgoing.clone() };
     let options = Options {
         way,
         who,
         build,
         host,
         places: Box::new(move |places| own.places(places)),
+        outgoing: Some(outgoing.clone()),
         ends,
         leaves_on_signals: true,
         log,
         patience: PATIENCE,
     };
-    serve(options, &mut *stand_in.trainer(device, true))?;
+    let served = serve(options, &mut *stand_in.trainer(device, true));
+    let _ = fs::remove_dir_all(outgoing);
+    served?;
     tracing::info!("no more work");
     Ok(())
 }
@@ -123,6 +129,8 @@ struct Own {
     weights: Vec<Weights>,
     checkpoints: Option<PathBuf>,
     scratch: PathBuf,
+    /// What is written there is sent to the coordinator.
+    outgoing: PathBuf,
 }
 
 /// A weights file, and the network that it is of; none where there is one alone.
@@ -144,7 +152,7 @@ impl From<OsString> for Weights {
 
 impl Own {
     /// The places of a worker here, by those of the coordinator's machine. Features are this machine's own; checkpoints and
-    /// models are where the coordinator has them, as far as that folder is here, too.
+    /// models are where the coordinator has them, as far as that folder is here, too. Else models are sent there.
     fn places(&self, theirs: Places) -> Result<Places, String> {
         let is_shared = theirs.checkpoints.parent().is_some_and(|results| self.pass.is_of(results));
         let scratch = Folder::new(&self.scratch);
@@ -157,7 +165,7 @@ impl Own {
                 Some(shared) => shared.clone(),
                 None => scratch.checkpoints(),
             },
-            models: theirs.models.filter(|_| is_shared),
+            models: theirs.models.map(|theirs| if is_shared { theirs } else { self.outgoing.clone() }),
         })
     }
 }

@@ -25,6 +25,10 @@ impl<J: Journal> Core<J> {
                             false => Event::Heard { worker },
                         }
                     }
+                    FromWorker::Piece { claim, .. } => match self.scheduler.is_current(worker, &claim) {
+                        true => Event::Stepped { worker },
+                        false => Event::Heard { worker },
+                    },
                     FromWorker::Report { claim, number, report } => {
                         self.roster.reported(worker);
                         Event::Reported { worker, claim, number, report }

@@ -3,14 +3,13 @@
 
 use super::peer::{self, serve};
 use super::token::same_token;
-use super::{Asked, Event, PeerId, Stream};
+use super::{Asked, Event, House, PeerId, Stream};
 use frostline_protocol::codec::Messages;
 use frostline_protocol::{Greeting, Request, Response, UNCONFIRMED, VERSION};
 use futures_util::{SinkExt, StreamExt};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -35,8 +34,7 @@ pub(super) async fn greet(
     peer: PeerId,
     stranger: Stranger,
     limit: Duration,
-    token: &str,
-    events: &Sender<Event>,
+    house: &House,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), String> {
     let greeted = timeout(limit, first_word(stranger)).await;
@@ -44,13 +42,13 @@ pub(super) async fn greet(
         greeted.map_err(|_| format!("a connection did not greet within {} s", limit.as_secs()))??;
     match greeting {
         None => Ok(()),
-        Some(Greeting::Client(request)) => ask(request, wire, token, events).await,
-        Some(Greeting::Worker(hello)) if !same_token(token, &hello.token) => {
+        Some(Greeting::Client(request)) => ask(request, wire, house).await,
+        Some(Greeting::Worker(hello)) if !same_token(&house.token, &hello.token) => {
             Err(format!("a worker (process {} of {}) showed a wrong token", hello.process, hello.build.host))
         }
         Some(Greeting::Worker(hello)) => {
             drop(permit);
-            serve(peer, hello, peer::Wire::of(wire), events).await;
+            serve(peer, hello, peer::Wire::of(wire), house).await;
             Ok(())
         }
     }
@@ -82,13 +80,13 @@ async fn first_word(stranger: Stranger) -> Result<(Option<Greeting>, Wire), Stri
     Ok((greeting, wire))
 }
 
-async fn ask(request: Request, mut wire: Wire, token: &str, events: &Sender<Event>) -> Result<(), String> {
-    if !same_token(token, &request.token) {
+async fn ask(request: Request, mut wire: Wire, house: &House) -> Result<(), String> {
+    if !same_token(&house.token, &request.token) {
         return Err("a client showed a wrong token".to_owned());
     }
     let response = if request.protocol == VERSION {
         let (reply, response) = oneshot::channel();
-        let _ = events.send(Event::Asked(Asked { command: request.command, reply })).await;
+        let _ = house.events.send(Event::Asked(Asked { command: request.command, reply })).await;
         // A coordinator that ends without an answer closes the connection: it did not do what it was asked.
         let Ok(response) = response.await else { return Ok(()) };
         response

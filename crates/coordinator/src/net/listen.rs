@@ -2,7 +2,7 @@
 
 use super::endpoint;
 use super::greet::{HURRY, Stranger, TIMEOUT, greet};
-use super::{Event, PeerId};
+use super::{Event, House, PeerId};
 use crate::error::CoordinatorError;
 use frostline_results::{Endpoint, Folder};
 use std::io;
@@ -14,7 +14,6 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -36,8 +35,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Listening {
     results: PathBuf,
     runtime: Handle,
-    token: Arc<str>,
-    events: Sender<Event>,
+    house: House,
     endpoint: Endpoint,
     /// Device and number of the socket.
     socket: (u64, u64),
@@ -49,12 +47,7 @@ impl Listening {
     ///
     /// # Errors
     /// There is no place for a socket.
-    pub(crate) fn start(
-        runtime: &Handle,
-        results: PathBuf,
-        token: Arc<str>,
-        events: Sender<Event>,
-    ) -> Result<Listening, CoordinatorError> {
+    pub(crate) fn start(runtime: &Handle, results: PathBuf, house: House) -> Result<Listening, CoordinatorError> {
         let (listener, endpoint) = endpoint::listen(&results)?;
         let attempt = || {
             listener.set_nonblocking(true)?;
@@ -63,8 +56,8 @@ impl Listening {
         };
         let failed = |source| CoordinatorError::Socket { path: endpoint.socket.clone(), source };
         let (listener, socket) = attempt().map_err(failed)?;
-        let accepting = runtime.spawn(accept(listener, Arc::clone(&token), events.clone()));
-        Ok(Listening { results, runtime: runtime.clone(), token, events, endpoint, socket, accepting })
+        let accepting = runtime.spawn(accept(listener, house.clone()));
+        Ok(Listening { results, runtime: runtime.clone(), house, endpoint, socket, accepting })
     }
 
     /// Listens anew where the socket, or the word of it, is gone: folders for temporary files are tidied up, and a user's
@@ -76,8 +69,7 @@ impl Listening {
             return;
         }
         tracing::warn!("the socket {} is gone: listening again", self.endpoint.socket.display());
-        let (results, token, events) = (self.results.clone(), Arc::clone(&self.token), self.events.clone());
-        match Listening::start(&self.runtime, results, token, events) {
+        match Listening::start(&self.runtime, self.results.clone(), self.house.clone()) {
             // The one before is dropped, and leaves a socket alone that is not its own.
             Ok(new) => *self = new,
             Err(error) => tracing::error!("{error}"),
@@ -115,7 +107,7 @@ impl Incoming for UnixListener {
 }
 
 /// Those who come by one way are no hindrance to those who come by another.
-pub(super) async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sender<Event>) {
+pub(super) async fn accept(incoming: impl Incoming, house: House) {
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut pause = FIRST_PAUSE;
     while let Ok(permit) = Arc::clone(&strangers).acquire_owned().await {
@@ -124,16 +116,16 @@ pub(super) async fn accept(incoming: impl Incoming, token: Arc<str>, events: Sen
                 pause = FIRST_PAUSE;
                 let peer = PeerId(NEXT.fetch_add(1, Ordering::Relaxed));
                 let limit = if strangers.available_permits() < CROWDED { HURRY } else { TIMEOUT };
-                let (token, events) = (Arc::clone(&token), events.clone());
+                let house = house.clone();
                 tokio::spawn(async move {
-                    if let Err(reason) = greet(peer, stranger, limit, &token, &events, permit).await {
-                        let _ = events.send(Event::TurnedAway { reason }).await;
+                    if let Err(reason) = greet(peer, stranger, limit, &house, permit).await {
+                        let _ = house.events.send(Event::TurnedAway { reason }).await;
                     }
                 });
             }
             Err(error) => {
                 let reason = format!("a connection could not be accepted, the next try is in {pause:?}: {error}");
-                let _ = events.send(Event::TurnedAway { reason }).await;
+                let _ = house.events.send(Event::TurnedAway { reason }).await;
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
@@ -148,7 +140,11 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
-    use tokio::sync::mpsc::channel;
+    use tokio::sync::mpsc::{Sender, channel};
+
+    fn house(events: Sender<Event>) -> House {
+        House { token: "token".into(), models: None, events }
+    }
 
     /// Fails twice, as where no file descriptor is free, then gives one connection.
     struct Flaky {
@@ -181,7 +177,7 @@ mod tests {
             reasons
         };
         tokio::select! {
-            () = accept(&flaky, "token".into(), events) => panic!("it has stopped to accept"),
+            () = accept(&flaky, house(events)) => panic!("it has stopped to accept"),
             reasons = reasons => {
                 assert!(reasons[0].contains("next try is in 10ms: Too many open files"), "{}", reasons[0]);
                 assert!(reasons[1].contains("next try is in 20ms"), "{}", reasons[1]);
@@ -223,7 +219,7 @@ mod tests {
             hurried
         };
         tokio::select! {
-            () = accept(&silent, "token".into(), events) => panic!("it has stopped to accept"),
+            () = accept(&silent, house(events)) => panic!("it has stopped to accept"),
             hurried = count => assert_eq!(hurried, 100),
         }
     }
@@ -234,7 +230,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let stranger = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&stranger).acquire_owned().await.unwrap();
-        let refused = greet(PeerId(1), Stranger::Local(theirs), TIMEOUT, "token", &events, permit).await.unwrap_err();
+        let refused = greet(PeerId(1), Stranger::Local(theirs), TIMEOUT, &house(events), permit).await.unwrap_err();
         assert_eq!(refused, "a connection did not greet within 5 s");
         assert_eq!(stranger.available_permits(), 1);
         assert!(told.try_recv().is_err());

@@ -1,5 +1,6 @@
 //! Connections: who listens, who may come in, and how each is served. Nothing here decides anything.
 
+mod arrive;
 mod endpoint;
 mod greet;
 mod listen;
@@ -15,8 +16,21 @@ pub use tls::Invitation;
 
 use crate::core::PeerId;
 use frostline_protocol::{Command, FromWorker, Hello, Response};
+use std::path::Path;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
+
+/// What every connection is served with.
+#[derive(Debug, Clone)]
+pub(crate) struct House {
+    /// Who does not know it is not let in.
+    pub(crate) token: Arc<str>,
+    /// Where models go that workers send; none where none is kept.
+    pub(crate) models: Option<Arc<Path>>,
+    pub(crate) events: Sender<Event>,
+}
 
 /// Bytes in both directions, whatever carries them.
 pub(crate) type Stream = Box<dyn Duplex>;

@@ -1,7 +1,8 @@
 //! A worker's connection: what it says goes to the loop, what it is told comes from an outbox that never makes the loop
 //! wait.
 
-use super::{Event, PeerId, Stream};
+use super::arrive::Arrivals;
+use super::{Event, House, PeerId, Stream};
 use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{FromWorker, Greeting, Hello, Response, ToWorker};
 use futures_util::{SinkExt, StreamExt};
@@ -46,7 +47,9 @@ impl Wire {
 }
 
 /// Serves a worker until one side closes the connection.
-pub(super) async fn serve(peer: PeerId, hello: Hello, mut wire: Wire, events: &Sender<Event>) {
+pub(super) async fn serve(peer: PeerId, hello: Hello, mut wire: Wire, house: &House) {
+    let events = &house.events;
+    let mut arrivals = Arrivals::new(house.models.as_deref());
     let (sender, mut waiting) = channel(OUTBOX);
     if events.send(Event::Joined { peer, outbox: Outbox(sender), hello }).await.is_err() {
         return;
@@ -54,7 +57,8 @@ pub(super) async fn serve(peer: PeerId, hello: Hello, mut wire: Wire, events: &S
     let fault = loop {
         tokio::select! {
             message = wire.0.next() => match message {
-                Some(Ok(message)) => {
+                Some(Ok(mut message)) => {
+                    arrivals.take(&mut message);
                     if events.send(Event::Said { peer, message }).await.is_err() {
                         return;
                     }

@@ -1,6 +1,6 @@
 //! The way in from other machines: a port, and the file that lets workers in.
 
-use super::Event;
+use super::House;
 use super::greet::Stranger;
 use super::listen::{Incoming, accept};
 use super::tls::{self, Invitation};
@@ -8,10 +8,8 @@ use crate::error::CoordinatorError;
 use frostline_results::Folder;
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,8 +27,7 @@ impl Remote {
         runtime: &Handle,
         folder: &Folder,
         invitation: &Invitation,
-        token: &str,
-        events: Sender<Event>,
+        house: House,
     ) -> Result<Remote, CoordinatorError> {
         let bind = || {
             let listener = StdListener::bind(invitation.address)?;
@@ -41,11 +38,11 @@ impl Remote {
         };
         let (listener, bound) =
             bind().map_err(|source| CoordinatorError::Address { address: invitation.address, source })?;
-        let tls::Door { acceptor, access } = tls::open(folder, invitation, token, bound)?;
+        let tls::Door { acceptor, access } = tls::open(folder, invitation, &house.token, bound)?;
         let path = folder.access();
         access.write(&path).map_err(|source| CoordinatorError::File { path, source })?;
         let door = Guarded { listener, acceptor };
-        let accepting = runtime.spawn(accept(door, Arc::from(token), events));
+        let accepting = runtime.spawn(accept(door, house));
         tracing::info!(address = %bound, "workers of other machines may join");
         Ok(Remote { accepting })
     }
@@ -72,14 +69,16 @@ impl Incoming for Guarded {
 mod tests {
     use super::super::tls::tests::{access_of_old, invitation};
     use super::*;
+    use crate::net::Event;
     use frostline_protocol::codec::encode;
     use frostline_protocol::{Build, Greeting, Hello, SERVER_NAME, ToWorker, VERSION, Who};
     use frostline_results::Access;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio::sync::mpsc::{Receiver, channel};
+    use tokio::sync::mpsc::{Receiver, Sender, channel};
     use tokio::time::timeout;
     use tokio_rustls::TlsConnector;
     use tokio_rustls::client::TlsStream;
@@ -90,6 +89,10 @@ mod tests {
 
     /// No test waits as long as this for anything.
     const FOR_EVER: Duration = Duration::from_secs(60);
+
+    fn house(events: Sender<Event>) -> House {
+        House { token: "token".into(), models: None, events }
+    }
 
     /// A results folder whose coordinator listens.
     struct Inn {
@@ -104,7 +107,7 @@ mod tests {
             let results = tempfile::tempdir().unwrap();
             let folder = Folder::new(results.path());
             let (to, events) = channel(64);
-            let remote = Remote::start(&Handle::current(), &folder, &invitation(), "token", to).unwrap();
+            let remote = Remote::start(&Handle::current(), &folder, &invitation(), house(to)).unwrap();
             Inn { folder, remote, events, _results: results }
         }
 
@@ -210,7 +213,7 @@ mod tests {
         drop(remote);
         tls::lock(&folder);
         let (to, events) = channel(64);
-        let remote = Remote::start(&Handle::current(), &folder, &invitation(), "token", to).unwrap();
+        let remote = Remote::start(&Handle::current(), &folder, &invitation(), house(to)).unwrap();
         let mut next = Inn { folder, remote, events, _results: tempfile::tempdir().unwrap() };
         let now = next.access();
         if let Ok(mut stream) = dial(&now, Some(&access)).await {

@@ -24,7 +24,7 @@ impl Upkeep {
     /// Says whose models were removed for that.
     pub(crate) fn note(&mut self, fact: &Fact) -> Vec<TrialId> {
         let removed = match (&fact.record, &mut self.models) {
-            (Record::Completed { trial, .. }, Some(models)) => models.completed(*trial),
+            (Record::Completed { trial, attempt, .. }, Some(models)) => models.completed(*trial, *attempt),
             _ => Vec::new(),
         };
         // The outcome is committed: from here on the checkpoint is of no use.

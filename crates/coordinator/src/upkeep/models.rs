@@ -6,10 +6,12 @@ use crate::job::Ties;
 use frostline_results::models;
 use frostline_store::{Reader, StoreError};
 use frostline_sweep::definition::{Keep, KeepModels};
+use frostline_sweep::outcome::{AttemptId, TrialState};
 use frostline_sweep::trial::TrialId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// The models of one sweep.
 pub(crate) struct Models {
@@ -23,8 +25,8 @@ pub(crate) struct Models {
 }
 
 impl Models {
-    /// Finds the models that earlier runs of the sweep have left in `folder`. Those that somebody has had trained once more
-    /// are no business of the rule.
+    /// Finds the models that earlier runs of the sweep have left in `folder`, and keeps what workers had sent of trials that
+    /// are complete. Those that somebody has had trained once more are no business of the rule.
     ///
     /// # Errors
     /// Failures of the database.
@@ -35,6 +37,15 @@ impl Models {
         reader: Reader,
         ties: Ties,
     ) -> Result<Models, StoreError> {
+        for (trial, attempt, arrived) in models::arrived(&folder) {
+            let is_wanted = !models::path(&folder, trial).exists()
+                && reader.find_trial(&trial.to_string()).is_ok_and(|found| found.row.state == TrialState::Complete);
+            match is_wanted {
+                true => keep(&folder, trial, attempt),
+                // The worker that has sent it sends it again.
+                false => drop(fs::remove_file(arrived)),
+            }
+        }
         let found = models::files(&folder).into_iter().filter(|(trial, _)| !models::is_retrained(&folder, *trial));
         let found: BTreeMap<TrialId, u64> = found.collect();
         let trials: Vec<TrialId> = found.keys().copied().collect();
@@ -44,7 +55,8 @@ impl Models {
     }
 
     /// A trial is complete: that may remove models, its own among them. Says which.
-    pub(crate) fn completed(&mut self, trial: TrialId) -> Vec<TrialId> {
+    pub(crate) fn completed(&mut self, trial: TrialId, attempt: AttemptId) -> Vec<TrialId> {
+        keep(&self.folder, trial, attempt);
         let Ok(file) = fs::metadata(models::path(&self.folder, trial)) else { return Vec::new() };
         self.kept.insert(trial, file.len());
         let trials: Vec<TrialId> = self.kept.keys().copied().collect();
@@ -78,6 +90,17 @@ impl Models {
             self.kept.remove(trial);
         }
         removed
+    }
+}
+
+/// Gives its name to the model that a worker has sent with this attempt, if it has.
+fn keep(folder: &Path, trial: TrialId, attempt: AttemptId) {
+    let arrived = models::arrived_as(folder, trial, attempt);
+    match fs::rename(&arrived, models::path(folder, trial)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!("the model {} cannot be kept: {error}", arrived.display());
+        }
+        _ => {}
     }
 }
 

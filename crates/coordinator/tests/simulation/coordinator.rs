@@ -4,8 +4,10 @@ use crate::plan::PlannedTrial;
 use crate::process::HEARTBEAT;
 use crate::world::{Bug, Doom, Happening, World};
 use frostline_coordinator::core::{Action, AskId, Committed, Core, Input, Journal, Outcome, PeerId, Terms, Worklist};
+use frostline_link::desk::PIECE;
 use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Who, WorkerId};
 use frostline_scheduler::{Restored, RestoredTrial, Survivor, Time};
+use frostline_sweep::outcome::AttemptId;
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use std::cell::RefCell;
@@ -121,6 +123,9 @@ impl World {
         self.runs += 1;
         self.blame.everybody(self.now);
         self.database.open();
+        // What is of no complete trial goes, and comes again.
+        self.disk.arriving.clear();
+        self.disk.arrived.clear();
         let fewer = self.chance(0.1) && !self.is_calm();
         let workers = if fewer { self.up_to(u64::from(self.plan.workers) - 1) as u32 + 1 } else { self.plan.workers };
         let ids: BTreeSet<WorkerId> = (1..=workers).map(WorkerId).collect();
@@ -280,6 +285,9 @@ impl World {
                     let worker = self.processes[self.connections[connection].process].worker.0;
                     self.say(|| format!("worker {worker} reports {number} of {}: {}", claim.attempt, report.name()));
                 }
+                if let FromWorker::Piece { claim, at, of, .. } = &message {
+                    self.receive(connection, claim.attempt, *at, *of);
+                }
                 let (connection, message) = self.misled(coordinator, connection, message);
                 Some(Input::Said { peer: peer(connection), message })
             }
@@ -348,6 +356,19 @@ impl World {
             (from, claim.attempt) = (current, attempt);
         }
         (from, FromWorker::Report { claim, number, report })
+    }
+
+    /// A piece of a model comes: the first one begins anew, and each goes on where the one before has ended.
+    fn receive(&mut self, connection: usize, attempt: AttemptId, at: u64, of: u64) {
+        let known = self.disk.arriving.get(&connection).copied();
+        if at > 0 && known != Some((attempt, at)) {
+            return;
+        }
+        let bytes = (at + PIECE).min(of);
+        self.disk.arriving.insert(connection, (attempt, bytes));
+        if bytes == of {
+            self.disk.arrived.insert(attempt);
+        }
     }
 
     /// Writes and carries out what a turn has decided, and ends the coordinator where it has no more to do, or dies.

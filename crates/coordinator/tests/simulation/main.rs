@@ -96,7 +96,7 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 37] = [
+const REMARKABLE: [&str; 39] = [
     "a broken connection",
     "a commit that fails",
     "a crash",
@@ -110,6 +110,8 @@ const REMARKABLE: [&str; 37] = [
     "a jump of the clock",
     "a lie",
     "a message of an old connection",
+    "a model that has travelled",
+    "a model that is sent again",
     "a node that is gone and lives",
     "a process that cannot be started",
     "a process that dies before it connects",
@@ -174,4 +176,9 @@ fn an_eviction_that_counts_against_the_trial_is_seen() {
 #[test]
 fn a_trial_that_starts_from_features_of_another_machine_is_seen() {
     is_seen(Bug::IgnoresHosts);
+}
+
+#[test]
+fn a_model_of_which_a_part_was_lost_is_seen() {
+    is_seen(Bug::SendsModelsOnce);
 }

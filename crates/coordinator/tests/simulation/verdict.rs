@@ -28,6 +28,8 @@ pub(crate) struct Blame {
     asked: BTreeSet<TrialId>,
     /// Trials of whose cancellation somebody was assured.
     answered: BTreeSet<TrialId>,
+    /// Attempts whose model is sent to the coordinator.
+    pub(crate) travels: BTreeSet<AttemptId>,
 }
 
 impl Blame {
@@ -115,6 +117,12 @@ impl World {
                 }
                 if *recorded != evaluation(*trial) || planned.diverges.is_some() {
                     return Err(format!("trial {trial} completes with {recorded:?}"));
+                }
+                if self.blame.travels.contains(attempt) {
+                    if !self.disk.arrived.contains(attempt) {
+                        return Err(format!("trial {trial} completes before its model has arrived"));
+                    }
+                    self.see("a model that has travelled");
                 }
             }
             Record::Filled { .. } => self.see("a fill"),

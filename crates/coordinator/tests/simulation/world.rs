@@ -5,15 +5,13 @@ use crate::database::Database;
 use crate::plan::{Disturbance, Plan};
 use crate::process::Process;
 use crate::verdict::Blame;
-use frostline_protocol::codec::{encode, read_message};
+use frostline_protocol::codec::{Message, encode, read_message};
 use frostline_protocol::{FromWorker, Greeting, Incarnation, Seat, ToWorker, WorkerId};
 use frostline_sweep::features::FeatureKey;
-use frostline_sweep::outcome::FailureKind;
+use frostline_sweep::outcome::{AttemptId, FailureKind};
 use frostline_sweep::trial::TrialId;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -40,6 +38,8 @@ pub(crate) enum Bug {
     CountsEvictions,
     /// All machines are taken to have the same features.
     IgnoresHosts,
+    /// What was sent of a model before the connection was lost is not sent again.
+    SendsModelsOnce,
 }
 
 /// What happens at a point in time. Processes, connections and runs are given by their place.
@@ -140,6 +140,10 @@ pub(crate) struct Disk {
     /// Epochs done.
     pub(crate) checkpoints: BTreeMap<TrialId, u32>,
     pub(crate) features: BTreeSet<(Option<u32>, FeatureKey)>,
+    /// Bytes of models that have come over each connection, with the attempt that they are of.
+    pub(crate) arriving: BTreeMap<usize, (AttemptId, u64)>,
+    /// Attempts whose models are there, as far as this coordinator knows.
+    pub(crate) arrived: BTreeSet<AttemptId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -452,12 +456,12 @@ impl World {
     }
 }
 
-pub(crate) fn encoded<T: Serialize + DeserializeOwned>(message: &T) -> Vec<u8> {
+pub(crate) fn encoded<T: Message>(message: &T) -> Vec<u8> {
     let mut frame = Vec::new();
     encode(message, &mut frame).expect("every message of the simulation can be sent");
     frame
 }
 
-fn decode<T: DeserializeOwned>(mut frame: &[u8]) -> T {
+fn decode<T: Message>(mut frame: &[u8]) -> T {
     read_message(&mut frame).expect("what was encoded can be decoded").expect("a frame holds a message")
 }
