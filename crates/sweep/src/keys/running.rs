@@ -271,7 +271,7 @@ pub(super) static RUNNING: [Key; 41] = [
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("the results folder"),
         meaning: "A folder that the nodes see, for what lets workers in, their logs and checkpoints, where they do not see the \
-                  results folder. Then no models are kept.",
+                  results folder.",
         example: r#""/shared/me""#,
     },
     Key {
