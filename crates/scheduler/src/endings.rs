@@ -33,7 +33,7 @@ impl Scheduler {
             }
             TaskKey::Trial(trial) => self.positions.get(&trial).copied().map(|position| {
                 let entry = &mut self.trials[position as usize];
-                entry.state = match &ending {
+                let state = match &ending {
                     Ending::Cancelled => TrialState::Cancelled,
                     Ending::Interrupted => TrialState::Waiting,
                     Ending::Failed(failure) => {
@@ -45,10 +45,11 @@ impl Scheduler {
                         }
                     }
                 };
-                if entry.state == TrialState::Waiting {
+                if state == TrialState::Waiting {
                     self.queue.push(position, entry.features.as_ref());
                 }
-                (trial, entry.state)
+                self.set_state(trial, state);
+                (trial, state)
             }),
         };
         effects.push(Effect::Record(Record::Ended { attempt: id, ending, trial }));

@@ -52,6 +52,11 @@ impl Scheduler {
         if fills != self.queue.running_fills() {
             return Err(format!("{fills} attempts fill, {} fills run", self.queue.running_fills()));
         }
+        let mut counts = BTreeMap::new();
+        self.trials.iter().for_each(|trial| *counts.entry(trial.state).or_default() += 1);
+        if counts != self.counts {
+            return Err(format!("{:?} are counted where {counts:?} are in each state", self.counts));
+        }
         let mut waiting: BTreeMap<u32, u32> = BTreeMap::new();
         self.queue.waiting().for_each(|position| *waiting.entry(position).or_default() += 1);
         for (position, trial) in (0u32..).zip(&self.trials) {

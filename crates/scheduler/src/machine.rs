@@ -115,6 +115,8 @@ pub struct Scheduler {
     pub(crate) settings: Settings,
     pub(crate) trials: Vec<Trial>,
     pub(crate) positions: BTreeMap<TrialId, u32>,
+    /// How many trials are in each state, without those that none is in.
+    pub(crate) counts: BTreeMap<TrialState, u64>,
     pub(crate) queue: Queue,
     /// The current attempts; a number that is not here is fenced.
     pub(crate) attempts: BTreeMap<AttemptId, Attempt>,
@@ -147,6 +149,7 @@ impl Scheduler {
             settings,
             trials: Vec::with_capacity(restored.trials.len()),
             positions: BTreeMap::new(),
+            counts: BTreeMap::new(),
             queue: Queue::new(restored.fills),
             attempts: BTreeMap::new(),
 
@@ -189,6 +192,7 @@ impl Scheduler {
                 scheduler.queue.push(position, features.as_ref());
             }
             scheduler.positions.insert(trial, position);
+            *scheduler.counts.entry(state).or_default() += 1;
             scheduler.trials.push(Trial { id: trial, state, epochs, features, divisible, failures });
         }
         for (worker, Survivor { incarnation, is_queued }) in restored.survivors {
@@ -318,8 +322,12 @@ impl Scheduler {
     }
 
     pub(crate) fn set_state(&mut self, trial: TrialId, state: TrialState) {
-        if let Some(position) = self.positions.get(&trial) {
-            self.trials[*position as usize].state = state;
+        let Some(position) = self.positions.get(&trial) else { return };
+        let before = std::mem::replace(&mut self.trials[*position as usize].state, state);
+        *self.counts.entry(state).or_default() += 1;
+        if let Some(count) = self.counts.get_mut(&before) {
+            *count -= 1;
+            self.counts.retain(|_, count| *count > 0);
         }
     }
 }

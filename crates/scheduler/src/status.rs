@@ -6,6 +6,7 @@ use frostline_protocol::{Claim, WorkerId};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::TaskKey;
 use frostline_sweep::trial::TrialId;
+use std::collections::BTreeMap;
 
 impl Scheduler {
     /// When [`Event::Tick`](crate::Event::Tick) is due, if nothing happens before.
@@ -50,6 +51,11 @@ impl Scheduler {
     /// Every trial with its state, in the order of the sweep.
     pub fn states(&self) -> impl Iterator<Item = (TrialId, TrialState)> {
         self.trials.iter().map(|trial| (trial.id, trial.state))
+    }
+
+    /// How many trials are in each state, without those that none is in.
+    pub fn counts(&self) -> &BTreeMap<TrialState, u64> {
+        &self.counts
     }
 
     pub fn state(&self, trial: TrialId) -> Option<TrialState> {

@@ -15,6 +15,7 @@ use frostline_sweep::trial::{GroupId, TrialId};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 const BEST_FIRST: &str = "score DESC, tie DESC, member.position";
 
@@ -225,11 +226,16 @@ fn value(objective: Option<&Metric>, row: &TrialRow) -> f64 {
 
 /// Gives a trial that is complete now, and its group, their places in every sweep that has them.
 pub(crate) fn rank_trial(transaction: &Transaction, trial: TrialId) -> Result<(), Fault> {
-    let sql = format!("{} WHERE member.trial = ?1", set_rank());
-    transaction.prepare_cached(&sql)?.execute([trial.0])?;
-    let of_group = "trial CROSS JOIN member ON member.trial = trial.id
-        WHERE group_id = (SELECT group_id FROM trial WHERE id = ?1)";
-    transaction.prepare_cached(&set_group_ranks(of_group))?.execute([trial.0])?;
+    static RANK: LazyLock<String> = LazyLock::new(|| format!("{} WHERE member.trial = ?1", set_rank()));
+    static RANK_GROUP: LazyLock<String> = LazyLock::new(|| {
+        set_group_ranks(
+            "trial CROSS JOIN member ON member.trial = trial.id
+            WHERE group_id = (SELECT group_id FROM trial WHERE id = ?1)",
+        )
+    });
+    for sql in [&RANK, &RANK_GROUP] {
+        transaction.prepare_cached(sql)?.execute([trial.0])?;
+    }
     Ok(())
 }
 

@@ -5,9 +5,10 @@ use crate::ranked::rank_trial;
 use crate::rows::{Cells, METRICS, WANTED, json, outcome, state};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Right, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
-use frostline_sweep::trial::{TrialId, TrialSpec};
+use frostline_sweep::trial::TrialId;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// The newest epoch of each attempt in a batch. Of those before it, nothing is to be seen of the trial once the batch is
 /// committed.
@@ -53,8 +54,7 @@ pub(crate) fn write(
             Ok(trial)
         }
         Record::Epoch { attempt, trial, metrics } => {
-            expect_running(transaction, *attempt, Some(*trial))?;
-            add_epoch(transaction, *attempt, metrics)?;
+            add_epoch(transaction, *attempt, *trial, metrics)?;
             if newest.get(attempt) == Some(&metrics.epoch) {
                 show_epoch(transaction, *attempt, *trial, metrics.epoch)?;
             }
@@ -104,15 +104,15 @@ fn begin(transaction: &Transaction, attempt: AttemptId, task: &TaskKey) -> Resul
         return Err(Fault::inconsistent(format!("attempt {attempt} is not above every attempt before it")));
     }
     if let TaskKey::Trial(trial) = task {
-        let state = trial_state(transaction, *trial)?;
-        if state != TrialState::Waiting {
-            return Err(Fault::inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
-        }
         // What an earlier attempt measured last is not this one's.
         let sql = "UPDATE trial SET state = 'running', epoch = NULL, train_loss = NULL, train_accuracy = NULL,
             val_loss = NULL, val_accuracy = NULL, learning_rate = NULL, seconds = NULL, images_per_second = NULL,
-            peak_memory = NULL, val_balanced_accuracy = NULL, val_macro_f1 = NULL, val_top5_accuracy = NULL WHERE id = ?1";
-        transaction.prepare_cached(sql)?.execute([trial.0])?;
+            peak_memory = NULL, val_balanced_accuracy = NULL, val_macro_f1 = NULL, val_top5_accuracy = NULL
+            WHERE id = ?1 AND state = 'waiting'";
+        if transaction.prepare_cached(sql)?.execute([trial.0])? == 0 {
+            let state = trial_state(transaction, *trial)?;
+            return Err(Fault::inconsistent(format!("attempt {attempt} starts trial {trial}, which is {state}")));
+        }
     }
     Ok(())
 }
@@ -138,11 +138,18 @@ fn expect_running(transaction: &Transaction, attempt: AttemptId, trial: Option<T
     Ok(())
 }
 
-fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetrics) -> Result<(), Fault> {
+/// Most of what a database is told: one statement holds an epoch against what it must be, and others find out what was wrong.
+fn add_epoch(
+    transaction: &Transaction,
+    attempt: AttemptId,
+    trial: TrialId,
+    metrics: &EpochMetrics,
+) -> Result<(), Fault> {
     let sql = "INSERT INTO epoch (attempt, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate,
             seconds, images_per_second, peak_memory, val_balanced_accuracy, val_macro_f1, val_top5_accuracy)
         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
-        WHERE ?2 = 1 + (SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1)";
+        WHERE ?2 = 1 + (SELECT coalesce(max(epoch), 0) FROM epoch WHERE attempt = ?1)
+            AND EXISTS (SELECT 1 FROM attempt WHERE id = ?1 AND trial = ?14 AND outcome = 'running')";
     let values = params![
         attempt.0,
         metrics.epoch,
@@ -156,9 +163,11 @@ fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetri
         metrics.peak_memory,
         metrics.by_class.map(|it| it.balanced_accuracy),
         metrics.by_class.map(|it| it.macro_f1),
-        metrics.by_class.map(|it| it.top5_accuracy)
+        metrics.by_class.map(|it| it.top5_accuracy),
+        trial.0,
     ];
     if transaction.prepare_cached(sql)?.execute(values)? == 0 {
+        expect_running(transaction, attempt, Some(trial))?;
         let (given, due) = (metrics.epoch, newest_epoch(transaction, attempt)? + 1);
         return Err(Fault::inconsistent(format!("epoch {given} of attempt {attempt} was given where {due} is due")));
     }
@@ -167,10 +176,13 @@ fn add_epoch(transaction: &Transaction, attempt: AttemptId, metrics: &EpochMetri
 
 /// What a trial is ranked and shown by is that of its newest epoch.
 fn show_epoch(transaction: &Transaction, attempt: AttemptId, trial: TrialId, epoch: u32) -> Result<(), Fault> {
-    let sql = format!(
-        "UPDATE trial SET ({METRICS}) = (SELECT {METRICS} FROM epoch WHERE attempt = ?2 AND epoch = ?3) WHERE id = ?1"
-    );
-    transaction.prepare_cached(&sql)?.execute((trial.0, attempt.0, epoch))?;
+    static SHOW: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "UPDATE trial SET ({METRICS}) = (SELECT {METRICS} FROM epoch WHERE attempt = ?2 AND epoch = ?3)
+            WHERE id = ?1"
+        )
+    });
+    transaction.prepare_cached(&SHOW)?.execute((trial.0, attempt.0, epoch))?;
     Ok(())
 }
 
@@ -181,7 +193,7 @@ fn complete(
     evaluation: &Evaluation,
     now: f64,
 ) -> Result<(), Fault> {
-    let epochs = spec(transaction, trial)?.parameters.epochs;
+    let epochs = epochs(transaction, trial)?;
     let newest = newest_epoch(transaction, attempt)?;
     if newest != epochs {
         return Err(Fault::inconsistent(format!(
@@ -260,9 +272,11 @@ fn newest_epoch(transaction: &Transaction, attempt: AttemptId) -> Result<u32, Fa
     Ok(newest.query_row([attempt.0], |row| row.get(0))?)
 }
 
-fn spec(transaction: &Transaction, trial: TrialId) -> Result<TrialSpec, Fault> {
-    let mut statement = transaction.prepare_cached("SELECT spec FROM trial WHERE id = ?1")?;
-    let found = statement.query_row([trial.0], |row| Cells::of(row).json()).optional()?;
+/// How many epochs a trial is to have.
+fn epochs(transaction: &Transaction, trial: TrialId) -> Result<u32, Fault> {
+    let mut statement =
+        transaction.prepare_cached("SELECT spec ->> '$.parameters.epochs' FROM trial WHERE id = ?1")?;
+    let found = statement.query_row([trial.0], |row| row.get(0)).optional()?;
     found.ok_or_else(|| Fault::inconsistent(format!("trial {trial} is not stored")))
 }
 

@@ -98,10 +98,6 @@ impl Progress {
         worklist: &Worklist,
         draining: bool,
     ) -> Status {
-        let mut counts = BTreeMap::new();
-        for (_, state) in scheduler.states() {
-            *counts.entry(state).or_default() += 1;
-        }
         let mut epochs = self.epochs.clone();
         let mut running = Vec::new();
         for (worker, task, done) in scheduler.running() {
@@ -115,6 +111,6 @@ impl Progress {
         }
         running.sort_by_key(|running| running.worker);
         let time_left = self.pace.time_left(&epochs, roster.count());
-        Status { counts, running, time_left, draining, held: None }
+        Status { counts: scheduler.counts().clone(), running, time_left, draining, held: None }
     }
 }
