@@ -28,6 +28,7 @@ mod ssh;
 mod startup;
 mod surroundings;
 mod sweeps;
+mod terminal;
 mod trouble;
 mod wrong_definitions;
 mod wrong_files;

@@ -154,7 +154,7 @@ impl Place {
         fs::remove_file(self.path("hold")).unwrap();
     }
 
-    fn command(&self, arguments: &str) -> Command {
+    pub fn command(&self, arguments: &str) -> Command {
         // Whoever runs the tests in the background has them ignore Ctrl-C, which frostline would take over.
         self.command_with("--default-signal=HUP,INT,TERM,USR2", arguments)
     }

@@ -139,6 +139,7 @@ fn list_status_and_show_agree() {
             "epochs",
             "evaluation",
             "group",
+            "model",
             "parameters",
             "spec",
             "state",

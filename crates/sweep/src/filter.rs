@@ -44,7 +44,8 @@ impl Filter {
     pub fn parse(text: &str) -> Result<Filter, String> {
         let start = text.find(['=', '!', '<', '>']).ok_or_else(|| {
             format!(
-                "`{text}` is not a condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)"
+                "`{text}` is not a condition: write a name, one of = != < <= > >=, and a value: frozen_layers=256, or \
+                 'frozen_layers>=256', in quotes so that the shell leaves < and > alone"
             )
         })?;
         let (name, rest) = (text[..start].trim(), &text[start..]);

@@ -104,6 +104,14 @@ pub(crate) fn unknown_command(word: &str) -> String {
     if let Some((_, advice)) = meant {
         return format!("there is no command `{word}`: {advice}");
     }
+    // A name of many libraries, such as `lr`, or a key of a sweep's file.
+    let named = |section: &keys::Section| {
+        let names = || keys::of(section.keys).map(|key| key.name);
+        names().find(|name| *name == plain).or_else(|| suggest::synonym(&plain, names()))
+    };
+    if let Some(key) = keys::SECTIONS.iter().find_map(named) {
+        return format!("there is no command `{word}`: `frostline help {key}` explains that key of a sweep's file");
+    }
     let command = Arguments::command();
     let near = suggest::near(word, command.get_subcommands().map(clap::Command::get_name));
     format!("there is no command `{word}`{near}; `frostline help` lists them all")
@@ -141,6 +149,11 @@ mod tests {
             unknown_command("lunch"),
             "there is no command `lunch`, did you mean `launch`; `frostline help` lists them all"
         );
+        for (word, key) in [("lr", "learning_rate"), ("image_size", "image_size")] {
+            let expected =
+                format!("there is no command `{word}`: `frostline help {key}` explains that key of a sweep's file");
+            assert_eq!(unknown_command(word), expected);
+        }
         assert_eq!(unknown_command("qqq"), "there is no command `qqq`; `frostline help` lists them all");
     }
 

@@ -4,6 +4,8 @@ use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, print_json};
 use crate::sources;
+use frostline_results::Folder;
+use frostline_sweep::outcome::TrialState;
 use frostline_view::show::show;
 use serde_json::json;
 
@@ -11,11 +13,23 @@ pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exi
     let trial = show(&frostline_store::open(&common.results)?, &arguments.trial)?;
     let count = trial.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());
     let classes = sources::classes(&common.results, &trial.spec.data, count);
+    let model = Folder::new(&common.results).model(trial.trial);
+    let is_kept = model.is_file();
     if arguments.json.json {
         let mut shown = serde_json::to_value(&trial)?;
         shown["classes"] = json!(classes);
+        shown["model"] = json!(is_kept.then_some(&model));
         return print_json(&shown);
     }
-    output::trial(&mut anstream::stdout().lock(), &trial, &classes)?;
+    let short = trial.trial.short();
+    let model = match is_kept {
+        true => model.display().to_string(),
+        false => format!(
+            "not kept; `frostline retrain {short}{}` trains the trial once more for it",
+            common.results_argument()
+        ),
+    };
+    let model = (trial.state == TrialState::Complete).then_some(model);
+    output::trial(&mut anstream::stdout().lock(), &trial, &classes, model.as_deref())?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! Two trials side by side, and in sentences what tells them apart.
 
-use super::{DIM, Table, count};
+use super::{DIM, Table, below, count};
 use frostline_view::compare::{Compared, Configurations, PairedImages};
 use frostline_view::shown;
 use std::fmt::Write;
@@ -37,7 +37,7 @@ pub(crate) fn comparison(compared: &Compared, classes: &[String]) -> String {
         );
     }
     for sentence in sentences {
-        let _ = writeln!(text, "\n  {sentence}");
+        let _ = writeln!(text, "\n{}", below(&sentence));
     }
     if !compared.confusion.is_empty() {
         let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());

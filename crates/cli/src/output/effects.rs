@@ -1,6 +1,6 @@
 //! Effects as tables, and what they rest on.
 
-use super::{DIM, Table, count};
+use super::{DIM, Table, below, count};
 use frostline_view::effects::{Axis, Basis, Difference, Effects, Explained};
 use frostline_view::shown;
 use std::fmt::Write;
@@ -21,7 +21,7 @@ pub(crate) fn effects(effects: &Effects) -> String {
     text += &changes(effects, points).to_string();
     text += &shares(effects).to_string();
     for remark in remarks(effects, points) {
-        let _ = writeln!(text, "{DIM}  {remark}{DIM:#}");
+        let _ = writeln!(text, "{DIM}{}{DIM:#}", below(&remark));
     }
     text
 }

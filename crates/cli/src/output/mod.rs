@@ -93,6 +93,12 @@ pub(crate) fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     (columns > 0).then_some(usize::from(columns))
 }
 
+/// A sentence below a table on standard output: two columns in, and broken between words where that is a terminal.
+fn below(sentence: &str) -> String {
+    let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
+    format!("  {}", wrapped(sentence, width, 2))
+}
+
 /// Breaks a text between words into lines of at most `width` columns; those after the first begin with `indent` spaces.
 pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let (mut wrapped, mut column) = (String::new(), 0);

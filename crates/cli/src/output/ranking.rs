@@ -1,6 +1,6 @@
 //! A ranking as a table, as CSV, and how far it can be trusted.
 
-use super::{DIM, Table, Voice, seconds, width, wrapped};
+use super::{DIM, Table, Voice, below, seconds, width};
 use frostline_sweep::metric;
 use frostline_view::best::{Ranking, Row, answer, remarks};
 use frostline_view::csv::Lines;
@@ -36,9 +36,8 @@ pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Res
     if hidden > 0 {
         writeln!(out, "{DIM}  {} and {hidden} more{DIM:#}", Voice::get().drawn("…", "..."))?;
     }
-    let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
     for sentence in answer(best).into_iter().chain(remarks(best)) {
-        writeln!(out, "{DIM}  {}{DIM:#}", wrapped(&sentence, width, 2))?;
+        writeln!(out, "{DIM}{}{DIM:#}", below(&sentence))?;
     }
     Ok(())
 }

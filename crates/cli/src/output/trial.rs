@@ -1,6 +1,6 @@
 //! A trial in full.
 
-use super::{BAD, BOLD, DIM, Table};
+use super::{BAD, BOLD, DIM, Table, below};
 use frostline_sweep::backbone;
 use frostline_sweep::depth::Depths;
 use frostline_sweep::outcome::{ClassMetrics, Evaluation};
@@ -40,8 +40,14 @@ fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> 
     Ok(())
 }
 
-/// `classes` are the names of the classes in the order of their numbers.
-pub(crate) fn trial(out: &mut impl Write, trial: &Shown, classes: &[String]) -> std::io::Result<()> {
+/// `classes` are the names of the classes in the order of their numbers; of a complete trial, `model` says where its model is,
+/// or how it can be had.
+pub(crate) fn trial(
+    out: &mut impl Write,
+    trial: &Shown,
+    classes: &[String],
+    model: Option<&str>,
+) -> std::io::Result<()> {
     let spec = &trial.spec;
     writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
     let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
@@ -103,6 +109,9 @@ pub(crate) fn trial(out: &mut impl Write, trial: &Shown, classes: &[String]) -> 
         }
         let trained = evaluation.trained_parameters as f64 / 1e6;
         writeln!(out, "  {trained:.2} M trained parameters, {}", super::seconds(evaluation.seconds))?;
+        if let Some(model) = model {
+            writeln!(out, "{}", below(&format!("model: {model}")))?;
+        }
         by_class(out, evaluation, classes)?;
     }
     // The trial's own; the database counts those of all trials together.

@@ -16,6 +16,8 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::Paragraph;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -67,7 +69,12 @@ impl<'a> Viewer<'a> {
         }
         let mut terminal = ratatui::try_init()?;
         let ended = self.turn(&mut terminal);
-        ratatui::restore();
+        if ratatui::try_restore().is_err() && !wait_for_key(Duration::ZERO)? {
+            // There is nothing left to restore. Dropped, the terminal would complain of that, to whom it is not there for.
+            std::mem::forget(terminal);
+            TOLD_TO_END.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
         ended
     }
 
@@ -80,7 +87,10 @@ impl<'a> Viewer<'a> {
             }
             terminal.draw(|frame| self.draw(&model, frame))?;
             let mut again = false;
-            if event::poll(LOOK_PAUSE)? {
+            if !wait_for_key(LOOK_PAUSE)? {
+                return Ok(());
+            }
+            if event::poll(Duration::ZERO)? {
                 match event::read()? {
                     Event::Key(key) if key.kind == KeyEventKind::Press => match self.press(key, &model)? {
                         Press::Quit => return Ok(()),
@@ -142,7 +152,19 @@ impl<'a> Viewer<'a> {
     }
 }
 
-/// Set by a signal; looked at between two waits for a key.
+/// Waits for a key or a signal, `most` at the longest. False where the terminal is gone, of which `event` would read the end
+/// for ever.
+fn wait_for_key(most: Duration) -> std::io::Result<bool> {
+    let keys = std::io::stdin();
+    let mut watched = [PollFd::new(&keys, PollFlags::IN)];
+    match rustix::event::poll(&mut watched, Timespec::try_from(most).ok().as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(!watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL))
+}
+
+/// Set by a signal, and where the terminal is gone; looked at between two waits for a key.
 static TOLD_TO_END: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn heard(_: libc::c_int) {
@@ -163,7 +185,7 @@ enum Press {
 /// A trial as `show` prints it, without styles.
 fn described(reader: &Reader, id: &str) -> anyhow::Result<String> {
     let mut text = Vec::new();
-    crate::output::trial(&mut text, &show(reader, id)?, &[])?;
+    crate::output::trial(&mut text, &show(reader, id)?, &[], None)?;
     let text = String::from_utf8_lossy(&text).into_owned();
     Ok(anstream::adapter::strip_str(&text).to_string() + "\nq back   up/down scroll")
 }
