@@ -60,7 +60,8 @@ fn short(text: &str) -> String {
 
 fn amount(metric: &str, difference: f64) -> String {
     match metric.ends_with("accuracy") {
-        true => format!("{:+.1} points", 100.0 * difference),
+        // The same difference, whether it was taken of shares or of counts.
+        true => format!("{:+.1} points", (1e6 * difference).round() / 1e4),
         false => format!("{difference:+.4}"),
     }
 }
