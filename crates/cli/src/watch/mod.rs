@@ -90,7 +90,8 @@ impl<'a> Viewer<'a> {
             if !wait_for_key(LOOK_PAUSE)? {
                 return Ok(());
             }
-            if event::poll(Duration::ZERO)? {
+            // Of several keys that came at once the first wait has told only once.
+            while event::poll(Duration::ZERO)? {
                 match event::read()? {
                     Event::Key(key) if key.kind == KeyEventKind::Press => match self.press(key, &model)? {
                         Press::Quit => return Ok(()),
