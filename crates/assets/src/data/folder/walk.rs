@@ -118,11 +118,11 @@ struct Walk {
 impl Walk {
     /// The folders in a folder, in order. Files beside them have no class.
     fn folders(&mut self, folder: &Path) -> Result<Vec<PathBuf>, PicturesError> {
-        let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
-        for path in files.into_iter().filter(|path| is_picture(path)) {
-            count(&mut self.loose, path);
+        let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|entry| entry.is_folder);
+        for entry in files.into_iter().filter(|entry| is_picture(&entry.path)) {
+            count(&mut self.loose, entry.path);
         }
-        Ok(folders)
+        Ok(folders.into_iter().map(|entry| entry.path).collect())
     }
 
     /// The pictures in a folder and below it. `above` are the folders that it is in, so that no link leads in a circle.
@@ -138,8 +138,8 @@ impl Walk {
             return Ok(());
         }
         above.push(identity);
-        for path in entries(folder)? {
-            if path.is_dir() {
+        for Entry { path, is_folder } in entries(folder)? {
+            if is_folder {
                 self.files(&path, above, found)?;
             } else if is_picture(&path) {
                 found.push(path);
@@ -173,16 +173,25 @@ fn count(counted: &mut Option<(usize, PathBuf)>, path: PathBuf) {
     }
 }
 
+struct Entry {
+    path: PathBuf,
+    is_folder: bool,
+}
+
 /// What is in a folder and not hidden, in the order of the names' bytes.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, PicturesError> {
+fn entries(folder: &Path) -> Result<Vec<Entry>, PicturesError> {
     let failed = || PicturesError::file("read", folder);
-    let mut paths = Vec::new();
+    let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed())? {
-        let path = entry.map_err(failed())?.path();
+        let entry = entry.map_err(failed())?;
+        let path = entry.path();
         if !name_of(&path).starts_with(b".") {
-            paths.push(path);
+            // The folder itself says what is in it; only what a link leads to must be asked for.
+            let kind = entry.file_type().ok().filter(|kind| !kind.is_symlink());
+            let is_folder = kind.map_or_else(|| path.is_dir(), |kind| kind.is_dir());
+            entries.push(Entry { path, is_folder });
         }
     }
-    paths.sort_by(|one, other| one.as_os_str().as_bytes().cmp(other.as_os_str().as_bytes()));
-    Ok(paths)
+    entries.sort_by(|one, other| one.path.as_os_str().as_bytes().cmp(other.path.as_os_str().as_bytes()));
+    Ok(entries)
 }
