@@ -203,7 +203,7 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where frozen", @r"
     exit code 2
     --- error
-    error: --where frozen: `frozen` is not a condition: write a name, one of = != < <= > >=, and a value (frozen_layers=256)
+    error: --where frozen: `frozen` is not a condition: write a name, one of = != < <= > >=, and a value: frozen_layers=256, or 'frozen_layers>=256', in quotes so that the shell leaves < and > alone
     ");
     says!(place, "best demo --where frozen_layer=0", @r"
     exit code 2

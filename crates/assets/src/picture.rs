@@ -11,6 +11,7 @@ mod area;
 mod decode;
 mod fitted;
 mod jpeg;
+mod scan;
 mod turn;
 
 /// Height and width in pixels of what [`read`] makes of a picture where nothing else is asked for.

@@ -1,6 +1,7 @@
 //! A picture's bytes as the colours that they stand for, or why not.
 
 use super::jpeg::{self, Extent};
+use super::scan::{self, Pixels};
 use super::turn::Turn;
 use super::{MOST_DECODED_BYTES, MOST_FILE_BYTES, MOST_SIDE, PictureError};
 use image::metadata::Orientation;
@@ -56,8 +57,8 @@ fn format(bytes: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
     known.ok_or_else(|| PictureError::Unknown { path: path.to_owned() })
 }
 
-/// The decoder fills up what a cut JPEG lacks and does not say so. A whole picture does not depend on what stands between
-/// its data and the mark of its end, so it is decoded with something there, too, and has to stay the same.
+/// Where the decoder has asked for more data than there are, or there is anything else about them, the picture is decoded as
+/// it is and with something behind its data, on which a whole one does not depend.
 fn decode_jpeg(bytes: &[u8], path: &Path, least: u32) -> Result<Decoded, PictureError> {
     let cut = || PictureError::Damaged { path: path.to_owned(), what: "its end is missing".to_owned() };
     let Extent { end, scans, components } = jpeg::extent(bytes).ok_or_else(cut)?;
@@ -65,10 +66,15 @@ fn decode_jpeg(bytes: &[u8], path: &Path, least: u32) -> Result<Decoded, Picture
     let beside = if scans > 1 { 2 * u64::from(components) } else { 0 };
     // What follows is another file: phones put a film there.
     let picture = &bytes[..end + jpeg::MARK];
-    let digest = blake3::hash(&decode_as(ImageFormat::Jpeg, picture, beside, path, least)?.rgb);
-    let stuffed = [&picture[..end], &[0x5a; 64], &picture[end..]].concat();
-    match decode_as(ImageFormat::Jpeg, &stuffed, beside, path, least) {
-        Ok(same) if blake3::hash(&same.rgb) == digest => Ok(same),
+    let mut decoder = decoder(ImageFormat::Jpeg, picture, path)?;
+    let (width, height) = fitting(&decoder, beside, path, least)?;
+    let turn = Turn::of(decoder.orientation().unwrap_or(Orientation::NoTransforms));
+    if let Some(Pixels { rgb, is_short: false }) = scan::pixels(picture, end) {
+        return Ok(Decoded { rgb, width: width as usize, height: height as usize, turn });
+    }
+    let as_it_is = decode_as(ImageFormat::Jpeg, picture, beside, path, least)?;
+    match decode_as(ImageFormat::Jpeg, &scan::stuffed(picture, end, 0x5a), beside, path, least) {
+        Ok(same) if same.rgb == as_it_is.rgb => Ok(same),
         _ => Err(cut()),
     }
 }
@@ -99,6 +105,14 @@ fn decode_as(
     least: u32,
 ) -> Result<Decoded, PictureError> {
     let mut decoder = decoder(format, bytes, path)?;
+    let (width, height) = fitting(&decoder, beside, path, least)?;
+    let turn = Turn::of(decoder.orientation().unwrap_or(Orientation::NoTransforms));
+    let rgb = DynamicImage::from_decoder(decoder).map_err(|error| wrong(error, path))?.into_rgb8().into_raw();
+    Ok(Decoded { rgb, width: width as usize, height: height as usize, turn })
+}
+
+/// Width and height of a picture that is large enough and not too large.
+fn fitting(decoder: &impl ImageDecoder, beside: u64, path: &Path, least: u32) -> Result<(u32, u32), PictureError> {
     let (width, height) = decoder.dimensions();
     if width.min(height) < least {
         return Err(PictureError::TooSmall { path: path.to_owned(), width, height, least });
@@ -109,7 +123,5 @@ fn decode_as(
     if decoder.total_bytes().saturating_add(pixels * (converted + beside)) > MOST_DECODED_BYTES {
         return Err(PictureError::TooLarge { path: path.to_owned() });
     }
-    let turn = Turn::of(decoder.orientation().unwrap_or(Orientation::NoTransforms));
-    let rgb = DynamicImage::from_decoder(decoder).map_err(|error| wrong(error, path))?.into_rgb8().into_raw();
-    Ok(Decoded { rgb, width: width as usize, height: height as usize, turn })
+    Ok((width, height))
 }

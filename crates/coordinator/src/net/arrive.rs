@@ -36,6 +36,8 @@ impl<'a> Arrivals<'a> {
         let whole = models::arrived_as(folder, trial, claim.attempt);
         if let Err(error) = block_in_place(|| self.write(&whole, claim.attempt, (*at, *of), digest, &bytes)) {
             self.coming = None;
+            // What is of no use must not fill the disk.
+            let _ = fs::remove_file(models::arriving(&whole));
             tracing::warn!(attempt = claim.attempt.0, "the model of trial {trial} does not arrive: {error}");
         }
     }
