@@ -17,11 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from run import ROOT, frostline, install_peers, say
+
 VENV = ROOT / ".tools" / "pictures"
-RELEASE = ROOT / "target" / "release"
-REQUIREMENTS = ["torch==2.13.0", "torchvision==0.28.0", "tensorflow-cpu==2.21.0", "keras==3.15.1", "pillow==12.0.0"]
 WORKERS = 2
 
 SWEEP = """
@@ -101,10 +99,6 @@ print(seen, time.perf_counter() - start)
 """
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 def python(code, *arguments):
     command = [VENV / "bin/python", "-c", code, *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -124,14 +118,8 @@ def launch(results, definition):
     """Seconds from the start of the program until its first trial is given out."""
     file = results.parent / "sweep.toml"
     file.write_text(definition)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FROSTLINE_")}
-    environment |= {
-        "FROSTLINE_WORKER": str(RELEASE / "frostline-worker"),
-        "FROSTLINE_WORKER_ARGUMENTS": "--trainer idle",
-    }
     start = time.time()
-    command = [RELEASE / "frostline", "--results", results, "launch", file]
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    frostline(results, "launch", file, FROSTLINE_WORKER_ARGUMENTS="--trainer idle")
     database = sqlite3.connect(results / "frostline.db")
     (begun,) = database.execute("SELECT max(started_at) FROM attempt WHERE trial IS NOT NULL").fetchone()
     return begun - start
@@ -144,11 +132,7 @@ def main():
     parser.add_argument("--edge", type=int, default=96)
     arguments = parser.parse_args()
     count, edge = arguments.count, arguments.edge
-    if not (VENV / "complete").exists():
-        say(f"installing the peers into {VENV}")
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        subprocess.run([VENV / "bin/pip", "install", "--quiet", *REQUIREMENTS], check=True)
-        (VENV / "complete").touch()
+    install_peers(VENV, "requirements-pictures.txt")
     with tempfile.TemporaryDirectory() as scratch:
         pictures, results = Path(scratch, "pictures"), Path(scratch, "results")
         say(f"making {count} files")

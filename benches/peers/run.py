@@ -29,12 +29,16 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def install_peers(venv, requirements):
+    if not (venv / "complete").exists():
+        say(f"installing the peers into {venv}")
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        subprocess.run([venv / "bin/pip", "install", "--quiet", "-r", HERE / requirements], check=True)
+        (venv / "complete").touch()
+
+
 def install():
-    if not (VENV / "complete").exists():
-        say(f"installing the peers into {VENV}")
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        subprocess.run([VENV / "bin/pip", "install", "--quiet", "-r", HERE / "requirements.txt"], check=True)
-        (VENV / "complete").touch()
+    install_peers(VENV, "requirements.txt")
     subprocess.run(["cargo", "build", "--release", "--workspace", "--examples", "--bins"], cwd=ROOT, check=True)
 
 

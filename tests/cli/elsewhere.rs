@@ -50,16 +50,18 @@ fn workers_that_join_run_a_sweep_to_its_end_and_nobody_can_join_afterwards() {
     }
 }
 
+/// Two trials to train, with so many workers of the coordinator's own.
+fn trains(count: u32) -> Place {
+    let place = Place::that_trains();
+    place.edit("[0, \"all\"]", "[0.9, \"all\"]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    place.edit("count = 2", &format!("count = {count}"));
+    place
+}
+
 #[test]
 fn a_sweep_that_was_trained_elsewhere_is_the_same_to_the_bit() {
-    let place = |count: u32| {
-        let place = Place::that_trains();
-        place.edit("[0, \"all\"]", "[0.9, \"all\"]");
-        place.edit("[1e-3, 1e-2]", "[1e-3]");
-        place.edit("count = 2", &format!("count = {count}"));
-        place
-    };
-    let (far, near) = (place(0), place(1));
+    let (far, near) = (trains(0), trains(1));
     let running = far.start(OPEN);
     let worker = joins(&far, "far");
     let outcome = running.wait();
@@ -85,14 +87,7 @@ fn models(place: &Place) -> Vec<(std::ffi::OsString, Vec<u8>)> {
 
 #[test]
 fn models_come_from_a_machine_that_does_not_see_the_results_folder() {
-    let place = |count: u32| {
-        let place = Place::that_trains();
-        place.edit("[0, \"all\"]", "[0.9, \"all\"]");
-        place.edit("[1e-3, 1e-2]", "[1e-3]");
-        place.edit("count = 2", &format!("count = {count}"));
-        place
-    };
-    let (far, near) = (place(0), place(1));
+    let (far, near) = (trains(0), trains(1));
     let running = far.start(&format!("{OPEN} --set keep.models=all"));
     until("the way in to be open", || far.path("results/run/access.json").exists().then_some(()));
     fs::copy(far.path("results/run/access.json"), far.path("access.json")).unwrap();

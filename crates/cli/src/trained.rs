@@ -12,7 +12,7 @@ use frostline_store::{Sweep, TrialDetail};
 use frostline_sweep::backbone;
 use frostline_sweep::definition::Definition;
 use frostline_sweep::outcome::TrialState;
-use frostline_sweep::trial::{ModelSpec, WeightsIdentity};
+use frostline_sweep::trial::{ModelSpec, TrialId, WeightsIdentity};
 use frostline_view::stored;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,10 +50,9 @@ impl Trained {
                 format!(" of sweep `{}` with keep.models = \"{models}\", keep.count = {count}", definition.name)
             });
             return Err(wrong_input(format!(
-                "the model of trial {short}{rule} was not kept: {} is not there. `frostline retrain {short}{}` trains it \
-                 once more for its model",
+                "the model of trial {short}{rule} was not kept: {} is not there. {}",
                 model.display(),
-                common.results_argument()
+                remedy(common, row.trial)
             )));
         }
         let weights = find_weights(&row.spec.model, weights, &definitions)?;
@@ -67,6 +66,11 @@ impl Trained {
         let count = evaluation.map_or(0, |evaluation| evaluation.class_accuracy.len());
         sources::classes(&self.results, &self.files.spec.data, count)
     }
+}
+
+/// How the model of a complete trial can be had that was not kept.
+pub(crate) fn remedy(common: &Common, trial: TrialId) -> String {
+    format!("`frostline retrain {}{}` trains it once more for its model", trial.short(), common.results_argument())
 }
 
 fn find_weights(

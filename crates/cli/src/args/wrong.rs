@@ -105,16 +105,22 @@ pub(crate) fn unknown_command(word: &str) -> String {
         return format!("there is no command `{word}`: {advice}");
     }
     // A name of many libraries, such as `lr`, or a key of a sweep's file.
-    let named = |section: &keys::Section| {
-        let names = || keys::of(section.keys).map(|key| key.name);
-        names().find(|name| *name == plain).or_else(|| suggest::synonym(&plain, names()))
-    };
-    if let Some(key) = keys::SECTIONS.iter().find_map(named) {
-        return format!("there is no command `{word}`: `frostline help {key}` explains that key of a sweep's file");
+    if let Some(key) = key_of(&plain, &keys::SECTIONS) {
+        let name = key.name;
+        return format!("there is no command `{word}`: `frostline help {name}` explains that key of a sweep's file");
     }
     let command = Arguments::command();
     let near = suggest::near(word, command.get_subcommands().map(clap::Command::get_name));
     format!("there is no command `{word}`{near}; `frostline help` lists them all")
+}
+
+/// The key that a word means, by its own name or by that of many libraries.
+fn key_of<'a>(word: &str, sections: impl IntoIterator<Item = &'a keys::Section>) -> Option<&'static keys::Key> {
+    sections.into_iter().find_map(|section| {
+        let names = || keys::of(section.keys).map(|key| key.name);
+        let name = names().find(|name| *name == word).or_else(|| suggest::synonym(word, names()))?;
+        keys::find(section.keys, name)
+    })
 }
 
 fn unknown_option(flag: &str) -> Option<String> {
@@ -123,12 +129,7 @@ fn unknown_option(flag: &str) -> Option<String> {
     }
     // A key of the definition, as another program's command line would take it.
     let word = flag.trim_start_matches('-').replace('-', "_");
-    let sections = || keys::SECTIONS.iter().filter(|section| !["grid", "exclude"].contains(&section.name));
-    let key = sections().find_map(|section| {
-        let names = || keys::of(section.keys).map(|key| key.name);
-        let name = names().find(|name| *name == word).or_else(|| suggest::synonym(&word, names()))?;
-        keys::find(section.keys, name)
-    })?;
+    let key = key_of(&word, keys::SECTIONS.iter().filter(|section| !["grid", "exclude"].contains(&section.name)))?;
     let value = key.example.replace('"', "");
     Some(format!(
         "there is no option `{flag}`: a sweep's file says it as `{}` in [{}], and `plan` and `launch` take another value with  \

@@ -4,6 +4,7 @@ use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, print_json};
 use crate::sources;
+use crate::trained::remedy;
 use frostline_results::Folder;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::show::show;
@@ -21,15 +22,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exi
         shown["model"] = json!(is_kept.then_some(&model));
         return print_json(&shown);
     }
-    let short = trial.trial.short();
-    let model = match is_kept {
+    let model = (trial.state == TrialState::Complete).then(|| match is_kept {
         true => model.display().to_string(),
-        false => format!(
-            "not kept; `frostline retrain {short}{}` trains the trial once more for it",
-            common.results_argument()
-        ),
-    };
-    let model = (trial.state == TrialState::Complete).then_some(model);
+        false => format!("not kept; {}", remedy(common, trial.trial)),
+    });
     output::trial(&mut anstream::stdout().lock(), &trial, &classes, model.as_deref())?;
     Ok(Exit::Done)
 }

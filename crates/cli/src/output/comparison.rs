@@ -105,3 +105,16 @@ fn over_seeds(it: &Configurations, [first, second]: &[String; 2]) -> String {
         chance(it.p)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_of_shares_and_one_of_counts_are_rounded_alike() {
+        // One is a little less than 0.35 points, the other a little more.
+        for difference in [0.9010 - 0.9045, (271.0 - 306.0) / 10_000.0] {
+            assert_eq!(amount("test_accuracy", difference), "-0.3 points");
+        }
+    }
+}

@@ -15,20 +15,17 @@ impl<J: Journal> Core<J> {
                 Some(match message {
                     FromWorker::Heartbeat => Event::Heard { worker },
                     FromWorker::Leaving => Event::Leaving { worker },
-                    FromWorker::Progress { claim, done, total } => {
-                        // What a worker says of an attempt that it has no more is not shown.
-                        match self.scheduler.is_current(worker, &claim) {
-                            true => {
-                                self.roster.stepped(worker, done, total);
-                                Event::Stepped { worker }
-                            }
-                            false => Event::Heard { worker },
-                        }
+                    // How far a worker has come with an attempt that it has no more is not shown.
+                    FromWorker::Progress { ref claim, .. } | FromWorker::Piece { ref claim, .. }
+                        if !self.scheduler.is_current(worker, claim) =>
+                    {
+                        Event::Heard { worker }
                     }
-                    FromWorker::Piece { claim, .. } => match self.scheduler.is_current(worker, &claim) {
-                        true => Event::Stepped { worker },
-                        false => Event::Heard { worker },
-                    },
+                    FromWorker::Progress { done, total, .. } => {
+                        self.roster.stepped(worker, done, total);
+                        Event::Stepped { worker }
+                    }
+                    FromWorker::Piece { .. } => Event::Stepped { worker },
                     FromWorker::Report { claim, number, report } => {
                         self.roster.reported(worker);
                         Event::Reported { worker, claim, number, report }

@@ -2,7 +2,6 @@
 
 use frostline_protocol::{FromWorker, TaskKey};
 use frostline_results::models;
-use frostline_sweep::outcome::AttemptId;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ pub(super) struct Arrivals<'a> {
 }
 
 struct Coming {
-    attempt: AttemptId,
+    /// Where it will lie, which says whose it is.
     whole: PathBuf,
     file: File,
     bytes: u64,
@@ -34,7 +33,7 @@ impl<'a> Arrivals<'a> {
         let TaskKey::Trial(trial) = claim.task else { return };
         let bytes = std::mem::take(bytes);
         let whole = models::arrived_as(folder, trial, claim.attempt);
-        if let Err(error) = block_in_place(|| self.write(&whole, claim.attempt, (*at, *of), digest, &bytes)) {
+        if let Err(error) = block_in_place(|| self.write(folder, &whole, (*at, *of), digest, &bytes)) {
             self.coming = None;
             // What is of no use must not fill the disk.
             let _ = fs::remove_file(models::arriving(&whole));
@@ -44,22 +43,20 @@ impl<'a> Arrivals<'a> {
 
     fn write(
         &mut self,
+        folder: &Path,
         whole: &Path,
-        attempt: AttemptId,
         (at, of): (u64, u64),
         digest: &str,
         bytes: &[u8],
     ) -> io::Result<()> {
         if at == 0 {
-            let folder = whole.parent().unwrap_or(whole);
             fs::create_dir_all(folder)?;
             let file = File::create(models::arriving(whole))?;
-            self.coming =
-                Some(Coming { attempt, whole: whole.to_owned(), file, bytes: 0, hasher: blake3::Hasher::new() });
+            self.coming = Some(Coming { whole: whole.to_owned(), file, bytes: 0, hasher: blake3::Hasher::new() });
         }
         // After a piece that could not be written, what follows is of no use.
         let Some(mut coming) = self.coming.take() else { return Ok(()) };
-        if (coming.attempt, coming.bytes) != (attempt, at) {
+        if (coming.whole.as_path(), coming.bytes) != (whole, at) {
             return Err(io::Error::other("its pieces are out of their order"));
         }
         coming.file.write_all(bytes)?;
@@ -73,7 +70,7 @@ impl<'a> Arrivals<'a> {
             return Err(io::Error::other("its content is not what was sent"));
         }
         coming.file.sync_all()?;
-        fs::rename(models::arriving(&coming.whole), &coming.whole)
+        fs::rename(models::arriving(whole), whole)
     }
 }
 
@@ -81,6 +78,7 @@ impl<'a> Arrivals<'a> {
 mod tests {
     use super::*;
     use frostline_protocol::Claim;
+    use frostline_sweep::outcome::AttemptId;
     use frostline_sweep::trial::TrialId;
 
     const TRIAL: TrialId = TrialId([7; 16]);

@@ -140,11 +140,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
-    use tokio::sync::mpsc::{Sender, channel};
-
-    fn house(events: Sender<Event>) -> House {
-        House { token: "token".into(), models: None, events }
-    }
+    use tokio::sync::mpsc::channel;
 
     /// Fails twice, as where no file descriptor is free, then gives one connection.
     struct Flaky {
@@ -177,7 +173,7 @@ mod tests {
             reasons
         };
         tokio::select! {
-            () = accept(&flaky, house(events)) => panic!("it has stopped to accept"),
+            () = accept(&flaky, House::of_tests(events)) => panic!("it has stopped to accept"),
             reasons = reasons => {
                 assert!(reasons[0].contains("next try is in 10ms: Too many open files"), "{}", reasons[0]);
                 assert!(reasons[1].contains("next try is in 20ms"), "{}", reasons[1]);
@@ -219,7 +215,7 @@ mod tests {
             hurried
         };
         tokio::select! {
-            () = accept(&silent, house(events)) => panic!("it has stopped to accept"),
+            () = accept(&silent, House::of_tests(events)) => panic!("it has stopped to accept"),
             hurried = count => assert_eq!(hurried, 100),
         }
     }
@@ -230,7 +226,8 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let stranger = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&stranger).acquire_owned().await.unwrap();
-        let refused = greet(PeerId(1), Stranger::Local(theirs), TIMEOUT, &house(events), permit).await.unwrap_err();
+        let refused =
+            greet(PeerId(1), Stranger::Local(theirs), TIMEOUT, &House::of_tests(events), permit).await.unwrap_err();
         assert_eq!(refused, "a connection did not greet within 5 s");
         assert_eq!(stranger.available_permits(), 1);
         assert!(told.try_recv().is_err());

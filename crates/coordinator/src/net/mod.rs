@@ -32,6 +32,13 @@ pub(crate) struct House {
     pub(crate) events: Sender<Event>,
 }
 
+#[cfg(test)]
+impl House {
+    fn of_tests(events: Sender<Event>) -> House {
+        House { token: "token".into(), models: None, events }
+    }
+}
+
 /// Bytes in both directions, whatever carries them.
 pub(crate) type Stream = Box<dyn Duplex>;
 

@@ -78,7 +78,7 @@ mod tests {
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio::sync::mpsc::{Receiver, Sender, channel};
+    use tokio::sync::mpsc::{Receiver, channel};
     use tokio::time::timeout;
     use tokio_rustls::TlsConnector;
     use tokio_rustls::client::TlsStream;
@@ -89,10 +89,6 @@ mod tests {
 
     /// No test waits as long as this for anything.
     const FOR_EVER: Duration = Duration::from_secs(60);
-
-    fn house(events: Sender<Event>) -> House {
-        House { token: "token".into(), models: None, events }
-    }
 
     /// A results folder whose coordinator listens.
     struct Inn {
@@ -107,7 +103,7 @@ mod tests {
             let results = tempfile::tempdir().unwrap();
             let folder = Folder::new(results.path());
             let (to, events) = channel(64);
-            let remote = Remote::start(&Handle::current(), &folder, &invitation(), house(to)).unwrap();
+            let remote = Remote::start(&Handle::current(), &folder, &invitation(), House::of_tests(to)).unwrap();
             Inn { folder, remote, events, _results: results }
         }
 
@@ -213,7 +209,7 @@ mod tests {
         drop(remote);
         tls::lock(&folder);
         let (to, events) = channel(64);
-        let remote = Remote::start(&Handle::current(), &folder, &invitation(), house(to)).unwrap();
+        let remote = Remote::start(&Handle::current(), &folder, &invitation(), House::of_tests(to)).unwrap();
         let mut next = Inn { folder, remote, events, _results: tempfile::tempdir().unwrap() };
         let now = next.access();
         if let Ok(mut stream) = dial(&now, Some(&access)).await {

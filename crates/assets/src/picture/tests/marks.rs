@@ -149,6 +149,24 @@ fn a_part_of_a_picture_with_a_mark_of_its_end_is_cut_short() {
 }
 
 #[test]
+fn a_whole_picture_asks_for_nothing_behind_its_data_and_is_as_others_decode_it() {
+    let noise = RgbImage::from_fn(90, 61, |x, y| Rgb([(x * y) as u8, (x * 37) as u8, ((x * 5) ^ (y * 91)) as u8]));
+    let wholes = [
+        encoded(&noise, ImageFormat::Jpeg),
+        encoded(&halves(120, 120), ImageFormat::Jpeg),
+        flat(&[90], false, None),
+        flat(&[90, 60, 30], false, None),
+        flat(&[90, 128, 128], true, None),
+        flat(&[200, 100, 50, 128], false, Some(0)),
+    ];
+    for (number, whole) in wholes.iter().enumerate() {
+        let found = scan::pixels(whole, jpeg::extent(whole).unwrap().end).unwrap();
+        let expected = image::load_from_memory(whole).unwrap().into_rgb8().into_raw();
+        assert!(!found.is_short && found.rgb == expected, "picture {number}");
+    }
+}
+
+#[test]
 fn a_thumbnails_end_is_not_the_pictures() {
     let whole = encoded(&halves(120, 120), ImageFormat::Jpeg);
     let thumbnail = encoded(&halves(40, 40), ImageFormat::Jpeg);
