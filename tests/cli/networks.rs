@@ -112,7 +112,7 @@ fn what_is_trained_of_each_network_is_used() {
         let predicted = place.json(&format!("predict {trial} red.png --json"));
         assert_eq!(predicted[0]["probabilities"].as_object().unwrap().len(), 10);
         let shown = place.succeed(&format!("show {}", &trial[..8])).stdout;
-        assert!(shown.contains(&format!("  model            {network}, weights ")), "{shown}");
+        assert!(shown.contains(&format!("  model            {network}\n  weights          ")), "{shown}");
     }
     // Once more, for a model that was lost.
     let (lost, _, _) = all.iter().find(|(_, network, _)| network == "efficientnet_b0").unwrap();

@@ -109,7 +109,7 @@ fn damage_of_a_kept_model_is_found() {
     std::fs::write(&model, bytes).unwrap();
     let verify = place.run("verify");
     assert_eq!(verify.code, Some(1), "{verify}");
-    let said = format!("{trial}.safetensors: this kept model cannot be used: is damaged");
+    let said = format!("{trial}.safetensors: this kept model cannot be used: it is damaged");
     assert!(verify.stdout.contains(&said), "{verify}");
 }
 

@@ -83,3 +83,37 @@ fn sentences_are_broken_between_words_where_the_terminal_ends() {
     assert_eq!(terminal.said.lines().filter(|line| line.chars().count() > 60).collect::<Vec<_>>(), [""; 0]);
     assert_eq!(terminal.goes(), Some(0));
 }
+
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --set grid.frozen_layers=[\"all\",0.9] --set sweep.seeds=[0,1]");
+    let trials = place.trials("demo");
+    let (one, other) = (&trials[0].id, &trials[1].id);
+    for columns in [80, 60] {
+        for command in [
+            "plan demo.toml",
+            "best",
+            "best --trials",
+            "status demo",
+            "list",
+            "effects",
+            &format!("show {one}"),
+            &format!("compare {one} {other}"),
+            "verify",
+            "doctor",
+            "fetch",
+            "layers efficientnet_lite0",
+            "layers efficientnet_v2_s --blocks",
+            "best --where rate=1",
+            "show 00000000",
+            "plan nothing.toml",
+        ] {
+            let mut terminal = Terminal::start(&place, command, columns);
+            while terminal.reads() {}
+            let wide = |line: &&str| line.chars().count() > usize::from(columns);
+            let wide: Vec<&str> = terminal.said.lines().filter(wide).collect();
+            assert!(wide.is_empty() && !terminal.said.is_empty(), "{command} in {columns} columns: {wide:#?}");
+        }
+    }
+}

@@ -208,12 +208,22 @@ fn a_condition_that_is_none() {
     says!(place, "best demo --where frozen_layer=0", @r"
     exit code 2
     --- error
-    error: --where frozen_layer=0: no hyperparameter is called `frozen_layer`, did you mean `frozen_layers`?
+    error: --where frozen_layer=0: no hyperparameter or metric is called `frozen_layer`, did you mean `frozen_layers`?
     ");
     says!(place, "best demo --where zebra=0", @r"
     exit code 2
     --- error
-    error: --where zebra=0: no hyperparameter is called `zebra`
+    error: --where zebra=0: no hyperparameter or metric is called `zebra`
+    ");
+    says!(place, "best demo --where val_accuracy=high", @r#"
+    exit code 2
+    --- error
+    error: --where val_accuracy=high: `val_accuracy` is a number of any size, not "high"
+    "#);
+    says!(place, "effects demo --where val_loss<1", @r"
+    exit code 2
+    --- error
+    error: effects of trials that were chosen by their `val_loss` would be effects of the choice: name hyperparameters only
     ");
     says!(place, "best demo --where seed!1", @r"
     exit code 2

@@ -34,14 +34,14 @@ impl Digest {
 /// Says what is wrong with the kept model of `trial`, if anything.
 ///
 /// # Errors
-/// A sentence about the file, such as "is damaged".
+/// A sentence about the file, such as "it is damaged".
 pub fn check(file: &WeightsFile, trial: TrialId) -> Result<(), String> {
     let metadata = |key: &str| file.metadata(key).unwrap_or_default();
     if metadata("format") != FORMAT {
-        return Err(format!("is not a {FORMAT} file (its format is \"{}\")", metadata("format")));
+        return Err(format!("it is not a {FORMAT} file (its format is \"{}\")", metadata("format")));
     }
     if metadata("trial") != trial.to_string() {
-        return Err(format!("is of trial {}, not of {trial}", metadata("trial")));
+        return Err(format!("it is of trial {}, not of {trial}", metadata("trial")));
     }
     let mut digest = Digest::new(trial);
     for name in file.names() {
@@ -49,7 +49,7 @@ pub fn check(file: &WeightsFile, trial: TrialId) -> Result<(), String> {
         digest.add(name, &shape, &file.f32(name).map_err(|error| error.to_string())?);
     }
     if metadata("digest") != digest.finish() {
-        return Err("is damaged: its content does not fit its digest".to_owned());
+        return Err("it is damaged: its content does not fit its digest".to_owned());
     }
     Ok(())
 }

@@ -333,7 +333,8 @@ pub(crate) struct Best {
     /// How many rows to show
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
     pub(crate) n: usize,
-    /// Only trials that meet this condition, such as frozen_layers=256; can be given again
+    /// Rank only trials that meet this condition, such as frozen_layers=256, or show only rows that do, such as
+    /// 'val_accuracy>0.9', which changes no rank; can be given again
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) conditions: Vec<String>,
     /// Single trials, also where there are several seeds

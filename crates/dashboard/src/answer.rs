@@ -84,6 +84,7 @@ impl Answer {
             ViewError::Store(StoreError::AmbiguousTrial { .. }) => StatusCode::MULTIPLE_CHOICES,
             ViewError::Store(StoreError::Held { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             ViewError::NoEffects { .. } => StatusCode::CONFLICT,
+            ViewError::ByResult { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Answer::wrong(status, &error.to_string(), for_programs)

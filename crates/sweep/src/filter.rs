@@ -1,18 +1,25 @@
-//! Conditions on trials, as people type them: `frozen_layers=256`, `learning_rate < .01`, `head_units=256-128`.
+//! Conditions on trials, as people type them: `frozen_layers=256`, `learning_rate < .01`, `head_units=256-128`,
+//! `val_accuracy > 0.9`.
 
 use crate::backbone::Architecture;
 use crate::keys::{self, AXES, Key, Kind};
+use crate::metric;
 use crate::parameters::{canonical, named};
 use crate::suggest;
 use crate::trial::TrialSpec;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+use std::ops::Bound;
+
+/// What a metric is compared with is any number; a hyperparameter only with what it can be.
+const MEASURED: Kind = Kind::Number { noun: "a number", from: Bound::Unbounded, to: Bound::Unbounded };
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     name: &'static str,
+    is_measured: bool,
     comparison: Comparison,
-    /// A value that the hyperparameter can have.
+    /// A value that this can have.
     value: Value,
 }
 
@@ -53,29 +60,44 @@ impl Filter {
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or_else(|| format!("`{text}` is not a condition: `!` stands before `=` only"))?;
-        let names = || keys::of(AXES).map(|key| key.name).chain(["seed"]);
-        let known = names().find(|known| *known == name);
-        let name =
-            known.ok_or_else(|| format!("no hyperparameter is called `{name}`{}", suggest::hint(name, names())))?;
+        let names = || keys::of(AXES).map(|key| key.name).chain(["seed"]).chain(metric::measured());
+        let name = names().find(|known| *known == name).ok_or_else(|| {
+            format!("no hyperparameter or metric is called `{name}`{}", suggest::hint(name, names()))
+        })?;
+        let is_measured = metric::measured().any(|known| known == name);
         let written = rest[sign.len()..].trim();
-        let kind = keys::hyperparameter(name).map_or(&Kind::Whole { least: 0, most: u64::MAX }, |key| &key.kind);
+        let kind = match keys::hyperparameter(name) {
+            Some(key) => &key.kind,
+            None if is_measured => &MEASURED,
+            None => &Kind::Whole { least: 0, most: u64::MAX },
+        };
         let value = kind.check(&read(written, kind)).map_err(|wanted| format!("`{name}` is {wanted}"))?;
         let is_ordered = matches!(kind, Kind::Whole { .. } | Kind::Number { .. } | Kind::Layers);
         if !is_ordered && !matches!(comparison, Comparison::Equal | Comparison::Unequal) {
             return Err(format!("`{name}` has no order: compare it with = or !="));
         }
-        Ok(Filter { name, comparison, value })
+        Ok(Filter { name, is_measured, comparison, value })
     }
 
-    /// Whether a trial of this network meets the condition. Layers may be given as in a definition.
+    /// Whether a trial of this network meets the condition on a hyperparameter. Layers may be given as in a definition.
     pub fn matches(&self, spec: &TrialSpec, architecture: &Architecture) -> bool {
         let actual = named(spec).into_iter().find(|(name, _)| *name == self.name);
         actual.is_some_and(|(_, actual)| self.accepts(&actual, architecture))
     }
 
-    /// The hyperparameter that it is about.
+    /// The hyperparameter that it is about, or what is measured.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether it is about what a trial measured, and not about what it is.
+    pub fn is_measured(&self) -> bool {
+        self.is_measured
+    }
+
+    /// Whether a measurement meets the condition on it. What was not measured (NaN) meets none.
+    pub fn accepts_measured(&self, actual: f64) -> bool {
+        !actual.is_nan() && self.is_met(self.value.as_f64().and_then(|wanted| actual.partial_cmp(&wanted)))
     }
 
     /// Whether a trial of this network meets the condition that has this value of the hyperparameter.
@@ -86,6 +108,10 @@ impl Filter {
             (Some(actual), Some(wanted)) => actual.partial_cmp(&wanted),
             _ => (*actual == wanted).then_some(Ordering::Equal),
         };
+        self.is_met(order)
+    }
+
+    fn is_met(&self, order: Option<Ordering>) -> bool {
         match self.comparison {
             Comparison::Equal => order.is_some_and(Ordering::is_eq),
             Comparison::Unequal => !order.is_some_and(Ordering::is_eq),
@@ -140,6 +166,7 @@ mod tests {
         assert_eq!(value("frozen_layers=block6c"), json!("block6c"));
         assert_eq!(value("backbone=efficientnet_b0"), json!("efficientnet_b0"));
         assert_eq!(value("seed=3"), json!(3));
+        assert_eq!((value("val_accuracy>.9"), value("seconds<60")), (json!(0.9), json!(60.0)));
     }
 
     #[test]
@@ -154,6 +181,17 @@ mod tests {
         assert_eq!(error("learning_rate="), "`learning_rate` is a number above 0, not \"\"");
         assert_eq!(error("seed=-1"), "`seed` is a whole number of at least 0, not -1.0");
         assert_eq!(error("optimizer<adam"), "`optimizer` has no order: compare it with = or !=");
+        assert_eq!(error("val_loss<low"), "`val_loss` is a number of any size, not \"low\"");
         assert!(error("epochs=<3").contains("not \"<3\""));
+    }
+
+    #[test]
+    fn what_was_measured_is_compared_as_a_number() {
+        let met = |text: &str| [-1.0, 0.5, 0.9, f64::NAN].map(|it| Filter::parse(text).unwrap().accepts_measured(it));
+        assert_eq!(met("val_accuracy > 0.5"), [false, false, true, false]);
+        assert_eq!(met("val_accuracy>=0.5"), [false, true, true, false]);
+        assert_eq!(met("val_loss < .9"), [true, true, false, false]);
+        assert_eq!(met("seconds != 0.5"), [true, false, true, false]);
+        assert_eq!(met("test_accuracy == 9e-1"), [false, false, true, false]);
     }
 }

@@ -64,6 +64,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     METRICS.iter().map(|metric| metric.name)
 }
 
+/// How long a trial trained, which is measured like a metric and no metric to rank by.
+pub const SECONDS: &str = "seconds";
+
+/// All that is measured of a finished trial.
+pub fn measured() -> impl Iterator<Item = &'static str> {
+    names().chain([SECONDS])
+}
+
 impl Metric {
     /// Whether it lies between 0 and 1.
     pub fn is_share(&self) -> bool {

@@ -154,12 +154,12 @@ mod tests {
         let opened = weights::open(&path).unwrap();
         assert_eq!(opened.f32("b.weight").unwrap(), [1.0, 2.0, 3.0, 4.0], "row-major, whatever the strides were");
         check(&opened, trial).unwrap();
-        assert!(check(&opened, other).unwrap_err().contains("is of trial 0101"));
+        assert!(check(&opened, other).unwrap_err().contains("it is of trial 0101"));
 
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
         let damaged = check(&weights::open(&path).unwrap(), trial).unwrap_err();
-        assert_eq!(damaged, "is damaged: its content does not fit its digest");
+        assert_eq!(damaged, "it is damaged: its content does not fit its digest");
     }
 }

@@ -34,7 +34,7 @@ pub struct Question<'a> {
     pub sweep: &'a str,
     /// Rows that are wanted.
     pub most: usize,
-    /// Only trials that meet all of them.
+    /// Only trials whose hyperparameters meet all of them are ranked; only rows whose measurements meet them are shown.
     pub filters: &'a [Filter],
     /// Single trials also where there are several seeds.
     pub trials: bool,
@@ -62,25 +62,34 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
     let objective = metric.map_or_else(|| objective(&sweep), Ok)?;
     let shape = if !trials && has_seeds(reader, name)? { Shape::Groups } else { Shape::Trials };
     let is_read = !filters.is_empty() || metric.is_some() || !reader.has_more_finished(name, MOST_READ)?;
+    let (measured, filters): (Vec<&Filter>, Vec<&Filter>) = filters.iter().partition(|filter| filter.is_measured());
     let (places, missing) = match is_read {
-        true => places::of_rows(objective, shape, meeting(reader, name, filters)?),
+        true => places::of_rows(objective, shape, meeting(reader, name, &filters)?),
         false => (places::first(reader, objective, shape, name, most.max(COMPARED))?, Missing::default()),
     };
     let contestants: Vec<Vec<Contestant>> = places.iter().map(|place| place.contestants(objective)).collect();
     let (compared, verdict) = verdict(reader, objective, &contestants, is_read)?;
-    let shown = places.iter().take(most).enumerate().map(|(place, it)| (it, compared.get(place).copied().flatten()));
-    let mut shown = match shape {
-        Shape::Groups => Rows::Groups(shown.map(|(place, versus)| place.group(objective, versus)).collect()),
-        Shape::Trials => Rows::Trials(shown.filter_map(|(place, versus)| place.trial(objective, versus)).collect()),
+    let shown: Vec<usize> = (0..places.len()).filter(|&place| meets(&places[place], &measured)).collect();
+    let rows_of = |shown: &[usize]| {
+        let versus = |&place: &usize| (&places[place], compared.get(place).copied().flatten());
+        let shown = shown.iter().map(versus);
+        let mut rows = match shape {
+            Shape::Groups => Rows::Groups(shown.map(|(place, versus)| place.group(objective, versus)).collect()),
+            Shape::Trials => {
+                Rows::Trials(shown.filter_map(|(place, versus)| place.trial(objective, versus)).collect())
+            }
+        };
+        rows.trials_mut().for_each(|trial| trial.model = models.contains(&trial.trial));
+        rows
     };
-    shown.trials_mut().for_each(|trial| trial.model = models.contains(&trial.trial));
-    let rows = ranking::rows(&shown, verdict.as_ref());
+    let rows = rows_of(&shown[..most.min(shown.len())]);
+    let first = rows_of(&[0][..1.min(places.len())]);
     let mut ranking = Ranking {
         objective,
-        total: places.len() as u64,
+        total: shown.len() as u64,
         columns: columns(&places, shape),
-        first: rows.first().cloned(),
-        rows,
+        first: ranking::rows(&first, verdict.as_ref()).pop(),
+        rows: ranking::rows(&rows, verdict.as_ref()),
         verdict,
         missing,
     };
@@ -99,7 +108,7 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
             ranking.columns = shape.of(columns_of_sweep(&definition, shown));
         }
     }
-    Ok(Best { rows: shown, ranking })
+    Ok(Best { rows, ranking })
 }
 
 /// Trials that cannot be told from the best one, that included: of the first places, the best first.
@@ -131,8 +140,17 @@ fn has_seeds(reader: &Reader, sweep: &str) -> Result<bool, ViewError> {
     Ok(reader.best_groups(sweep, 1)?.first().is_some_and(|best| best.seeds > 1))
 }
 
-/// A sweep's trials that meet the conditions, finished or not.
-fn meeting(reader: &Reader, sweep: &str, filters: &[Filter]) -> Result<Vec<TrialRow>, ViewError> {
+/// Whether what was measured meets the conditions on it: over seeds, their mean.
+fn meets(place: &Place, measured: &[&Filter]) -> bool {
+    if measured.is_empty() {
+        return true;
+    }
+    let metrics = place.metrics();
+    measured.iter().all(|it| metrics.get(it.name()).is_some_and(|&value| it.accepts_measured(value)))
+}
+
+/// A sweep's trials whose hyperparameters meet the conditions, finished or not.
+fn meeting(reader: &Reader, sweep: &str, filters: &[&Filter]) -> Result<Vec<TrialRow>, ViewError> {
     let meets = |row: &TrialRow| {
         let architecture = backbone::find(&row.spec.model.backbone);
         architecture.is_some_and(|network| filters.iter().all(|filter| filter.matches(&row.spec, network)))

@@ -2,9 +2,7 @@
 
 use crate::best::{Ranking, Row};
 use crate::shown;
-use frostline_sweep::metric;
-
-const SECONDS: &str = "seconds";
+use frostline_sweep::metric::measured;
 
 /// Lines of one table.
 pub struct Lines {
@@ -28,7 +26,7 @@ impl Lines {
         if as_groups {
             header.extend(["deviation", "seeds", "seeds_wanted"].map(str::to_owned));
         }
-        header.extend(metric::names().chain([SECONDS]).map(str::to_owned));
+        header.extend(measured().map(str::to_owned));
         header.extend(parameters.iter().cloned());
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(&header)?;
@@ -44,7 +42,7 @@ impl Lines {
         if self.as_groups {
             record.extend([number(row.deviation), row.seeds.to_string(), row.seeds_wanted.to_string()]);
         }
-        record.extend(metric::names().chain([SECONDS]).map(|name| number(row.metrics.get(name).copied())));
+        record.extend(measured().map(|name| number(row.metrics.get(name).copied())));
         record.extend(self.parameters.iter().map(|name| row.parameters.get(name).map_or(String::new(), shown)));
         self.writer.write_record(&record)
     }

@@ -103,8 +103,11 @@ pub struct Together {
 /// Over the trials that meet all conditions.
 ///
 /// # Errors
-/// None of them has finished, or a value is not a number.
+/// A condition is on what was measured, none of the trials has finished, or a value is not a number.
 pub fn effects(table: &Table, filters: &[Filter]) -> Result<Effects, ViewError> {
+    if let Some(measured) = filters.iter().find(|filter| filter.is_measured()) {
+        return Err(ViewError::ByResult { name: measured.name() });
+    }
     let all = table.meeting(filters);
     let wanted = all.len();
     let finished: Vec<u32> = all.into_iter().filter(|&place| table.is_finished(place)).collect();

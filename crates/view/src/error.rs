@@ -11,4 +11,8 @@ pub enum ViewError {
     UnknownMetric { sweep: String, metric: String },
     #[error("`{sweep}` has no effects: {reason}")]
     NoEffects { sweep: String, reason: String },
+    #[error(
+        "effects of trials that were chosen by their `{name}` would be effects of the choice: name hyperparameters only"
+    )]
+    ByResult { name: &'static str },
 }

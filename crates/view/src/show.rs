@@ -1,10 +1,10 @@
 //! `show`: everything about one trial.
 
-use crate::ViewError;
+use crate::{ViewError, stored};
 use frostline_store::{AttemptRow, Reader};
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Evaluation, Failure, TrialState};
 use frostline_sweep::record::Build;
-use frostline_sweep::trial::{GroupId, TrialId, TrialSpec};
+use frostline_sweep::trial::{GroupId, TrialId, TrialSpec, WeightsIdentity};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,8 @@ pub struct Shown {
     pub state: TrialState,
     pub parameters: Map<String, Value>,
     pub spec: TrialSpec,
+    /// What the latest of its sweeps calls the weights that it starts from; none where it is in no sweep any more.
+    pub weights: Option<String>,
     /// Of the accepted attempt, or of the newest one.
     pub epochs: Vec<EpochMetrics>,
     pub evaluation: Option<Evaluation>,
@@ -54,6 +56,19 @@ impl Attempt {
     }
 }
 
+impl Shown {
+    /// Its weights by name and content.
+    pub fn weights_in_words(&self) -> String {
+        match &self.spec.model.weights {
+            WeightsIdentity::Random => "random".to_owned(),
+            WeightsIdentity::File(digest) => {
+                let name = self.weights.as_deref().unwrap_or("a file");
+                format!("{name} (BLAKE3 {}…)", digest.chars().take(16).collect::<String>())
+            }
+        }
+    }
+}
+
 /// The trial whose id begins with `prefix`.
 ///
 /// # Errors
@@ -64,7 +79,12 @@ pub fn show(reader: &Reader, prefix: &str) -> Result<Shown, ViewError> {
     let shown = attempts.iter().rfind(|attempt| attempt.is_accepted()).or(attempts.last());
     let epochs = shown.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
     let row = detail.row;
+    let latest = detail.sweeps.last().map(|name| reader.sweep(name)).transpose()?;
+    // A definition of an older version that is no longer valid names none.
+    let definition = latest.and_then(|sweep| stored::definition(&sweep).ok());
+    let network = definition.as_ref().and_then(|it| it.network(&row.spec.model.backbone));
     Ok(Shown {
+        weights: network.map(|network| network.weights.clone()),
         trial: row.trial,
         group: row.group,
         sweeps: detail.sweeps,

@@ -12,7 +12,7 @@ use crate::{Columns, ViewError, stored};
 use frostline_store::{Counts, Moment, Reader, Sweep, TrialRow};
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::filter::Filter;
-use frostline_sweep::metric::{self, Metric};
+use frostline_sweep::metric::{self, Metric, measured};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::parameters::{frozen_layers, named};
 use frostline_sweep::trial::{GroupId, TrialId};
@@ -50,18 +50,11 @@ struct Parameter {
 #[derive(Debug, Clone)]
 struct Measured {
     is_finished: Vec<bool>,
-    /// By metric in the order of [`metric::names`], then the seconds.
+    /// In the order of [`measured`].
     values: Vec<Vec<f64>>,
     validation_images: Vec<Option<u32>>,
     test_images: Vec<Option<u32>>,
 }
-
-/// The columns of [`Measured`].
-fn measurements() -> impl Iterator<Item = &'static str> {
-    metric::names().chain([SECONDS])
-}
-
-const SECONDS: &str = "seconds";
 
 impl Table {
     /// # Errors
@@ -186,13 +179,13 @@ impl Table {
         }
     }
 
-    /// The trials that meet all conditions, finished or not.
+    /// The trials that meet all conditions on hyperparameters, finished or not.
     pub(crate) fn meeting(&self, filters: &[Filter]) -> Vec<u32> {
         // A value is judged once for each network.
         let judged: Vec<(&[u32], Vec<Vec<bool>>)> = filters
             .iter()
             .filter_map(|filter| {
-                let (values, codes) = self.parameter(filter.name())?;
+                let (values, codes) = self.parameter(filter.name()).filter(|_| !filter.is_measured())?;
                 let accepts = |network: &Option<&Architecture>| {
                     values.iter().map(|value| network.is_some_and(|it| filter.accepts(value, it))).collect()
                 };
@@ -212,7 +205,7 @@ impl Table {
 
     /// A metric of a finished trial, or its seconds.
     pub(crate) fn value(&self, name: &str, place: u32) -> f64 {
-        let column = measurements().position(|known| known == name);
+        let column = measured().position(|known| known == name);
         column.map_or(f64::NAN, |column| self.measured.values[column][place as usize])
     }
 
@@ -304,7 +297,7 @@ impl Default for Measured {
     fn default() -> Measured {
         Measured {
             is_finished: Vec::new(),
-            values: measurements().map(|_| Vec::new()).collect(),
+            values: measured().map(|_| Vec::new()).collect(),
             validation_images: Vec::new(),
             test_images: Vec::new(),
         }
@@ -325,7 +318,7 @@ impl Measured {
             return;
         };
         self.is_finished[place] = true;
-        for (column, name) in self.values.iter_mut().zip(measurements()) {
+        for (column, name) in self.values.iter_mut().zip(measured()) {
             column[place] = match metric::find(name) {
                 Some(metric) => metric.value(&finished.last, &finished.evaluation),
                 None => finished.evaluation.seconds,

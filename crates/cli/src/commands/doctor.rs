@@ -11,6 +11,9 @@ use frostline_sweep::backbone;
 use serde_json::json;
 use std::io::Write;
 
+/// Characters before what a line says.
+const LABEL: usize = 15;
+
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let worker = machine::worker_info(Look::Thorough);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -50,6 +53,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         let (style, mark) = if good { (GOOD, "ok") } else { (BAD, "!!") };
         // Below a line with a name, or of what is merely so.
         let mark = if name.is_empty() && good { "  " } else { mark };
+        let text = output::aside(text, LABEL);
         writeln!(out, "{style}{mark}{style:#}  {name:<10} {text}")
     };
     line(true, "frostline", env!("CARGO_PKG_VERSION"))?;
@@ -89,9 +93,9 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         line(true, "", &format!("{} is here", entry.name))?;
     }
     if let Some(first) = absent.first() {
-        let count = absent.len();
-        line(true, "", &format!("{count} of the catalogue are not here: `frostline fetch` lists them,"))?;
-        line(true, "", &format!("`frostline fetch {}` gets one", first.name))?;
+        let (count, name) = (absent.len(), first.name);
+        let how = format!("`frostline fetch` lists them, `frostline fetch {name}` gets one");
+        line(true, "", &format!("{count} of the catalogue are not here: {how}"))?;
     }
     line(true, "backbones", &backbone::names().collect::<Vec<_>>().join(", "))?;
     Ok(exit)

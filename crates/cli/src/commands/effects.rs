@@ -2,8 +2,9 @@
 
 use crate::args::{self, Common};
 use crate::commands::best::filters;
-use crate::exit::Exit;
+use crate::exit::{Exit, wrong_input};
 use crate::output::{self, print_json};
+use frostline_view::ViewError;
 use frostline_view::effects::effects;
 use frostline_view::table::Table;
 use std::io::Write;
@@ -11,7 +12,10 @@ use std::io::Write;
 pub(crate) fn run(common: &Common, arguments: &args::Effects) -> anyhow::Result<Exit> {
     let filters = filters(&arguments.conditions)?;
     let reader = frostline_store::open(&common.results)?;
-    let effects = effects(&Table::read(&reader, &arguments.sweep)?, &filters)?;
+    let effects = effects(&Table::read(&reader, &arguments.sweep)?, &filters).map_err(|error| match error {
+        ViewError::ByResult { .. } => wrong_input(error.to_string()),
+        error => error.into(),
+    })?;
     if arguments.json.json {
         return print_json(&effects);
     }

@@ -11,13 +11,13 @@ use std::io::Write;
 pub(crate) fn run(arguments: &Fetch) -> anyhow::Result<Exit> {
     let mut out = anstream::stdout().lock();
     let Some(name) = &arguments.name else {
-        let mut table = Table::new(&["name", "size", "licence", "here"]);
+        let mut table = Table::new(&["name", "size", "here", "licence"]).sparing(&["licence"]);
         for entry in catalogue::entries() {
             let size = if entry.bytes == 0 { "?".to_owned() } else { output::bytes(entry.bytes) };
-            let here = if entry.is_present() { entry.path().display().to_string() } else { "no".to_owned() };
-            table.row([entry.name.to_owned(), size, entry.licence.to_owned(), here]);
+            let here = if entry.is_present() { "yes" } else { "no" };
+            table.row([entry.name.to_owned(), size, here.to_owned(), entry.licence.to_owned()]);
         }
-        write!(out, "{table}")?;
+        write!(out, "{}", table.fitted())?;
         return Ok(Exit::Done);
     };
     let entry = catalogue::find(name).ok_or_else(|| {

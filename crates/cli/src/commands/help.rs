@@ -91,7 +91,7 @@ fn all() -> String {
         for key in keys::of(section) {
             table.row([key.name.to_owned(), default(key), key.example.to_owned()]);
         }
-        text += &format!("{BOLD}[{section}]{BOLD:#}{also}\n{table}\n");
+        text += &format!("{BOLD}[{section}]{BOLD:#}{also}\n{}\n", table.fitted());
     }
     text + "`frostline help KEY` says what a key means and what it may be.\n"
 }

@@ -335,7 +335,7 @@ fn saving(elapsed: Duration, factor: f64) -> Option<String> {
         "The output of frozen layers was computed once for all trials. Without that, this sweep would have taken about \
          {without}."
     );
-    (factor >= WORTH_SAYING).then(|| output::wrapped(&said, 80, 0))
+    (factor >= WORTH_SAYING).then(|| output::wrapped(&said, output::line(), 0))
 }
 
 /// What the run took corrects later estimates, however it ended.

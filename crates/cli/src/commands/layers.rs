@@ -22,20 +22,21 @@ pub(crate) fn run(arguments: &Layers) -> anyhow::Result<Exit> {
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
     let mut out = anstream::stdout().lock();
-    write!(out, "{}", if arguments.blocks { blocks(&rows) } else { all(&rows) })?;
+    let table = if arguments.blocks { blocks(&rows) } else { all(&rows) };
+    write!(out, "{}", table.fitted())?;
     let meaning = format!(
         "{count} layers, {parameters} parameters. `frozen_layers` is what a sweep says to freeze up to there: the number, \
          or the name of the block. Output: height x width x channels for images of {size} x {size} pixels; compute: share \
          of the multiplications so far; cached: what an image's features take in float32 (the last are pooled).",
         size = arguments.size
     );
-    writeln!(out, "{}", output::wrapped(&meaning, 80, 0))?;
+    writeln!(out, "{}", output::wrapped(&meaning, output::line(), 0))?;
     Ok(Exit::Done)
 }
 
 fn all(rows: &[Row]) -> Table {
-    let mut table =
-        Table::new(&["index", "layer", "class", "parameters", "output", "compute", "frozen_layers", "", "cached"]);
+    let header = ["index", "layer", "class", "parameters", "output", "compute", "frozen_layers", "", "cached"];
+    let mut table = Table::new(&header).sparing(&["class", "index", "cached", "parameters", "output"]);
     for row in rows {
         let parameters = row.layer.kind.parameters();
         let (ends, cached) = ends(row);

@@ -23,7 +23,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     if has_notes {
         header.push("note");
     }
-    let mut table = Table::new(&header);
+    let mut table = Table::new(&header).sparing(&["objective"]);
     for sweep in sweeps {
         let counts = sweep.trials.0;
         let of = |state: &TrialState| counts.of(*state).to_string();
@@ -35,6 +35,6 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         }
         table.row(row);
     }
-    write!(anstream::stdout().lock(), "{table}")?;
+    write!(anstream::stdout().lock(), "{}", table.fitted())?;
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
+use crate::output;
 use frostline_store::Writer;
 use std::io::Write;
 
@@ -25,5 +26,9 @@ pub(crate) fn run(common: &Common, arguments: &args::Note) -> anyhow::Result<Exi
     }
     // Of a sweep that runs somebody else holds the folder.
     Writer::open(&common.results)?.note(sweep, &text)?;
+    output::note(&match text.is_empty() {
+        true => format!("nothing is noted of `{sweep}` any more"),
+        false => format!("noted of `{sweep}`: {text}"),
+    });
     Ok(Exit::Done)
 }

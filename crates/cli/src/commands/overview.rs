@@ -33,9 +33,9 @@ pub(crate) fn run(common: &Common) -> anyhow::Result<Exit> {
     if sweeps.is_empty() {
         writeln!(out, "`{}` has no sweep yet.", common.results.display())?;
     } else {
-        write!(out, "{}", table(&sweeps))?;
+        write!(out, "{}", table(&sweeps).fitted())?;
         if let Some(hidden) = sweeps.len().checked_sub(SHOWN).filter(|hidden| *hidden > 0) {
-            writeln!(out, "  … and {hidden} more: frostline list{results}")?;
+            writeln!(out, "  {} and {hidden} more: frostline list{results}", output::dots())?;
         }
         writeln!(out)?;
     }

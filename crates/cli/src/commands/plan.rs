@@ -26,8 +26,6 @@ use std::io::Write;
 
 /// Trials that are listed one by one.
 const LISTED: usize = 40;
-/// Columns that a line of words has at most.
-const WIDTH: usize = 80;
 
 pub(crate) fn run(common: &Common, arguments: &args::Plan) -> anyhow::Result<Exit> {
     let file = choice::definition(common, arguments.definition.file.as_deref(), "plan")?;
@@ -141,10 +139,14 @@ fn before(common: &Common, prepared: &Prepared) -> Before {
     asked().unwrap_or_else(broken)
 }
 
+fn paragraph(text: &str) -> String {
+    output::wrapped(text, output::line(), 2)
+}
+
 fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, basis: &Basis) -> std::io::Result<()> {
-    writeln!(out, "{}", heading(plan, prepared))?;
+    writeln!(out, "{}", paragraph(&heading(plan, prepared)))?;
     if !plan.done.is_empty() {
-        writeln!(out, "{}", standing(plan))?;
+        writeln!(out, "{}", paragraph(&standing(plan)))?;
     }
     for Network { architecture, weights, .. } in &prepared.definition.networks {
         let network = format!(
@@ -153,31 +155,30 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
             architecture.layer_count(),
             architecture.parameter_count() as f64 / 1e6,
         );
-        writeln!(out, "{}", output::wrapped(&network, WIDTH, 2))?;
+        writeln!(out, "{}", paragraph(&network))?;
     }
     let augment = prepared.definition.data.augmentation();
     if augment.views() > 1 {
-        writeln!(
-            out,
-            "training images: augment {augment}; frozen layers are computed for {} views of each",
-            augment.views()
-        )?;
+        let views = augment.views();
+        let seen =
+            format!("training images: augment {augment}; frozen layers are computed for {views} views of each");
+        writeln!(out, "{}", paragraph(&seen))?;
     }
     let same = same_for_all(&prepared.definition);
     if !same.is_empty() {
-        writeln!(out, "{}", output::wrapped(&format!("the same for all: {}", same.join(", ")), WIDTH, 2))?;
+        writeln!(out, "{}", paragraph(&format!("the same for all: {}", same.join(", "))))?;
     }
-    write!(out, "\n{}", trials(plan))?;
+    write!(out, "\n{}", trials(plan).fitted())?;
     if plan.trial_count > LISTED {
-        writeln!(out, "{DIM}  … and {} more{DIM:#}", plan.trial_count - LISTED)?;
+        writeln!(out, "{DIM}  {} and {} more{DIM:#}", output::dots(), plan.trial_count - LISTED)?;
     }
     if !plan.cuts.is_empty() {
-        writeln!(out, "\nFrozen layers are computed once for all the trials that share them:\n")?;
-        write!(out, "{}", cuts(&plan.cuts))?;
+        writeln!(out, "\n{}\n", paragraph("Frozen layers are computed once for all the trials that share them:"))?;
+        write!(out, "{}", cuts(&plan.cuts).fitted())?;
     }
     if plan.networks.len() > 1 {
         writeln!(out, "\nWhat each network takes:\n")?;
-        write!(out, "{}", networks(&plan.networks))?;
+        write!(out, "{}", networks(&plan.networks).fitted())?;
     }
     writeln!(out)?;
     if plan.to_run > 0 {
@@ -188,27 +189,28 @@ fn print(out: &mut impl Write, plan: &Plan, prepared: &Prepared, team: &Team, ba
         let time = output::seconds(plan.expected_seconds);
         let time = format!("time: about {time} with {}{without}", team.describe());
         let source = format!("({})", source(basis));
-        match time.chars().count() + 1 + source.chars().count() <= WIDTH {
+        match time.chars().count() + 1 + source.chars().count() <= output::line() {
             true => writeln!(out, "{time} {source}")?,
-            false => writeln!(out, "{time}\n  {}", output::wrapped(&source, WIDTH - 2, 3))?,
+            false => writeln!(out, "{}\n  {}", paragraph(&time), output::wrapped(&source, output::line() - 2, 3))?,
         }
         if let Some(last) = last_run(basis) {
-            writeln!(out, "{last}")?;
+            writeln!(out, "{}", paragraph(&last))?;
         }
-        writeln!(out, "{}", output::wrapped(&disk(&plan.disk), WIDTH, 2))?;
+        writeln!(out, "{}", paragraph(&disk(&plan.disk)))?;
     }
     if prepared.to_pack > 0 {
         let size = output::bytes(prepared.to_pack);
-        writeln!(out, "pictures: `launch` decodes them once and keeps {size} of them beside that")?;
+        let pictures = format!("pictures: `launch` decodes them once and keeps {size} of them beside that");
+        writeln!(out, "{}", paragraph(&pictures))?;
     }
     for entry in &prepared.missing {
         let size = if entry.bytes > 0 { format!(" ({})", output::bytes(entry.bytes)) } else { String::new() };
         let name = entry.name;
         let missing = format!("`{name}`{size} is not here yet: `launch` downloads it, or `frostline fetch {name}`");
-        writeln!(out, "{}", output::wrapped(&missing, WIDTH, 2))?;
+        writeln!(out, "{}", paragraph(&missing))?;
     }
     for remark in &plan.remarks {
-        writeln!(out, "{}", output::wrapped(&format!("note: {remark}"), WIDTH, 2))?;
+        writeln!(out, "{}", paragraph(&format!("note: {remark}")))?;
     }
     Ok(())
 }
@@ -300,7 +302,7 @@ fn trials(plan: &Plan) -> Table {
     if is_begun {
         header.push("state");
     }
-    let mut table = Table::new(&header);
+    let mut table = Table::new(&header).sparing(&["starts from"]);
     for trial in plan.trials.iter().take(LISTED) {
         // Known once its data and weights are here.
         let id = trial.trial.map_or("-".to_owned(), |trial| trial.short());

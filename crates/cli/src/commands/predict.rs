@@ -3,7 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::machine;
-use crate::output::{BOLD, DIM, print_json};
+use crate::output::{BOLD, DIM, print_json, said};
 use crate::trained::Trained;
 use frostline_assets::{data, picture};
 use frostline_protocol::tools::{Classified, Classify};
@@ -63,14 +63,14 @@ pub(crate) fn run(common: &Common, arguments: &args::Predict) -> anyhow::Result<
             writeln!(out, "  {style}{class:<width$}  {:>5.1} %{style:#}", 100.0 * probability)?;
         }
         let words = past.map_or(String::new(), |past| format!("  {DIM}{}{DIM:#}", past.in_words()));
-        writeln!(out, "  {}{words}", verdict(&ranked, past))?;
+        writeln!(out, "{}", said(&format!("  {}{words}", verdict(&ranked, past))))?;
     }
     if let Some(evaluation) = &evaluation {
-        writeln!(
-            out,
+        let right = format!(
             "{DIM}This model is right on {:.1} % of its test images; the percentages are its own opinion.{DIM:#}",
             100.0 * evaluation.test_accuracy
-        )?;
+        );
+        writeln!(out, "{}", said(&right))?;
     }
     Ok(Exit::Done)
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<E
     }
     let mut header = vec!["trial", "state", "epoch", "val_accuracy", "attempts"];
     header.extend(status.columns.names());
-    let mut table = Table::new(&header);
+    let mut table = Table::new(&header).sparing(&["attempts", "epoch"]);
     for trial in &status.trials {
         let within = status.run.as_ref().and_then(|run| within(run, trial.trial)).unwrap_or_default();
         let epoch = format!("{}/{}{within}", trial.epoch.unwrap_or(0), trial.epochs);
@@ -37,11 +37,12 @@ pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<E
         cells.extend(status.columns.cells(&trial.parameters));
         table.row(cells);
     }
-    write!(out, "{table}")?;
+    write!(out, "{}", table.fitted())?;
     for trial in status.trials.iter().filter(|trial| trial.state == TrialState::Failed) {
         if let Some(failure) = &trial.failure {
             let (short, kind) = (trial.trial.short(), failure.kind);
-            writeln!(out, "{BAD}failed{BAD:#} {short} ({kind}): {}", failure.message)?;
+            let failed = format!("{BAD}failed{BAD:#} {short} ({kind}): {}", failure.message);
+            writeln!(out, "{}", output::said(&failed))?;
         }
     }
     Ok(Exit::Done)

@@ -2,7 +2,8 @@
 
 use crate::args::{self, Common};
 use crate::exit::Exit;
-use crate::output::{BAD, GOOD, count, print_json};
+use crate::output::{self, BAD, GOOD, count, print_json};
+use crate::trained::remedy;
 use frostline_assets::kept;
 use frostline_results::{Folder, checkpoint, features, seal};
 use frostline_store::{Finding, Reader, Sweep};
@@ -48,7 +49,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
         if let Err(what) = kept::check_file(path, *trial)
             && path.exists()
         {
-            let problem = format!("this kept model cannot be used: {what}");
+            let problem = format!("this kept model cannot be used: {what}; {}", remedy(common, *trial));
             audit.findings.push(Finding { place: path.display().to_string(), problem });
         }
     }
@@ -70,7 +71,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
     }
     let mut out = anstream::stdout().lock();
     for Finding { place, problem } in &audit.findings {
-        writeln!(out, "{BAD}!!{BAD:#}  {place}: {problem}")?;
+        writeln!(out, "{}", output::said(&format!("{BAD}!!{BAD:#}  {place}: {problem}")))?;
     }
     let looked_at = format!(
         "{}, {}, {}, {}, {}, {}, {}",
@@ -83,8 +84,11 @@ pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<E
         count(models.len() as u64, "model")
     );
     match audit.findings.len() as u64 {
-        0 => writeln!(out, "{GOOD}sound{GOOD:#}: {looked_at}")?,
-        found => writeln!(out, "{BAD}{}{BAD:#} in {looked_at}", count(found, "finding"))?,
+        0 => writeln!(out, "{}", output::said(&format!("{GOOD}sound{GOOD:#}: {looked_at}")))?,
+        found => {
+            let found = format!("{BAD}{}{BAD:#} in {looked_at}", count(found, "finding"));
+            writeln!(out, "{}", output::said(&found))?;
+        }
     }
     Ok(exit)
 }

@@ -23,7 +23,7 @@ pub(crate) fn comparison(compared: &Compared, classes: &[String]) -> String {
         let difference = it.difference.map_or("-".to_owned(), |difference| amount(it.name, difference));
         measured.row([it.name.to_owned(), one, other, difference]);
     }
-    let _ = write!(text, "{differs}\n{measured}");
+    let _ = write!(text, "{}\n{}", differs.fitted(), measured.fitted());
     let splits = [("validation", &compared.validation), ("test", &compared.test)];
     let mut sentences: Vec<String> = splits
         .into_iter()
@@ -45,7 +45,7 @@ pub(crate) fn comparison(compared: &Compared, classes: &[String]) -> String {
         for it in &compared.confusion {
             moved.row([name(it.truth), name(it.said), it.images[0].to_string(), it.images[1].to_string()]);
         }
-        let _ = write!(text, "\n{DIM}  where their answers differ most{DIM:#}\n{moved}");
+        let _ = write!(text, "\n{DIM}  where their answers differ most{DIM:#}\n{}", moved.fitted());
     }
     text
 }

@@ -18,8 +18,8 @@ pub(crate) fn effects(effects: &Effects) -> String {
         text += "The finished trials differ in no hyperparameter.\n";
         return text;
     }
-    text += &changes(effects, points).to_string();
-    text += &shares(effects).to_string();
+    text += &changes(effects, points).fitted().to_string();
+    text += &shares(effects).fitted().to_string();
     for remark in remarks(effects, points) {
         let _ = writeln!(text, "{DIM}{}{DIM:#}", below(&remark));
     }
@@ -29,7 +29,7 @@ pub(crate) fn effects(effects: &Effects) -> String {
 /// Each level against the first of its axis.
 fn changes(effects: &Effects, points: bool) -> Table {
     let unit = if points { "points" } else { "difference" };
-    let mut table = Table::new(&["axis", "change", unit, "95 % interval", "pairs"]);
+    let mut table = Table::new(&["axis", "change", unit, "95 % interval", "pairs"]).sparing(&["pairs"]);
     for axis in &effects.axes {
         for it in axis.differences.iter().filter(|it| Some(&it.from) == first_of(axis)) {
             let interval = it

@@ -42,18 +42,42 @@ pub(crate) fn error(error: &anyhow::Error) {
         return;
     }
     let mut err = anstream::stderr().lock();
-    let said = fitted(&format!("error: {}", in_words(error.chain())));
+    let said = fitted(&format!("error: {}", in_words(error.chain())), &std::io::stderr());
     let _ = writeln!(err, "{BAD}error:{BAD:#}{}", said.trim_start_matches("error:"));
 }
 
-/// Broken between words where standard error is a terminal, which would break anywhere. What fits stays as it is.
-fn fitted(text: &str) -> String {
-    let Some(width) = width(&std::io::stderr()).map(|width| width.max(40)) else { return text.to_owned() };
-    let line = |line: &str| match line.chars().count() > width {
-        true => wrapped(line, width, 2),
+/// Lines broken between words where `stream` is a terminal, which would break anywhere. What fits stays as it is.
+fn fitted(text: &str, stream: &(impl IsTerminal + AsFd)) -> String {
+    let Some(width) = width(stream).map(|width| width.max(40)) else { return text.to_owned() };
+    let line = |line: &str| match visible(line) > width {
+        true => {
+            let indent = line.len() - line.trim_start().len();
+            " ".repeat(indent) + &wrapped(line, width - indent.min(width / 2), indent + 2)
+        }
         false => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Text for standard output, as [`fitted`] has it.
+pub(crate) fn said(text: &str) -> String {
+    fitted(text, &std::io::stdout())
+}
+
+/// Text that stands beside a label of so many characters, as [`fitted`] has it.
+pub(crate) fn aside(text: &str, label: usize) -> String {
+    match width(&std::io::stdout()) {
+        Some(width) if label + visible(text) > width => {
+            let beside = format!("\n{}", " ".repeat(label));
+            wrapped(text, width.saturating_sub(label).max(20), 0).replace('\n', &beside)
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// How many characters are seen of a text that may have colours.
+fn visible(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
 }
 
 /// At most so many characters of a line, the last of them a mark where some are missing.
@@ -64,17 +88,22 @@ fn cut(line: &str, width: usize) -> String {
     }
 }
 
+/// What stands before rows that are not shown.
+pub(crate) fn dots() -> &'static str {
+    Voice::get().drawn("…", "...")
+}
+
 /// A remark on standard error.
 pub(crate) fn note(text: &str) {
     if Voice::get().remarks() {
-        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
+        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text, &std::io::stderr()));
     }
 }
 
 /// What is said to those, too, who want to hear no remarks.
 pub(crate) fn warn(text: &str) {
     if Voice::get().warns() {
-        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text));
+        let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text, &std::io::stderr()));
     }
 }
 
@@ -93,6 +122,11 @@ pub(crate) fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     (columns > 0).then_some(usize::from(columns))
 }
 
+/// Columns for text that is read: 80, or as many as a narrower terminal has.
+pub(crate) fn line() -> usize {
+    width(&std::io::stdout()).map_or(80, |width| width.clamp(40, 80))
+}
+
 /// A sentence below a table on standard output: two columns in, and broken between words where that is a terminal.
 fn below(sentence: &str) -> String {
     let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
@@ -103,7 +137,7 @@ fn below(sentence: &str) -> String {
 pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let (mut wrapped, mut column) = (String::new(), 0);
     for word in text.split_whitespace() {
-        let length = word.chars().count();
+        let length = visible(word);
         if column > 0 && column + 1 + length > width {
             wrapped.push('\n');
             wrapped.extend(std::iter::repeat_n(' ', indent));

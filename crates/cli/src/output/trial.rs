@@ -1,17 +1,20 @@
 //! A trial in full.
 
-use super::{BAD, BOLD, DIM, Table, below};
+use super::{BAD, BOLD, DIM, Table, Voice, below};
 use frostline_sweep::backbone;
 use frostline_sweep::depth::Depths;
-use frostline_sweep::outcome::{ClassMetrics, Evaluation};
+use frostline_sweep::outcome::{ClassMetrics, EpochMetrics, Evaluation};
 use frostline_sweep::parameters::{BACKBONE, named};
-use frostline_sweep::trial::{Augment, WeightsIdentity};
+use frostline_sweep::trial::Augment;
 use frostline_view::show::Shown;
 use frostline_view::shown;
 use std::io::Write;
 
 /// Classes that are shown one by one.
 const MOST_CLASSES: usize = 20;
+
+/// Bars of a curve.
+const MOST_BARS: usize = 40;
 
 /// Accuracy and confusion of each class, or of those that are recognised least where there are many.
 fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> std::io::Result<()> {
@@ -22,10 +25,8 @@ fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> 
     if is_whole {
         let images: u64 = evaluation.confusion.iter().flatten().map(|count| u64::from(*count)).sum();
         let images = super::count(images, "test image");
-        writeln!(
-            out,
-            "{DIM}  accuracy by class, and confusion matrix on {images} (rows: true, columns: predicted){DIM:#}"
-        )?;
+        let heading = format!("accuracy by class, and confusion matrix on {images} (rows: true, columns: predicted)");
+        writeln!(out, "{DIM}{}{DIM:#}", below(&heading))?;
     } else {
         order.sort_by(|&one, &other| shares[one].total_cmp(&shares[other]));
         order.truncate(MOST_CLASSES);
@@ -40,6 +41,38 @@ fn by_class(out: &mut impl Write, evaluation: &Evaluation, names: &[String]) -> 
     Ok(())
 }
 
+/// How the validation images were judged over the epochs, from the least to the largest.
+fn curves(epochs: &[EpochMetrics]) -> Vec<String> {
+    // Two points are no curve.
+    if epochs.len() < 3 {
+        return Vec::new();
+    }
+    let curve = |name: &str, values: Vec<f64>| {
+        let (least, most) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &value| (least.min(value), most.max(value)));
+        format!("{name:<12}  {}  {least:.4} to {most:.4}", bars(&values, least, most))
+    };
+    vec![
+        curve("val_loss", epochs.iter().map(|epoch| epoch.val_loss).collect()),
+        curve("val_accuracy", epochs.iter().map(|epoch| epoch.val_accuracy).collect()),
+    ]
+}
+
+/// A bar for each value, of eight heights; at most so many that a line holds them, each of the last value of its part.
+fn bars(values: &[f64], least: f64, most: f64) -> String {
+    let heights = Voice::get().drawn("▁▂▃▄▅▆▇█", "_.-~=+*#");
+    let heights: Vec<char> = heights.chars().collect();
+    let count = values.len().min(MOST_BARS);
+    let last = (1..=count).map(|bar| values[bar * values.len() / count - 1]);
+    let range = (most - least).max(f64::MIN_POSITIVE);
+    last.map(|value| match ((value - least) / range * 8.0).floor() {
+        height if height.is_nan() => ' ',
+        height => heights[(height as usize).min(7)],
+    })
+    .collect()
+}
+
 /// `classes` are the names of the classes in the order of their numbers; of a complete trial, `model` says where its model is,
 /// or how it can be had.
 pub(crate) fn trial(
@@ -52,11 +85,8 @@ pub(crate) fn trial(
     writeln!(out, "{BOLD}{}{BOLD:#}  {}", trial.trial, trial.state)?;
     let sweeps = if trial.sweeps.is_empty() { "none any more".to_owned() } else { trial.sweeps.join(", ") };
     writeln!(out, "  sweeps           {sweeps}")?;
-    let weights = match &spec.model.weights {
-        WeightsIdentity::Random => "random".to_owned(),
-        WeightsIdentity::File(digest) => format!("file with BLAKE3 {}…", &digest[..digest.len().min(16)]),
-    };
-    writeln!(out, "  model            {}, weights {weights}", spec.model.backbone)?;
+    writeln!(out, "  model            {}", spec.model.backbone)?;
+    writeln!(out, "  weights          {}", trial.weights_in_words())?;
     let dataset = serde_json::to_value(spec.data.dataset).map_or_else(|_| String::new(), |name| shown(&name));
     let seen = match spec.data.augment {
         Augment::None => String::new(),
@@ -74,16 +104,9 @@ pub(crate) fn trial(
     }
     if !trial.epochs.is_empty() {
         writeln!(out)?;
-        let mut table = Table::new(&[
-            "epoch",
-            "train_loss",
-            "train_accuracy",
-            "val_loss",
-            "val_accuracy",
-            "time",
-            "images/s",
-            "memory",
-        ]);
+        let measured = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"];
+        let header = [&["epoch"], &measured[..], &["time", "images/s", "memory"]].concat();
+        let mut table = Table::new(&header).sparing(&["memory", "images/s"]);
         for epoch in &trial.epochs {
             table.row([
                 epoch.epoch.to_string(),
@@ -96,7 +119,10 @@ pub(crate) fn trial(
                 super::bytes(epoch.peak_memory),
             ]);
         }
-        write!(out, "{table}")?;
+        write!(out, "{}", table.fitted())?;
+        for line in curves(&trial.epochs) {
+            writeln!(out, "{DIM}  {line}{DIM:#}")?;
+        }
     }
     if let Some(evaluation) = &trial.evaluation {
         writeln!(out, "\n  test accuracy {:.4}, test loss {:.4}", evaluation.test_accuracy, evaluation.test_loss)?;
@@ -117,9 +143,8 @@ pub(crate) fn trial(
     // The trial's own; the database counts those of all trials together.
     for (number, attempt) in (1..).zip(&trial.attempts) {
         let build = &attempt.build;
-        writeln!(
-            out,
-            "\n  attempt {number}: {}, {}, worker {} on {} ({}, {}, libtorch {})",
+        let ran = format!(
+            "attempt {number}: {}, {}, worker {} on {} ({}, {}, libtorch {})",
             attempt.outcome,
             super::count(u64::from(attempt.epochs), "epoch"),
             attempt.worker,
@@ -127,17 +152,34 @@ pub(crate) fn trial(
             build.device,
             super::count(u64::from(build.threads), "thread"),
             build.libtorch,
-        )?;
+        );
+        writeln!(out, "\n{}", below(&ran))?;
         if let Some(images) = attempt.micro_batch {
             let images = super::count(u64::from(images), "image");
             writeln!(out, "  {images} at a time, because memory had run out")?;
         }
         if let Some(failure) = &attempt.failure {
-            writeln!(out, "  {BAD}{}{BAD:#}: {}", failure.kind, failure.message)?;
+            writeln!(out, "{}", below(&format!("{BAD}{}{BAD:#}: {}", failure.kind, failure.message)))?;
             for line in &failure.log {
                 writeln!(out, "{DIM}    {line}{DIM:#}")?;
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_has_a_bar_an_epoch_from_the_least_to_the_largest() {
+        assert_eq!(bars(&[0.0, 0.5, 1.0, 0.25], 0.0, 1.0), "▁▅█▃");
+        assert_eq!(bars(&[0.3, 0.3, 0.3], 0.3, 0.3), "▁▁▁");
+        assert_eq!(bars(&[0.0, f64::NAN, 1.0], 0.0, 1.0), "▁ █");
+        // A hundred values are forty bars, the last of them the last value.
+        let many: Vec<f64> = (0..100).map(f64::from).collect();
+        let drawn = bars(&many, 0.0, 99.0);
+        assert_eq!((drawn.chars().count(), drawn.chars().next(), drawn.chars().last()), (40, Some('▁'), Some('█')));
+    }
 }

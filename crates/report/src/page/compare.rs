@@ -1,13 +1,13 @@
 //! Two trials side by side: what differs, how their accuracies differ, their curves, and where one confuses more.
 
 use super::document::{Links, trial_link};
-use super::trial::weights;
 use super::words::is_accuracy;
 use crate::figure::compare::{self as difference, Difference};
 use crate::figure::curves::{Curve, Kind};
 use crate::figure::{Words, curves};
 use crate::number::{self, change, fixed, seconds};
 use frostline_sweep::parameters::named;
+use frostline_sweep::trial::WeightsIdentity;
 use frostline_view::compare::{Compared, Configurations, PairedImages};
 use frostline_view::show::Shown;
 use frostline_view::shown;
@@ -110,8 +110,13 @@ fn by_image(compared: &Compared) -> Markup {
 fn rows(shown_trial: &Shown) -> Vec<(String, String)> {
     let spec = &shown_trial.spec;
     let word = |value: Value| shown(&value);
+    // By content alone: two sweeps may call the same file by two names.
+    let weights = match &spec.model.weights {
+        WeightsIdentity::Random => "random".to_owned(),
+        WeightsIdentity::File(digest) => format!("BLAKE3 {}…", digest.chars().take(16).collect::<String>()),
+    };
     let mut rows = vec![
-        ("weights".to_owned(), weights(&spec.model.weights)),
+        ("weights".to_owned(), weights),
         ("data".to_owned(), serde_json::to_value(spec.data.dataset).map(word).unwrap_or_default()),
         ("data digest".to_owned(), spec.data.digest.chars().take(16).collect()),
         ("image size".to_owned(), spec.data.image_size.to_string()),

@@ -7,7 +7,7 @@ use crate::figure::{Words, curves, strip};
 use crate::number::{self, fixed, seconds};
 use frostline_sweep::outcome::{ClassMetrics, TrialState};
 use frostline_sweep::parameters::{BACKBONE, named};
-use frostline_sweep::trial::{Augment, WeightsIdentity};
+use frostline_sweep::trial::Augment;
 use frostline_view::page::Network;
 use frostline_view::show::{Attempt, Shown};
 use frostline_view::shown;
@@ -139,17 +139,9 @@ fn by_class(trial: &Shown) -> Option<Markup> {
     })
 }
 
-/// Whose weights it starts from, by content.
-pub(super) fn weights(weights: &WeightsIdentity) -> String {
-    match weights {
-        WeightsIdentity::Random => "random".to_owned(),
-        WeightsIdentity::File(digest) => format!("file with BLAKE3 {}…", digest.chars().take(16).collect::<String>()),
-    }
-}
-
 fn parameters(trial: &Shown) -> Markup {
     let spec = &trial.spec;
-    let weights = weights(&spec.model.weights);
+    let weights = trial.weights_in_words();
     let dataset = serde_json::to_value(spec.data.dataset).map(|name| shown(&name)).unwrap_or_default();
     html! {
         h3 { "What it is" }

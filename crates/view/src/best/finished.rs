@@ -38,7 +38,7 @@ impl Finished {
     /// Every metric by name, and the seconds that it took.
     pub(crate) fn metrics(&self) -> BTreeMap<&'static str, f64> {
         let value = |name| Some((name, metric::find(name)?.value(&self.last, &self.evaluation)));
-        metric::names().filter_map(value).chain([("seconds", self.evaluation.seconds)]).collect()
+        metric::names().filter_map(value).chain([(metric::SECONDS, self.evaluation.seconds)]).collect()
     }
 
     pub(crate) fn ranked(&self, rank: u32, objective: &Metric) -> Ranked {

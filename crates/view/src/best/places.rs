@@ -115,16 +115,21 @@ impl Place {
         self.trials.iter().map(|finished| finished.contestant(objective)).collect()
     }
 
+    /// Every metric by name, and `seconds`: the means over its trials.
+    pub(super) fn metrics(&self) -> BTreeMap<&'static str, f64> {
+        let mut means: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for (name, value) in self.trials.iter().flat_map(Finished::metrics) {
+            *means.entry(name).or_default() += value / self.trials.len() as f64;
+        }
+        means
+    }
+
     pub(super) fn trial(&self, objective: &Metric, versus: Option<VersusBest>) -> Option<Ranked> {
         let ranked = self.trials.first()?.ranked(self.rank, objective);
         Some(Ranked { tied_with_best: versus.map(|it| it.is_tied), versus_best: versus, ..ranked })
     }
 
     pub(super) fn group(&self, objective: &Metric, versus: Option<VersusBest>) -> Group {
-        let mut metrics: BTreeMap<&'static str, f64> = BTreeMap::new();
-        for (name, value) in self.trials.iter().flat_map(Finished::metrics) {
-            *metrics.entry(name).or_default() += value / self.trials.len() as f64;
-        }
         let mut parameters = self.trials.first().map(|first| first.row.spec.named_object()).unwrap_or_default();
         parameters.remove("seed");
         Group {
@@ -137,7 +142,7 @@ impl Place {
             seeds: self.replicates.count,
             seeds_wanted: self.seeds,
             versus_best: versus,
-            metrics,
+            metrics: self.metrics(),
             parameters,
             trials: (1..).zip(&self.trials).map(|(rank, finished)| finished.ranked(rank, objective)).collect(),
         }

@@ -1,7 +1,7 @@
 //! The ranking of a table's trials that meet conditions, and any part of it in any order.
 
+use super::Table;
 use super::order::Key;
-use super::{SECONDS, Table, measurements};
 use crate::best::{
     COMPARED, Contestant, MOST_READ, Missing, Ranking, Row, Shape, Verdict, VersusBest, interval_of_mean, verdict,
 };
@@ -9,6 +9,7 @@ use crate::{ViewError, shown};
 use frostline_ranking::{Candidate, Replicates, accuracy_interval, groups, order, summarise};
 use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
+use frostline_sweep::metric::{SECONDS, measured};
 use frostline_sweep::trial::TrialId;
 use serde_json::Value;
 use std::ops::Range;
@@ -18,6 +19,8 @@ use std::ops::Range;
 pub struct Standing {
     shape: Shape,
     places: Vec<Place>,
+    /// Those of the places that meet the conditions on what was measured, which choose what is seen and change no rank.
+    shown: Vec<u32>,
     /// Of all places, one after another: the trials of each, best first.
     members: Vec<u32>,
     /// Of the first places.
@@ -39,11 +42,11 @@ struct Place {
 impl Standing {
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.shown.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.shown.is_empty()
     }
 
     fn members(&self, place: &Place) -> &[u32] {
@@ -101,12 +104,13 @@ impl Table {
         let is_small = finished.len() <= MOST_READ;
         let mut standing = Standing {
             shape,
+            shown: Vec::new(),
             places,
             members,
             compared: Vec::new(),
             verdict: None,
             missing,
-            is_whole: filters.is_empty(),
+            is_whole: filters.iter().all(Filter::is_measured),
         };
         let first = standing.places.iter().take(if is_small { usize::MAX } else { COMPARED });
         let contestant = |&member: &u32| Contestant {
@@ -118,6 +122,12 @@ impl Table {
         let contestants: Vec<Vec<Contestant>> =
             first.map(|place| standing.members(place).iter().map(contestant).collect()).collect();
         (standing.compared, standing.verdict) = verdict(reader, self.objective, &contestants, is_small)?;
+        let measured: Vec<&Filter> = filters.iter().filter(|filter| filter.is_measured()).collect();
+        let is_shown = |&place: &u32| {
+            let members = standing.members(&standing.places[place as usize]);
+            measured.iter().all(|filter| filter.accepts_measured(self.mean(filter.name(), members)))
+        };
+        standing.shown = (0..standing.places.len() as u32).filter(is_shown).collect();
         Ok(standing)
     }
 
@@ -151,7 +161,7 @@ impl Table {
     /// `most` rows after the first `after`, in the order of the ranking or in that of a column, downwards where it is said.
     /// By a column that nobody knows, the rows stay as they are.
     pub fn ranking(&self, standing: &Standing, by: Option<(&str, bool)>, after: usize, most: usize) -> Ranking {
-        let columns = match standing.is_whole && !standing.is_empty() {
+        let columns = match standing.is_whole && !standing.members.is_empty() {
             true => self.varying(None),
             false => self.varying(Some(&standing.members)),
         };
@@ -161,7 +171,7 @@ impl Table {
             total: standing.len() as u64,
             columns: standing.shape.of(columns),
             rows: shown.map(|place| self.row(standing, place)).collect(),
-            first: (!standing.is_empty()).then(|| self.row(standing, 0)),
+            first: (!standing.places.is_empty()).then(|| self.row(standing, 0)),
             verdict: standing.verdict.clone(),
             missing: standing.missing,
         }
@@ -169,7 +179,8 @@ impl Table {
 
     /// The finished trials, those of the better configuration first.
     pub fn trials<'a>(&'a self, standing: &'a Standing) -> impl Iterator<Item = TrialId> + 'a {
-        standing.members.iter().map(|&member| self.trials[member as usize])
+        let places = standing.shown.iter().map(|&place| &standing.places[place as usize]);
+        places.flat_map(|place| standing.members(place)).map(|&member| self.trials[member as usize])
     }
 
     /// All rows, one after another, in the order of the ranking or in that of a column.
@@ -178,14 +189,14 @@ impl Table {
     }
 
     fn sorted(&self, standing: &Standing, by: Option<(&str, bool)>) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..standing.len()).collect();
+        let mut order: Vec<usize> = standing.shown.iter().map(|&place| place as usize).collect();
         let Some((column, down)) = by else { return order };
         let places = &standing.places;
         let keys: Vec<Key> = match column {
             "rank" => places.iter().map(|it| Key::number(f64::from(it.rank))).collect(),
             "seeds" => places.iter().map(|it| Key::number(f64::from(it.replicates.count))).collect(),
             _ if column == self.objective.name => places.iter().map(|it| Key::number(it.replicates.mean)).collect(),
-            _ if measurements().any(|name| name == column) => {
+            _ if measured().any(|name| name == column) => {
                 places.iter().map(|it| Key::number(self.mean(column, standing.members(it)))).collect()
             }
             _ => {
@@ -242,7 +253,7 @@ impl Table {
             seeds: place.replicates.count,
             seeds_wanted: place.seeds,
             versus_best: versus,
-            metrics: measurements().map(|name| (name, self.mean(name, members))).collect(),
+            metrics: measured().map(|name| (name, self.mean(name, members))).collect(),
             parameters: parameters.collect::<serde_json::Map<String, Value>>(),
             is_group,
             // Nobody has asked.

@@ -5,6 +5,8 @@ use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric;
 use frostline_view::best::{Basis, Best, Group, Missing, Question, Ranked, Rows, best, remarks};
+use frostline_view::effects::effects;
+use frostline_view::table::Table;
 
 fn ask(reader: &Reader, filters: &[Filter]) -> Best {
     best(reader, Question { filters, ..Question::of("demo", 10) }).unwrap()
@@ -203,4 +205,29 @@ fn conditions_choose_the_trials_that_are_grouped() {
     let best = ask(&reader, &[filter("seed=0")]);
     assert_eq!(rates(&best), [0.1, 0.2, 0.3]);
     assert!(groups(&best).iter().all(|group| group.trials.len() == 1 && group.deviation.is_none()));
+}
+
+#[test]
+fn conditions_on_what_was_measured_choose_rows_and_change_no_rank() {
+    // Means 0.4, 0.71, 0.5 for the rates 0.1, 0.2, 0.3.
+    let (_folder, reader) = filled([0.9, 0.2, 0.1, 0.7, 0.71, 0.72, 0.5, 0.5, 0.5].map(Some));
+    let filter = |text| Filter::parse(text).unwrap();
+    let all = ask(&reader, &[]);
+    assert_eq!(rates(&all), [0.2, 0.3, 0.1]);
+    let weak = ask(&reader, &[filter("val_accuracy<0.6")]);
+    assert_eq!(rates(&weak), [0.3, 0.1]);
+    assert_eq!(groups(&weak).iter().map(|row| (row.rank, row.seeds)).collect::<Vec<_>>(), [(2, 3), (3, 3)]);
+    let first = |best: &Best| best.ranking.first.as_ref().map(|row| (row.rank, row.trial));
+    assert_eq!((weak.ranking.total, first(&weak)), (2, first(&all)));
+    assert_eq!(weak.ranking.verdict, all.ranking.verdict);
+    // A single trial of the weakest configuration has 0.9, and its mean has not.
+    assert_eq!(rates(&ask(&reader, &[filter("val_accuracy>0.45")])), [0.2, 0.3]);
+    let filters = [filter("val_accuracy>0.8")];
+    let single = Question { filters: &filters, trials: true, ..Question::of("demo", 10) };
+    let single: Vec<f64> = trials(&best(&reader, single).unwrap()).iter().map(|row| row.objective).collect();
+    assert_eq!(single, [0.9]);
+    assert!(ask(&reader, &[filter("val_accuracy>0.95")]).ranking.rows.is_empty());
+    let table = Table::read(&reader, "demo").unwrap();
+    let refused = effects(&table, &[filter("test_loss<1")]).unwrap_err();
+    assert!(refused.to_string().contains("`test_loss` would be effects of the choice"), "{refused}");
 }

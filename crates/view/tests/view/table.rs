@@ -26,13 +26,16 @@ fn assert_same(reader: &Reader, conditions: &[&str]) {
 
 #[test]
 fn the_ranking_of_a_table_is_that_of_the_database() {
-    let conditions: [&[&str]; 6] = [
+    let conditions: [&[&str]; 9] = [
         &[],
         &["learning_rate!=0.2"],
         &["learning_rate<0.25", "seed!=1"],
         &["seed=0"],
         &["frozen_layers=all", "head_units=8"],
         &["frozen_layers<1.0"],
+        &["val_accuracy>0.55"],
+        &["seed!=2", "val_accuracy<0.6", "seconds>1"],
+        &["test_loss>100"],
     ];
     for conditions in conditions {
         for values in [
