@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 PICTURES = 40
+EPOCHS = 3
 
 SWEEP = """
 [sweep]
@@ -93,6 +94,24 @@ def drawn_weights(network, gain, path):
     return path
 
 
+def trained_weights(network, images, size, path):
+    """Saves weights that the library itself has trained for a few epochs: drawn ones leave a network with gates (SE) the same
+    answer for every image, or an answer that turns with the rounding."""
+    pixels, labels = images
+    model = network.model.train()
+    torch.manual_seed(0)
+    inputs = torch.nn.functional.interpolate(pixels.float(), size=size, mode="bilinear")
+    inputs = network.prepare(inputs.numpy())
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(inputs)).split(32):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+            optimizer.step()
+    torch.save(model.eval().state_dict(), path)
+    return path
+
+
 def pictures(folder, pixels):
     """Files of odd sizes and shapes, PNG and JPEG, made from test images."""
     paths = []
@@ -161,10 +180,10 @@ def main():
         same = drawn_weights(networks.TimmV2S(64), 4, folder / "timm.pth")
         symmetric = drawn_weights(networks.Torchvision(64), 1, folder / "torchvision.pth")
         layers = family.weighted_layers("efficientnet_b0")
-        b0_same = drawn_weights(family.Timm("tf_efficientnet_b0", layers), 4, folder / "b0-timm.pth")
-        b0_symmetric = drawn_weights(family.Torchvision("efficientnet_b0", layers), 4, folder / "b0-torchvision.pth")
+        b0_same = trained_weights(family.Timm("tf_efficientnet_b0", layers), images, 64, folder / "b0-timm.pth")
+        b0_symmetric = trained_weights(family.Torchvision("efficientnet_b0", layers), images, 65, folder / "b0-torchvision.pth")
         layers = family.weighted_layers("efficientnet_v2_b1")
-        v2_b1 = drawn_weights(family.Timm("tf_efficientnetv2_b1", layers), 4, folder / "v2b1-timm.pth")
+        v2_b1 = trained_weights(family.Timm("tf_efficientnetv2_b1", layers), images, 64, folder / "v2b1-timm.pth")
         # Dense layers of few units soon die on weights that were never trained, so those have none.
         cases = [
             ("lite0", "efficientnet_lite0", "efficientnet_lite0.imagenet1k", '["all", 0.8]', 64, [48, 32], [0.3, 0.1]),

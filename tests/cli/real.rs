@@ -131,6 +131,12 @@ fn a_trial_that_diverges_fails_and_the_others_are_ranked() {
     --- error
     `demo` has no failed (worker_lost) trial: nothing will be tried again
     ");
+    says!(place, "retry demo", @r"
+    exit code 0
+    --- error
+    1 trial of `demo` will be tried again by `frostline resume demo`
+    What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`
+    ");
     assert_eq!(place.json("verify --json")["sound"], true);
 }
 

@@ -51,6 +51,13 @@ impl Terminal {
         }
     }
 
+    /// All that is said until the program ends by itself.
+    fn all(mut self) -> String {
+        while self.reads() {}
+        until("the program to end", || self.program.try_wait().unwrap());
+        self.said
+    }
+
     /// The terminal goes; how the program ends.
     fn goes(self) -> Option<i32> {
         let Terminal { mut program, screen, .. } = self;
@@ -73,21 +80,22 @@ fn sentences_are_broken_between_words_where_the_terminal_ends() {
     let place = Place::new();
     place.succeed("launch demo.toml");
     let trials = place.trials("demo");
-    let mut terminal = Terminal::start(&place, &format!("compare {} {}", trials[0].id, trials[1].id), 60);
-    while terminal.reads() {}
-    let words = terminal.said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = Terminal::start(&place, &format!("compare {} {}", trials[0].id, trials[1].id), 60).all();
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         words.contains("They cannot be compared image by image: they saw other images, or which ones"),
         "{words}"
     );
-    assert_eq!(terminal.said.lines().filter(|line| line.chars().count() > 60).collect::<Vec<_>>(), [""; 0]);
-    assert_eq!(terminal.goes(), Some(0));
+    assert_eq!(said.lines().filter(|line| line.chars().count() > 60).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
 fn nothing_is_wider_than_the_terminal() {
     let place = Place::new();
-    place.succeed("launch demo.toml --set grid.frozen_layers=[\"all\",0.9] --set sweep.seeds=[0,1]");
+    let launch = "launch demo.toml --no-progress --set grid.frozen_layers=[\"all\",0.9] --set sweep.seeds=[0,1]";
+    let launched = Terminal::start(&place, launch, 80).all();
+    assert!(launched.contains("[8/8] ") && launched.contains("  frozen "), "{launched}");
+    assert_eq!(launched.lines().filter(|line| line.chars().count() > 80).collect::<Vec<_>>(), [""; 0]);
     let trials = place.trials("demo");
     let (one, other) = (&trials[0].id, &trials[1].id);
     for columns in [80, 60] {
@@ -109,11 +117,9 @@ fn nothing_is_wider_than_the_terminal() {
             "show 00000000",
             "plan nothing.toml",
         ] {
-            let mut terminal = Terminal::start(&place, command, columns);
-            while terminal.reads() {}
-            let wide = |line: &&str| line.chars().count() > usize::from(columns);
-            let wide: Vec<&str> = terminal.said.lines().filter(wide).collect();
-            assert!(wide.is_empty() && !terminal.said.is_empty(), "{command} in {columns} columns: {wide:#?}");
+            let said = Terminal::start(&place, command, columns).all();
+            let wide: Vec<&str> = said.lines().filter(|line| line.chars().count() > usize::from(columns)).collect();
+            assert!(wide.is_empty() && !said.is_empty(), "{command} in {columns} columns: {wide:#?}");
         }
     }
 }

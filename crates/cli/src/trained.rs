@@ -70,7 +70,12 @@ impl Trained {
 
 /// How the model of a complete trial can be had that was not kept.
 pub(crate) fn remedy(common: &Common, trial: TrialId) -> String {
-    format!("`frostline retrain {}{}` trains it once more for its model", trial.short(), common.results_argument())
+    format!("`{}` trains it once more for its model", retrain(common, trial))
+}
+
+/// The command that does so.
+pub(crate) fn retrain(common: &Common, trial: TrialId) -> String {
+    format!("frostline retrain {}{}", trial.short(), common.results_argument())
 }
 
 fn find_weights(

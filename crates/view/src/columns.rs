@@ -81,7 +81,13 @@ impl Columns {
 
     /// One trial in a few words: "frozen_layers 154, optimizer adam".
     pub fn words(&self, parameters: &Map<String, Value>) -> String {
-        let words = self.names.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{name} {cell}"));
+        self.words_by(parameters, |name| name)
+    }
+
+    /// The same, with other names.
+    pub fn words_by(&self, parameters: &Map<String, Value>, called: fn(&str) -> &str) -> String {
+        let words =
+            self.names.iter().zip(self.cells(parameters)).map(|(name, cell)| format!("{} {cell}", called(name)));
         words.collect::<Vec<_>>().join(", ")
     }
 }

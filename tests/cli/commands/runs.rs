@@ -94,6 +94,7 @@ fn failed_and_cancelled_trials_wait_again() {
     exit code 0
     --- error
     1 trial of `demo` will be tried again by `frostline resume demo`
+    What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`
     ");
     says!(place, &format!("cancel {}", failed.id), @r"
     exit code 0

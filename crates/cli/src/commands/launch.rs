@@ -14,12 +14,13 @@ use crate::prepare::{self, Missing, Prepared};
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
+use crate::trained::retrain;
 use frostline_coordinator::{Hub, Invitation, Job, Outcome, run};
 use frostline_protocol::Places;
 use frostline_results::features::kept;
 use frostline_results::{Folder, models, quoted};
 use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
-use frostline_sweep::definition::{Definition, Keep};
+use frostline_sweep::definition::{Definition, Keep, KeepModels};
 use frostline_sweep::device::Device;
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{FailureKind, TrialState};
@@ -36,6 +37,9 @@ use std::time::Duration;
 const SHOWN: usize = 10;
 /// From this factor on it is said how much longer a sweep would have taken without kept features.
 const WORTH_SAYING: f64 = 1.1;
+/// What is said where trials have diverged.
+pub(crate) const DIVERGED: &str =
+    "What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`";
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
     arguments.telling.begin();
@@ -288,7 +292,37 @@ fn carry_out(
             }
         }
     }
+    if missing == 0 {
+        saved = unkept(common, &definition)?;
+    }
     finish(common, name, &screen, saved, telling)
+}
+
+/// What `keep` asks for and cannot have: who asks for more models once all trials are finished hears how to get one.
+fn unkept(common: &Common, Definition { name, keep, .. }: &Definition) -> anyhow::Result<Option<String>> {
+    let reader = frostline_store::open(&common.results)?;
+    let models = models::files(&Folder::new(&common.results).models());
+    let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+    let complete = reader.counts(name)?.complete;
+    let wanted = match keep.models {
+        KeepModels::None => 0,
+        KeepModels::Best => u64::from(keep.count).min(complete),
+        KeepModels::All => complete,
+    };
+    let here = reader.best_first(name, &models)?.len() as u64;
+    if here >= wanted {
+        return Ok(None);
+    }
+    let first = best(&reader, Question { trials: true, models: &models, ..Question::of(name, here as usize + 1) })?;
+    let without = first.ranking.rows.iter().find(|row| !row.has_model);
+    Ok(without.map(|row| {
+        format!(
+            "{} of {} lack a model: `[keep]` is for trials that still run; `{}` trains one once more for its model",
+            wanted - here,
+            count(wanted, "finished trial"),
+            retrain(common, row.trial)
+        )
+    }))
 }
 
 /// What the coordinator is asked to do.
@@ -384,9 +418,7 @@ fn finish(
         output::warn(&format!("{failed} failed: `frostline status {name}{results}` says why"));
         let kinds = failures(&reader, name)?;
         if kinds.contains(&FailureKind::Diverged) {
-            output::warn(
-                "What diverged will do so again, since a trial repeats itself: lower `learning_rate`, or set `clip_norm`",
-            );
+            output::warn(DIVERGED);
         }
         if kinds.iter().any(|kind| *kind != FailureKind::Diverged) {
             let only = if kinds.contains(&FailureKind::Diverged) { "the others" } else { "them" };
@@ -398,7 +430,7 @@ fn finish(
 }
 
 /// In which ways trials of a sweep have failed.
-fn failures(reader: &Reader, name: &str) -> Result<BTreeSet<FailureKind>, StoreError> {
+pub(crate) fn failures(reader: &Reader, name: &str) -> Result<BTreeSet<FailureKind>, StoreError> {
     let failed = reader.trials(name)?.into_iter().filter(|row| row.state == TrialState::Failed);
     Ok(failed.filter_map(|row| row.failure.map(|(kind, _)| kind)).collect())
 }

@@ -1,14 +1,18 @@
 //! `retry`: what should run again.
 
 use crate::args::{self, Common};
+use crate::commands::launch::{DIVERGED, failures};
 use crate::exit::Exit;
 use crate::output::{self, count};
 use frostline_store::Writer;
-use frostline_sweep::outcome::TrialState;
+use frostline_sweep::outcome::{FailureKind, TrialState};
 
 pub(crate) fn run(common: &Common, arguments: &args::Retry) -> anyhow::Result<Exit> {
     frostline_store::open(&common.results)?.sweep(&arguments.sweep)?;
     let mut writer = Writer::open(&common.results)?;
+    let has_diverged = arguments.state == TrialState::Failed
+        && arguments.kind.is_none_or(|kind| kind == FailureKind::Diverged)
+        && failures(writer.reader(), &arguments.sweep)?.contains(&FailureKind::Diverged);
     let retried = writer.retry(&arguments.sweep, &[arguments.state], arguments.kind)?;
     let (sweep, results) = (&arguments.sweep, common.results_argument());
     let kind = arguments.kind.map_or(String::new(), |kind| format!(" ({kind})"));
@@ -29,5 +33,8 @@ pub(crate) fn run(common: &Common, arguments: &args::Retry) -> anyhow::Result<Ex
             count(retried, "trial")
         ),
     });
+    if has_diverged {
+        output::warn(DIVERGED);
+    }
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! A running sweep on the terminal: a line for everything that ends, and below them what runs now.
 
-use super::{BAD, DIM, GOOD, Voice, bytes, count, cut, duration, events, seconds, width};
+use super::table::short;
+use super::{BAD, DIM, GOOD, Voice, bytes, count, cut, duration, events, fitted, seconds, width};
 use frostline_coordinator::{Fact, News, Running, Status, Watcher};
 use frostline_sweep::expand::{Trial, Trials};
 use frostline_sweep::features::FeatureKey;
@@ -8,7 +9,7 @@ use frostline_sweep::metric::{Direction, Metric};
 use frostline_sweep::outcome::{EpochMetrics, TrialState};
 use frostline_sweep::record::{Ending, Record, TaskKey};
 use frostline_sweep::reuse::Reuse;
-use frostline_sweep::trial::TrialId;
+use frostline_sweep::trial::{TrialId, TrialSpec};
 use frostline_view::Columns;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Columns from which on names are spelled out.
+const WIDE: usize = 100;
 
 /// Characters of the bar.
 const BAR: usize = 24;
@@ -49,8 +53,12 @@ impl Screen {
         reuse: &Reuse,
     ) -> Screen {
         let columns = Columns::varying(trials.specs());
-        let described =
-            |Trial { id, spec, .. }: Trial| (id, (columns.words(&spec.named_object()), spec.parameters.epochs));
+        let is_narrow = width(&std::io::stderr()).is_some_and(|width| width < WIDE);
+        let words = |spec: &TrialSpec| match is_narrow {
+            true => columns.words_by(&spec.named_object(), short),
+            false => columns.words(&spec.named_object()),
+        };
+        let described = |Trial { id, spec, .. }: Trial| (id, (words(&spec), spec.parameters.epochs));
         let described: HashMap<TrialId, (String, u32)> = trials.iter().map(described).collect();
         let voice = Voice::get();
         let live = voice.is_live().then(|| {
@@ -106,7 +114,7 @@ impl Screen {
 
     fn say(&self, text: &str) {
         let print = || {
-            let _ = writeln!(anstream::stderr().lock(), "{text}");
+            let _ = writeln!(anstream::stderr().lock(), "{}", fitted(text, &std::io::stderr()));
         };
         match &self.live {
             Some(live) => live.suspend(print),

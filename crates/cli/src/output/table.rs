@@ -31,6 +31,11 @@ pub(crate) struct Table {
     spare: Vec<String>,
 }
 
+/// What stands for a name where a line is short.
+pub(super) fn short(name: &str) -> &str {
+    SHORT.iter().find(|(long, _)| *long == name).map_or(name, |(_, short)| short)
+}
+
 impl Table {
     pub(crate) fn new<S: AsRef<str>>(header: &[S]) -> Table {
         Table { header: header.iter().map(|name| name.as_ref().to_owned()).collect(), ..Table::default() }
@@ -61,9 +66,7 @@ impl Table {
         let spare: Vec<usize> =
             self.spare.iter().filter_map(|name| self.header.iter().position(|it| it == name)).collect();
         for name in &mut self.header {
-            if let Some((_, short)) = SHORT.iter().find(|(long, _)| long == name) {
-                *name = (*short).to_owned();
-            }
+            *name = short(name).to_owned();
         }
         if self.line_width() > width {
             for cell in self.rows.iter_mut().flatten() {
