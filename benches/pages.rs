@@ -1,5 +1,5 @@
-//! The pages of a sweep of 100,000 trials as `frostline serve` answers them: seconds to the first byte, sizes, and the
-//! server's memory; and the report of it.
+//! The pages of a sweep of 100,000 trials as `frostline serve` answers a browser, which takes them packed: milliseconds to the
+//! first byte, sizes, and the server's memory; and the report of it.
 
 mod common;
 
@@ -35,8 +35,8 @@ fn main() -> anyhow::Result<()> {
     say(&format!("{LARGE} trials of {EPOCHS} epochs, 10 seeds a configuration, {IMAGES} validation images"));
 
     let server = Server::start(results)?;
-    let (seconds, bytes) = server.get("/s/bench")?;
-    say(&format!("the first page, for which the sweep is read: {:.0} ms, {bytes} bytes", 1e3 * seconds));
+    let (seconds, bytes) = server.get("/s/bench", true)?;
+    say(&format!("the first page, for which the sweep is read: {:.0} ms, {bytes} bytes packed", 1e3 * seconds));
     for (what, place) in [
         ("all sweeps", "/?"),
         ("answer", "/s/bench?"),
@@ -53,14 +53,16 @@ fn main() -> anyhow::Result<()> {
         ("report", "/s/bench/report.html?"),
     ] {
         // Each address is new, so no answer is one that was kept.
-        let (first, bytes) = server.get(&format!("{place}run=0"))?;
+        let (first, packed) = server.get(&format!("{place}run=0"), true)?;
+        let (_, bytes) = server.get(&format!("{place}run=plain"), false)?;
         let mut best = f64::INFINITY;
         for run in 1..=RUNS {
-            best = best.min(server.get(&format!("{place}run={run}"))?.0);
+            best = best.min(server.get(&format!("{place}run={run}"), true)?.0);
         }
         let first =
             if first > 2.0 * best { format!(" (the first time {:.0} ms)", 1e3 * first) } else { String::new() };
-        say(&format!("  {what}: {:.1} ms{first}, {bytes} bytes", 1e3 * best));
+        let (kilobytes, packed) = (bytes as f64 / 1e3, packed as f64 / 1e3);
+        say(&format!("  {what}: {:.1} ms{first}, {packed:.1} kB packed, {kilobytes:.0} kB", 1e3 * best));
     }
     let mut writer = Writer::open(results)?;
     let trials = common::parsed(LARGE)?.expand(&common::sources());
@@ -68,7 +70,7 @@ fn main() -> anyhow::Result<()> {
     writer.apply(SWEEP, &seeing(LARGE as u64, last))?;
     drop(writer);
     std::thread::sleep(std::time::Duration::from_secs(2));
-    let (seconds, _) = server.get("/s/bench/trials?run=changed")?;
+    let (seconds, _) = server.get("/s/bench/trials?run=changed", true)?;
     say(&format!("  trials after one more has finished: {:.1} ms", 1e3 * seconds));
     say(&format!("the server's memory: {:.0} MB at most", server.end()?));
 
@@ -124,11 +126,15 @@ impl Server {
     }
 
     /// Seconds to the first byte, and how many there are.
-    fn get(&self, place: &str) -> anyhow::Result<(f64, usize)> {
+    fn get(&self, place: &str, packed: bool) -> anyhow::Result<(f64, usize)> {
         let mut stream = TcpStream::connect(&self.address)?;
         let start = Instant::now();
         let Server { address, cookie, .. } = self;
-        write!(stream, "GET {place} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n")?;
+        let accepted = if packed { "Accept-Encoding: gzip\r\n" } else { "" };
+        write!(
+            stream,
+            "GET {place} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\n{accepted}Connection: close\r\n\r\n"
+        )?;
         let mut answer = vec![0];
         stream.read_exact(&mut answer)?;
         let seconds = start.elapsed().as_secs_f64();

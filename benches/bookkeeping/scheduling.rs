@@ -11,12 +11,15 @@ use frostline_sweep::record::TaskKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
 
+/// Trials and workers: what one machine has, and the largest sweep on the largest crowd.
+const MOST: [(usize, u32); 1] = [(1_000_000, 1_000)];
 const WORKERS: u32 = 2;
 
 pub fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scheduler");
-    for size in SIZES {
-        let waiting = restored(size);
+    group.sample_size(10);
+    for (size, workers) in SIZES.map(|size| (size, WORKERS)).into_iter().chain(MOST) {
+        let waiting = restored(size, workers);
         group.throughput(Throughput::Elements(size as u64));
         group.bench_function(BenchmarkId::new("restore", size), |bencher| {
             let restore = |rows| Scheduler::restore(Settings::default(), rows, Time(0), &mut Vec::new());
@@ -25,13 +28,13 @@ pub fn bench(criterion: &mut Criterion) {
         let events = size as u64 * u64::from(EPOCHS + 1);
         group.throughput(Throughput::Elements(events));
         group.bench_function(BenchmarkId::new("reports of a whole sweep", size), |bencher| {
-            bencher.iter_batched(|| waiting.clone(), |rows| run(rows, size), BatchSize::LargeInput);
+            bencher.iter_batched(|| waiting.clone(), |rows| run(rows, size, workers), BatchSize::LargeInput);
         });
     }
     group.finish();
 }
 
-fn restored(size: usize) -> Restored {
+fn restored(size: usize, workers: u32) -> Restored {
     let trials = parsed(size).expect("a sound definition").expand(&sources());
     let row = |trial: frostline_sweep::expand::Trial| RestoredTrial {
         trial: trial.id,
@@ -45,7 +48,7 @@ fn restored(size: usize) -> Restored {
     Restored {
         trials: trials.into_iter().map(row).collect(),
         fills: Vec::new(),
-        workers: (1..=WORKERS).map(WorkerId).collect(),
+        workers: (1..=workers).map(WorkerId).collect(),
         survivors: BTreeMap::new(),
         next_attempt: AttemptId(1),
         next_incarnation: Incarnation(1),
@@ -53,11 +56,11 @@ fn restored(size: usize) -> Restored {
 }
 
 /// Carries out every assignment at once, until nothing is left.
-fn run(rows: Restored, size: usize) -> Scheduler {
+fn run(rows: Restored, size: usize, workers: u32) -> Scheduler {
     let mut effects = Vec::new();
     let mut scheduler = Scheduler::restore(Settings::default(), rows, Time(0), &mut effects);
     let mut pending: VecDeque<(WorkerId, AttemptId, Task)> = VecDeque::new();
-    for worker in (1..=WORKERS).map(WorkerId) {
+    for worker in (1..=workers).map(WorkerId) {
         let about = About { build: build(), host: None, left: None };
         scheduler.handle(Time(0), Event::Joined { worker, about, running: None }, &mut effects);
     }

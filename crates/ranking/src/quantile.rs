@@ -1,6 +1,7 @@
 //! Quantiles and tails of the distributions that intervals and tests rest on.
 
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, FisherSnedecor, Normal, StudentsT};
+use std::sync::OnceLock;
 
 /// The 97.5 % quantile of the normal distribution.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
@@ -8,9 +9,15 @@ pub(crate) const Z: f64 = 1.959_963_984_540_054;
 /// From here on Student's t is the normal distribution to five digits.
 const AS_NORMAL: f64 = 1e6;
 
-/// The 97.5 % quantile of Student's t distribution; the normal one's where `freedom` is infinite.
+/// The 97.5 % quantile of Student's t distribution; the normal one's where `freedom` is infinite. The seeds of each row of a
+/// ranking ask for one of a few.
 pub(crate) fn student(freedom: f64) -> f64 {
-    if freedom < AS_NORMAL { student_above(0.025, freedom) } else { Z }
+    static OF_FEW: [OnceLock<f64>; 64] = [const { OnceLock::new() }; 64];
+    let found = || if freedom < AS_NORMAL { student_above(0.025, freedom) } else { Z };
+    match OF_FEW.get(freedom as usize) {
+        Some(known) if freedom.fract() == 0.0 => *known.get_or_init(found),
+        _ => found(),
+    }
 }
 
 /// The value that a variable of Student's t distribution exceeds with probability `tail`, below a half.

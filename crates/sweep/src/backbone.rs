@@ -8,10 +8,11 @@
 mod table;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use table::ARCHITECTURES;
 
 /// One member of the family.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     pub name: &'static str,
     /// None where torchvision has no such network.
@@ -30,6 +31,37 @@ pub struct Architecture {
     pub batch_norm_epsilon: f64,
     /// Share of the old moving statistics that an update keeps, as Keras counts it.
     pub batch_norm_momentum: f64,
+    laid_out: Once,
+}
+
+/// What follows from the rest, once somebody has asked.
+#[derive(Debug)]
+struct Once(OnceLock<LaidOut>);
+
+/// All layers in their order, and the segments that they make up.
+#[derive(Debug)]
+struct LaidOut {
+    layers: Vec<Layer>,
+    segments: Vec<Segment>,
+}
+
+impl Once {
+    const fn new() -> Once {
+        Once(OnceLock::new())
+    }
+}
+
+/// A copy may be changed before it is asked.
+impl Clone for Once {
+    fn clone(&self) -> Once {
+        Once::new()
+    }
+}
+
+impl PartialEq for Once {
+    fn eq(&self, _: &Once) -> bool {
+        true
+    }
 }
 
 /// How torchvision builds a network.
@@ -271,13 +303,13 @@ impl Architecture {
     }
 
     /// Keras' `model.layers`.
-    pub fn layers(&self) -> Vec<Layer> {
-        self.lay_out().0
+    pub fn layers(&self) -> &[Layer] {
+        &self.laid_out().layers
     }
 
     /// Stem, blocks and top, each with its layers. A cut `n` lies after the first `n` segments.
-    pub fn segments(&self) -> Vec<Segment> {
-        self.lay_out().1
+    pub fn segments(&self) -> &[Segment] {
+        &self.laid_out().segments
     }
 
     /// How many layers the backbone has, counted as Keras counts `model.layers` without the classifier.
@@ -305,7 +337,11 @@ impl Architecture {
         self.layers().iter().map(|layer| layer.kind.parameters()).sum()
     }
 
-    fn lay_out(&self) -> (Vec<Layer>, Vec<Segment>) {
+    fn laid_out(&self) -> &LaidOut {
+        self.laid_out.0.get_or_init(|| self.lay_out())
+    }
+
+    fn lay_out(&self) -> LaidOut {
         let pads = self.layout == Layout::First;
         let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1, pads };
         plan.layer("input_layer", LayerKind::Input);
@@ -334,7 +370,7 @@ impl Architecture {
         plan.normalization("top_bn", self.top_channels);
         plan.layer("top_activation", LayerKind::Activation);
         plan.end("top", self.top_channels);
-        (plan.layers, plan.segments)
+        LaidOut { layers: plan.layers, segments: plan.segments }
     }
 }
 
@@ -435,7 +471,7 @@ mod tests {
         assert_eq!(architecture.parameter_count(), 20_331_360);
         let segment_of = |layer: u32| {
             let segments = architecture.segments();
-            segments.into_iter().find(|segment| segment.layers.contains(&layer)).unwrap().name
+            segments.iter().find(|segment| segment.layers.contains(&layer)).unwrap().name.clone()
         };
         assert_eq!([128, 256, 384].map(segment_of), ["block4e", "block5g", "block6g"]);
     }

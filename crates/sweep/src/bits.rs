@@ -191,6 +191,13 @@ mod tests {
     }
 
     #[test]
+    fn accuracy_is_the_share_of_what_is_right() {
+        assert_eq!(bits("1100000001").accuracy(), 0.3);
+        assert!(bits("").accuracy().is_nan());
+        assert_eq!(format!("{:?}", bits("1100000001")), "Bits(3 of 10 right)");
+    }
+
+    #[test]
     fn bytes_that_do_not_fit_are_refused() {
         assert_eq!(Bits::from_bytes(&[0], 9), Err(BitsError::Length { images: 9, bytes: 1 }));
         assert_eq!(Bits::from_bytes(&[0; 3], 9), Err(BitsError::Length { images: 9, bytes: 3 }));
@@ -205,6 +212,8 @@ mod tests {
         let text = serde_json::to_string(&right).unwrap();
         assert_eq!(text, r#"{"images":10,"right":"0302"}"#);
         assert_eq!(serde_json::from_str::<Bits>(&text).unwrap(), right);
+        let high = bits("10100101");
+        assert_eq!(serde_json::from_str::<Bits>(r#"{"images":8,"right":"a5"}"#).unwrap(), high);
         for wrong in ["030", "03g2", "03", "03ff"] {
             let text = format!(r#"{{"images":10,"right":"{wrong}"}}"#);
             assert!(serde_json::from_str::<Bits>(&text).is_err(), "{wrong}");
@@ -213,9 +222,9 @@ mod tests {
 
     #[test]
     fn two_sets_are_compared_where_they_have_the_same_images() {
-        let (one, other) = (bits("110010"), bits("101010"));
-        assert_eq!((one.both(&other), one.differ(&other)), (Ok(2), Ok(2)));
-        assert_eq!(one.both(&bits("1")), Err(BitsError::Sets { one: 6, other: 1 }));
-        assert_eq!(one.differ(&bits("1")), Err(BitsError::Sets { one: 6, other: 1 }));
+        let (one, other) = (bits("1111000"), bits("1000100"));
+        assert_eq!((one.both(&other), one.differ(&other)), (Ok(1), Ok(4)));
+        assert_eq!(one.both(&bits("1")), Err(BitsError::Sets { one: 7, other: 1 }));
+        assert_eq!(one.differ(&bits("1")), Err(BitsError::Sets { one: 7, other: 1 }));
     }
 }

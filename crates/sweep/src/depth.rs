@@ -31,7 +31,7 @@ impl Architecture {
     /// How many layers are frozen where `segment` (`stem`, `block5b`, `top`) is the last of them; none where it has no such
     /// segment.
     pub fn frozen_through(&self, segment: &str) -> Option<u32> {
-        self.segments().into_iter().find(|known| known.name == segment).map(|known| known.layers.end)
+        self.segments().iter().find(|known| known.name == segment).map(|known| known.layers.end)
     }
 
     /// What a number of frozen layers is in the network's own words.

@@ -31,7 +31,8 @@ pub fn table(architecture: &Architecture, image_size: u32) -> Vec<Row> {
     let (mut side, mut channels) = (image_size, 3);
     let mut rows: Vec<Row> = architecture
         .layers()
-        .into_iter()
+        .iter()
+        .cloned()
         .map(|layer| {
             let mut weights = 0;
             let shape = match layer.kind {
@@ -66,7 +67,7 @@ pub fn table(architecture: &Architecture, image_size: u32) -> Vec<Row> {
         sum += row.multiplications;
         row.compute_share = sum as f64 / total as f64;
     }
-    for (number, segment) in (1..).zip(&segments) {
+    for (number, segment) in (1..).zip(segments) {
         let row = &mut rows[segment.layers.end as usize - 1];
         let pixels = if number == segments.len() { 1 } else { u64::from(row.shape[0]) * u64::from(row.shape[1]) };
         let elements = pixels * u64::from(segment.channels);
@@ -107,7 +108,7 @@ mod tests {
         let architecture = backbone::find("efficientnet_lite0").unwrap();
         let rows = table(architecture, 64);
         let boundaries: Vec<&Boundary> = rows.iter().filter_map(|row| row.boundary.as_ref()).collect();
-        let names: Vec<String> = architecture.segments().into_iter().map(|segment| segment.name).collect();
+        let names: Vec<String> = architecture.segments().iter().map(|segment| segment.name.clone()).collect();
         assert_eq!(boundaries.iter().map(|boundary| boundary.segment.clone()).collect::<Vec<_>>(), names);
         assert_eq!(boundaries[0].elements, 32 * 32 * 32);
         assert_eq!(boundaries.last().unwrap().elements, 1280, "pooled");

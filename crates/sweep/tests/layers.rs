@@ -67,7 +67,7 @@ fn shapes(layers: &[Layer], image: u32) -> Vec<Vec<u32>> {
 
 fn ours(name: &str) -> Vec<Row> {
     let layers = backbone::find(name).expect("it is in the table").layers();
-    let shapes = shapes(&layers, IMAGE_SIZE);
+    let shapes = shapes(layers, IMAGE_SIZE);
     let row = |(layer, shape): (&Layer, Vec<u32>)| {
         let class = layer.kind.keras_class().to_owned();
         (layer.index, layer.name.clone(), class, shape, layer.kind.parameters())
@@ -94,7 +94,7 @@ fn every_table_of_the_family_has_the_digest_of_keras_table() {
     let wrong: Vec<String> = summaries
         .iter()
         .filter_map(|(name, theirs)| {
-            let rates = backbone::find(name).unwrap().layers().into_iter().map(|layer| match layer.kind {
+            let rates = backbone::find(name).unwrap().layers().iter().map(|layer| match layer.kind {
                 LayerKind::Dropout { rate } => rate,
                 _ => 0.0,
             });
@@ -168,6 +168,8 @@ fn moving_statistics_are_not_trained() {
     };
     assert_eq!(trained("efficientnet_v2_s"), 20_177_488);
     assert_eq!(trained("efficientnet_lite0"), 4_652_008 - 1_281_000);
+    // Nor are the means and variances of colours, which are EfficientNetB0's first weights: 4,049,571 and 4,007,548.
+    assert_eq!(trained("efficientnet_b0"), 4_007_548);
 }
 
 /// Keras: `drop_connect_rate * b / blocks`, 0.2 and 40 blocks.

@@ -112,7 +112,7 @@ fn compare_outputs(backbone: &Backbone, key: &str, conventions: &Conventions) ->
         let segments = architecture.segments();
         let mut x = prepare(conventions, &pixels, SIZE, Device::Cpu, Kind::Float);
         let mut compared = 0;
-        for (cut, segment) in (0..).zip(&segments) {
+        for (cut, segment) in (0..).zip(segments) {
             x = network.forward(&x, cut, cut + 1, false);
             let next = segments.get(cut as usize + 1).map(|next| stage(&next.name));
             if next == Some(stage(&segment.name)) {

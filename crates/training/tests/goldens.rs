@@ -64,8 +64,11 @@ fn recorded(key: &str) -> Vec<f32> {
 }
 
 /// The same network with stochastic depth that keeps every sample; its layers are still there and are counted.
-static UNDROPPED: LazyLock<Architecture> =
-    LazyLock::new(|| Architecture { drop_connect: 1e-30, ..*backbone::find("efficientnet_v2_s").unwrap() });
+static UNDROPPED: LazyLock<Architecture> = LazyLock::new(|| {
+    let mut architecture = backbone::find("efficientnet_v2_s").unwrap().clone();
+    architecture.drop_connect = 1e-30;
+    architecture
+});
 
 /// Loads the formula's weights from a file with the names that the library uses.
 fn load(architecture: &'static Architecture, origin: &str) -> Backbone {

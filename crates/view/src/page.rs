@@ -69,15 +69,15 @@ pub fn page(reader: &Reader, table: &Table, standing: &Standing, wanted: Wanted)
     let ranking = table.ranking(standing, None, 0, wanted.rows.min(MOST_ROWS));
     let firsts: Vec<TrialId> = ranking.rows.iter().map(|row| row.trial).collect();
     let in_full = |trial: &TrialId| show(reader, &trial.to_string());
-    let trials: Vec<Shown> = firsts.iter().take(wanted.trials.max(1)).map(in_full).collect::<Result<_, _>>()?;
-    let spec = trials.first().map(|first| first.spec.clone());
+    let spec = |trial: &TrialId| reader.find_trial(&trial.to_string()).map(|found| found.row.spec);
+    let spec = ranking.first.as_ref().map(|best| spec(&best.trial)).transpose()?;
     Ok(Page {
         effects: effects_of(table, counts.total() <= wanted.effects_of)?,
         networks: spec.as_ref().map(|best| networks(table, best)).unwrap_or_default(),
         curves: curves::curves(reader, &firsts, wanted.curves)?,
         saved: saved::saved(reader, &sweep.name, counts.total())?,
         busy: busy::busy(reader, &sweep.name)?,
-        trials: trials.into_iter().take(wanted.trials).collect(),
+        trials: firsts.iter().take(wanted.trials).map(in_full).collect::<Result<_, _>>()?,
         note: reader.note(&sweep.name)?,
         sweep: sweep.clone(),
         counts,

@@ -76,8 +76,7 @@ impl Shown {
 pub fn show(reader: &Reader, prefix: &str) -> Result<Shown, ViewError> {
     let detail = reader.find_trial(prefix)?;
     let attempts: Vec<Attempt> = detail.attempts.into_iter().map(attempt).collect();
-    let shown = attempts.iter().rfind(|attempt| attempt.is_accepted()).or(attempts.last());
-    let epochs = shown.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?;
+    let epochs = epochs(reader, &attempts)?;
     let row = detail.row;
     let latest = detail.sweeps.last().map(|name| reader.sweep(name)).transpose()?;
     // A definition of an older version that is no longer valid names none.
@@ -95,6 +94,21 @@ pub fn show(reader: &Reader, prefix: &str) -> Result<Shown, ViewError> {
         evaluation: row.evaluation,
         attempts,
     })
+}
+
+/// The epochs of a trial as [`show`] has them, without the rest.
+///
+/// # Errors
+/// There is no such trial, or a failure of the database.
+pub(crate) fn curve(reader: &Reader, trial: TrialId) -> Result<Vec<EpochMetrics>, ViewError> {
+    let attempts: Vec<Attempt> = reader.find_trial(&trial.to_string())?.attempts.into_iter().map(attempt).collect();
+    epochs(reader, &attempts)
+}
+
+/// Of the accepted attempt, or of the newest one.
+fn epochs(reader: &Reader, attempts: &[Attempt]) -> Result<Vec<EpochMetrics>, ViewError> {
+    let shown = attempts.iter().rfind(|attempt| attempt.is_accepted()).or(attempts.last());
+    Ok(shown.map_or(Ok(Vec::new()), |attempt| reader.epochs(attempt.attempt))?)
 }
 
 fn attempt(row: AttemptRow) -> Attempt {

@@ -203,10 +203,14 @@ impl Table {
         self.measured.is_finished[place as usize]
     }
 
+    /// What was measured under a name, of each trial.
+    pub(crate) fn column(&self, name: &str) -> Option<&[f64]> {
+        measured().position(|known| known == name).map(|column| self.measured.values[column].as_slice())
+    }
+
     /// A metric of a finished trial, or its seconds.
     pub(crate) fn value(&self, name: &str, place: u32) -> f64 {
-        let column = measured().position(|known| known == name);
-        column.map_or(f64::NAN, |column| self.measured.values[column][place as usize])
+        self.column(name).map_or(f64::NAN, |column| column[place as usize])
     }
 
     /// On how many images a metric was measured, where it is an accuracy and that is known.

@@ -246,7 +246,9 @@ fn a_model_that_was_not_kept_can_be_had_back() {
     // It stays, whatever the rule says: here that nothing does.
     place.succeed("launch demo.toml --set keep.models=none --set grid.learning_rate=[1e-3,1e-2]");
     let more = place.succeed("launch demo.toml --set keep.models=all --set grid.learning_rate=[1e-3,1e-2]").stderr;
-    assert!(more.contains(" finished trials lack a model: `[keep]` is for trials that still run; `frostline retrain "));
+    assert!(
+        more.contains(" finished trials lack a model: `[keep]` is for trials that still run; `frostline retrain ")
+    );
     assert_eq!(models(&place).iter().filter(|name| name.ends_with(".safetensors")).count(), 1);
     assert!(place.succeed(&format!("retrain {trial}")).stderr.contains("is there, and stays from now on"));
     assert_eq!(place.run("retrain ffffffff").code, Some(2));

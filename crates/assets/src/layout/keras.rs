@@ -66,7 +66,7 @@ fn container(file: &WeightsFile) -> String {
 }
 
 /// Keras 3's name for each layer: its class in lower case, with a number from the second on.
-fn numbers(architecture: &Architecture) -> HashMap<String, String> {
+fn numbers(architecture: &Architecture) -> HashMap<&str, String> {
     let mut counts: HashMap<&str, u32> = HashMap::new();
     let mut numbers = HashMap::new();
     for layer in architecture.layers() {
@@ -79,7 +79,7 @@ fn numbers(architecture: &Architecture) -> HashMap<String, String> {
         let count = counts.entry(class).or_default();
         let name = if *count == 0 { class.to_owned() } else { format!("{class}_{count}") };
         *count += 1;
-        numbers.insert(layer.name, name);
+        numbers.insert(layer.name.as_str(), name);
     }
     numbers
 }

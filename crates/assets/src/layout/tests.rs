@@ -193,7 +193,7 @@ fn keras_files_of_both_layouts_have_the_tensors_of_the_pytorch_file() {
         let count = counts.entry(class).or_default();
         let name = if *count == 0 { class.to_owned() } else { format!("{class}_{count}") };
         *count += 1;
-        numbers.insert(layer.name, name);
+        numbers.insert(layer.name.clone(), name);
     }
     // Inside of a model that was trained on top of it.
     keras_file(&new, lite0(), |layer, _, number| {

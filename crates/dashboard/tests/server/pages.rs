@@ -166,12 +166,11 @@ fn watchers_hear_of_changes_and_pages_show_them() {
     let mut made = Made::new();
     let server = made.server();
     let mut events = server.events("");
-    let first: u64 = events.next().unwrap().parse().unwrap();
+    assert!(events.next().is_some());
     assert!(server.get("/s/made").body.contains("12 of 14 done"));
     made.go_on();
-    let second = events.find(|event| event.parse::<u64>().unwrap() > first);
-    assert!(second.is_some());
-    assert!(server.get("/s/made").body.contains("13 of 14 done"));
+    // An event of before may still be on its way.
+    assert!(events.any(|_| server.get("/s/made").body.contains("13 of 14 done")));
 }
 
 #[test]

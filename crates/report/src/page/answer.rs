@@ -11,7 +11,7 @@ use maud::{Markup, html};
 const TEST: &str = "test_accuracy";
 
 pub(super) fn answer(page: &Page) -> Markup {
-    let Some(best) = page.ranking.rows.first() else {
+    let Some(best) = &page.ranking.first else {
         return html! {
             div.answer {
                 p.says { "No trial has finished yet." }

@@ -132,8 +132,7 @@ fn leaderboard(page: &Page, links: &Links, shown: usize) -> Markup {
     }
 }
 
-fn label(page: &Page, row: &Row) -> String {
-    let digits = Digits::of(&page.ranking);
+fn label(page: &Page, digits: Digits, row: &Row) -> String {
     let interval = row.interval.map_or(String::new(), |interval| format!(" ({})", digits.interval(interval)));
     let what = words::configuration(&page.ranking.columns, row);
     let time = seconds(row.metric("seconds"));
@@ -163,6 +162,7 @@ fn depth_figure(page: &Page, network: &Network) -> Option<Markup> {
     if by_depth.len() < 2 {
         return None;
     }
+    let digits = Digits::of(&page.ranking);
     let mean = |rows: &[&Row], value: &dyn Fn(&Row) -> f64| {
         rows.iter().map(|row| value(row)).sum::<f64>() / rows.len() as f64
     };
@@ -171,15 +171,10 @@ fn depth_figure(page: &Page, network: &Network) -> Option<Markup> {
         share: network.share(frozen_layers),
         mean: mean(&rows, &|row| row.value),
         seconds: mean(&rows, &|row| row.metric("seconds")),
-        points: rows.iter().take(MOST_POINTS).map(|row| point(page, row)).collect(),
+        points: rows.iter().take(MOST_POINTS).map(|row| point(page, digits, row)).collect(),
     };
     let levels: Vec<Level> = by_depth.into_iter().map(level).collect();
-    let depth = Depth {
-        network: drawn(network),
-        metric: page.ranking.objective.name.to_owned(),
-        digits: Digits::of(&page.ranking),
-        levels,
-    };
+    let depth = Depth { network: drawn(network), metric: page.ranking.objective.name.to_owned(), digits, levels };
     let (id, title) = match &page.networks[..] {
         [_] => ("depth".to_owned(), "Depth".to_owned()),
         _ => (format!("depth-{}", network.backbone), format!("Depth of {}", network.backbone)),
@@ -216,8 +211,8 @@ fn drawn_from(page: &Page) -> String {
     }
 }
 
-fn point(page: &Page, row: &Row) -> Point {
-    Point { label: label(page, row), value: row.value, interval: row.interval, is_chosen: row.is_first() }
+fn point(page: &Page, digits: Digits, row: &Row) -> Point {
+    Point { label: label(page, digits, row), value: row.value, interval: row.interval, is_chosen: row.is_first() }
 }
 
 /// "Freezing 135 layers instead of 151 changes val_accuracy by +2.9 points on average, and a trial takes 20 s instead of 1 s."
@@ -245,8 +240,9 @@ fn depth_finding(page: &Page, depth: &Depth) -> String {
 }
 
 fn cost_figure(page: &Page) -> Markup {
+    let digits = Digits::of(&page.ranking);
     let point = |row: &Row| pareto::Point {
-        label: label(page, row),
+        label: label(page, digits, row),
         seconds: row.metric("seconds"),
         value: row.value,
         interval: row.interval,
@@ -262,12 +258,12 @@ fn cost_figure(page: &Page) -> Markup {
             drawn_from(page)
         )),
     };
-    pareto::figure(&words, &points, page.ranking.objective.name, larger_is_better(page), Digits::of(&page.ranking))
+    pareto::figure(&words, &points, page.ranking.objective.name, larger_is_better(page), digits)
 }
 
 /// The fastest of those that cannot be told from the best.
 fn cost_finding(page: &Page) -> String {
-    let Some(best) = page.ranking.rows.first() else { return String::new() };
+    let Some(best) = &page.ranking.first else { return String::new() };
     let tied = page.ranking.rows.iter().filter(|row| row.is_first());
     let fastest = tied.min_by(|one, other| one.metric("seconds").total_cmp(&other.metric("seconds")));
     let Some(fastest) = fastest else { return String::new() };
@@ -291,7 +287,7 @@ fn curve_figure(page: &Page) -> Option<Markup> {
     for (place, curve) in page.curves.iter().enumerate() {
         let row = page.ranking.rows.iter().find(|row| row.trial == curve.trial);
         let values: Vec<f64> = curve.epochs.iter().filter_map(|epoch| metric.of_epoch(epoch)).collect();
-        let label = row.map_or_else(|| curve.trial.short(), |row| label(page, row));
+        let label = row.map_or_else(|| curve.trial.short(), |row| label(page, digits, row));
         drawn.push(Curve { label, values, kind: if place == 0 { Kind::Best } else { Kind::Other } });
     }
     let best = drawn.first().filter(|best| !best.values.is_empty())?;

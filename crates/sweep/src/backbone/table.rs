@@ -1,6 +1,6 @@
 //! The members of the family, one row each, and how the smaller ones grow into the larger.
 
-use super::{Activation, Architecture, BlockKind, Layout, Scaling, Stage, Torchvision};
+use super::{Activation, Architecture, BlockKind, Layout, Once, Scaling, Stage, Torchvision};
 use Activation::{Relu6, Silu};
 use BlockKind::{FusedMbConv, MbConv};
 
@@ -109,6 +109,7 @@ const fn first(
         drop_connect: 0.2,
         batch_norm_epsilon: 1e-3,
         batch_norm_momentum: 0.99,
+        laid_out: Once::new(),
     }
 }
 
@@ -128,6 +129,7 @@ const fn small(name: &'static str, timm: &'static str, width: u32, stages: &'sta
         drop_connect: 0.2 * blocks(stages) as f64 / blocks(&V2_B0) as f64,
         batch_norm_epsilon: 1e-3,
         batch_norm_momentum: 0.9,
+        laid_out: Once::new(),
     }
 }
 
@@ -152,6 +154,7 @@ const fn second(
         drop_connect: 0.2,
         batch_norm_epsilon: 1e-3,
         batch_norm_momentum: 0.9,
+        laid_out: Once::new(),
     }
 }
 
@@ -170,6 +173,7 @@ const fn lite(name: &'static str, timm: &'static str, stages: &'static [Stage]) 
         drop_connect: 0.2,
         batch_norm_epsilon: 1e-3,
         batch_norm_momentum: 0.99,
+        laid_out: Once::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::parameters::canonical;
 use crate::{metric, suggest};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Cells of one sweep; more are a mistake, or want another method than a grid.
 const MOST_CELLS: usize = 1_000_000;
@@ -182,11 +182,13 @@ fn axes(reader: &Reader, networks: &[&Architecture]) -> Vec<Axis> {
             reader.problem(&node.place, format!("`{name}` is empty: an axis has at least one value"));
         }
         let mut values: Vec<(Value, Value)> = Vec::new();
+        // An axis may have very many values.
+        let mut places: HashMap<String, usize> = HashMap::new();
         for item in items {
             let (Some(canonical), Ok(written)) = (value(reader, key, item, networks), item.json()) else {
                 continue;
             };
-            match values.iter().find(|(_, other)| *other == canonical) {
+            match places.get(&canonical.to_string()).and_then(|place| values.get(*place)) {
                 Some((earlier, _)) if *earlier == written => {
                     reader.problem(&item.place, format!("`{name}` has {written} twice"));
                 }
@@ -194,7 +196,10 @@ fn axes(reader: &Reader, networks: &[&Architecture]) -> Vec<Axis> {
                     let message = format!("`{name}`: {earlier} and {written} are the same, {canonical}");
                     reader.problem(&item.place, message);
                 }
-                None => values.push((written, canonical)),
+                None => {
+                    places.insert(canonical.to_string(), values.len());
+                    values.push((written, canonical));
+                }
             }
         }
         axes.push(Axis { name: key.name, values });

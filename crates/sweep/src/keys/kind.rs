@@ -2,6 +2,7 @@
 
 use crate::{backbone, metric, suggest};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
@@ -167,9 +168,10 @@ impl Kind {
         }
         let item = |item| of.check(item).map_err(|wanted| format!("{}, and each of them {wanted}", self.wanted()));
         let items = items.iter().map(item).collect::<Result<Vec<_>, _>>()?;
-        let twice = (1..items.len()).find(|&place| items[..place].contains(&items[place]));
-        match twice.filter(|_| distinct) {
-            Some(place) => Err(format!("a list without repetitions; {} is there twice", items[place])),
+        let mut seen = HashSet::new();
+        let twice = items.iter().find(|item| distinct && !seen.insert(item.to_string()));
+        match twice {
+            Some(item) => Err(format!("a list without repetitions; {item} is there twice")),
             None => Ok(Value::Array(items)),
         }
     }

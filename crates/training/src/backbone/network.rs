@@ -21,7 +21,7 @@ pub(super) struct Shared {
     pub(super) conventions: Conventions,
     pub(super) slots: Vec<Slot>,
     pub(super) blocks: Vec<Block>,
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: &'static [Segment],
     /// Layer name to Keras' index.
     pub(super) indices: HashMap<String, u32>,
     /// Type that it computes in.
@@ -57,7 +57,7 @@ impl Backbone {
         let tensors: HashMap<String, Tensor> =
             tensors.into_iter().map(|(name, tensor)| (name, channels_last(&tensor.to_device(device)))).collect();
         let folded = fold(architecture, &conventions, &tensors, kind);
-        let indices = architecture.layers().into_iter().map(|layer| (layer.name, layer.index)).collect();
+        let indices = architecture.layers().iter().map(|layer| (layer.name.clone(), layer.index)).collect();
         let (blocks, segments) = (architecture.blocks(), architecture.segments());
         let shared = Shared { architecture, conventions, slots, blocks, segments, indices, kind, folded };
         Ok(Backbone { shared: Rc::new(shared), tensors })

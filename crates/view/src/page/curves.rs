@@ -1,7 +1,7 @@
 //! Learning curves of some trials.
 
 use crate::ViewError;
-use crate::show::show;
+use crate::show;
 use frostline_store::Reader;
 use frostline_sweep::outcome::EpochMetrics;
 use frostline_sweep::trial::TrialId;
@@ -14,6 +14,6 @@ pub struct Curve {
 
 /// Of the first `most` trials, in their order.
 pub(super) fn curves(reader: &Reader, trials: &[TrialId], most: usize) -> Result<Vec<Curve>, ViewError> {
-    let curve = |&trial: &TrialId| Ok(Curve { trial, epochs: show(reader, &trial.to_string())?.epochs });
+    let curve = |&trial: &TrialId| Ok(Curve { trial, epochs: show::curve(reader, trial)? });
     trials.iter().take(most).map(curve).collect()
 }

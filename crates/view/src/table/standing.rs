@@ -122,10 +122,12 @@ impl Table {
         let contestants: Vec<Vec<Contestant>> =
             first.map(|place| standing.members(place).iter().map(contestant).collect()).collect();
         (standing.compared, standing.verdict) = verdict(reader, self.objective, &contestants, is_small)?;
-        let measured: Vec<&Filter> = filters.iter().filter(|filter| filter.is_measured()).collect();
+        let of_rows = filters.iter().filter(|filter| filter.is_measured());
+        let measured: Vec<(&Filter, &[f64])> =
+            of_rows.filter_map(|filter| Some((filter, self.column(filter.name())?))).collect();
         let is_shown = |&place: &u32| {
             let members = standing.members(&standing.places[place as usize]);
-            measured.iter().all(|filter| filter.accepts_measured(self.mean(filter.name(), members)))
+            measured.iter().all(|(filter, column)| filter.accepts_measured(mean(column, members)))
         };
         standing.shown = (0..standing.places.len() as u32).filter(is_shown).collect();
         Ok(standing)
@@ -192,31 +194,28 @@ impl Table {
         let mut order: Vec<usize> = standing.shown.iter().map(|&place| place as usize).collect();
         let Some((column, down)) = by else { return order };
         let places = &standing.places;
+        let words: Vec<String>;
         let keys: Vec<Key> = match column {
             "rank" => places.iter().map(|it| Key::number(f64::from(it.rank))).collect(),
             "seeds" => places.iter().map(|it| Key::number(f64::from(it.replicates.count))).collect(),
             _ if column == self.objective.name => places.iter().map(|it| Key::number(it.replicates.mean)).collect(),
-            _ if measured().any(|name| name == column) => {
-                places.iter().map(|it| Key::number(self.mean(column, standing.members(it)))).collect()
-            }
-            _ => {
-                let Some((values, codes)) = self.parameter(column) else { return order };
-                let words: Vec<String> = values.iter().map(shown).collect();
-                let key = |place: &Place| {
-                    let code = codes[standing.members(place)[0] as usize] as usize;
-                    values[code].as_f64().map_or(Key::Word(&words[code]), Key::number)
-                };
-                let keys: Vec<Key> = places.iter().map(key).collect();
-                order.sort_by(|&one, &other| keys[one].compare(&keys[other], down));
-                return order;
-            }
+            _ => match (self.column(column), self.parameter(column)) {
+                (Some(values), _) => {
+                    places.iter().map(|it| Key::number(mean(values, standing.members(it)))).collect()
+                }
+                (None, Some((values, codes))) => {
+                    words = values.iter().map(shown).collect();
+                    let key = |place: &Place| {
+                        let code = codes[standing.members(place)[0] as usize] as usize;
+                        values[code].as_f64().map_or(Key::Word(&words[code]), Key::number)
+                    };
+                    places.iter().map(key).collect()
+                }
+                (None, None) => return order,
+            },
         };
         order.sort_by(|&one, &other| keys[one].compare(&keys[other], down));
         order
-    }
-
-    fn mean(&self, name: &str, members: &[u32]) -> f64 {
-        members.iter().map(|&member| self.value(name, member) / members.len() as f64).sum()
     }
 
     fn interval(&self, standing: &Standing, place: &Place) -> Option<(f64, f64)> {
@@ -253,11 +252,16 @@ impl Table {
             seeds: place.replicates.count,
             seeds_wanted: place.seeds,
             versus_best: versus,
-            metrics: measured().map(|name| (name, self.mean(name, members))).collect(),
+            metrics: measured().zip(&self.measured.values).map(|(name, it)| (name, mean(it, members))).collect(),
             parameters: parameters.collect::<serde_json::Map<String, Value>>(),
             is_group,
             // Nobody has asked.
             has_model: false,
         }
     }
+}
+
+/// Of a column's values, those of some trials.
+fn mean(column: &[f64], members: &[u32]) -> f64 {
+    members.iter().map(|&member| column[member as usize] / members.len() as f64).sum()
 }
