@@ -105,6 +105,9 @@ mod tests {
         assert_eq!(Question::parse("after=-1").unwrap_err(), "after must be a whole number, not `-1`");
         assert_eq!(Question::parse("split=train").unwrap_err(), "split is test or validation, not `train`");
         let error = Question::parse("where=optimiser%3Dadam").unwrap_err();
-        assert!(error.starts_with("where optimiser=adam: no hyperparameter or metric is called `optimiser`"), "{error}");
+        assert!(
+            error.starts_with("where optimiser=adam: no hyperparameter or metric is called `optimiser`"),
+            "{error}"
+        );
     }
 }
