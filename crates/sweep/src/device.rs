@@ -69,6 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_gpu_is_cuda() {
+        assert_eq!([Device::Cpu, Device::Cuda(0), Device::Cuda(7)].map(Device::is_cuda), [false, true, true]);
+    }
+
+    #[test]
     fn a_device_is_written_as_it_is_read() {
         for (text, device) in [("cpu", Device::Cpu), ("cuda:0", Device::Cuda(0)), ("cuda:12", Device::Cuda(12))] {
             assert_eq!(text.parse(), Ok(device));

@@ -1,6 +1,6 @@
 //! From text to trials: order, exclusion, and identities that only what matters can change.
 
-use frostline_sweep::definition::{Definition, toml_string};
+use frostline_sweep::definition::{Definition, name_in, toml_string};
 use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::filter::Filter;
@@ -53,6 +53,25 @@ fn cells_come_in_the_order_of_the_file_with_seeds_innermost() {
     assert_eq!(cells, expected);
     assert_eq!(definition.excluded(), 1);
     assert_eq!(trials(&definition)[0].group, trials(&definition)[1].group);
+}
+
+#[test]
+fn a_definition_has_a_name_whatever_else_is_wrong_with_it() {
+    assert_eq!(name_in(TEXT).as_deref(), Some("demo"));
+    assert_eq!(name_in("[sweep]\nname = \"odd\"\nseeds = 7\n[model]\nbackbone = 1").as_deref(), Some("odd"));
+    assert_eq!(name_in("[sweep]\nseeds = [0]"), None);
+    assert_eq!(name_in("name = "), None);
+}
+
+#[test]
+fn what_a_definition_says_of_a_network_is_found_by_its_name() {
+    let both = "[grid]\nbackbone = [\"efficientnet_v2_s\", \"efficientnet_lite0\"]";
+    let text = TEXT.replace("backbone = \"efficientnet_v2_s\"", "").replace("[grid]", both).replace("384, ", "");
+    let definition = parse(&text, &[]);
+    let found = |name: &str| definition.network(name).map(|network| network.architecture.name);
+    assert_eq!(found("efficientnet_lite0"), Some("efficientnet_lite0"));
+    assert_eq!(found("efficientnet_v2_s"), Some("efficientnet_v2_s"));
+    assert_eq!(found("efficientnet_b0"), None);
 }
 
 #[test]
