@@ -19,6 +19,7 @@ mod measure;
 mod memory;
 mod output;
 mod prepare;
+mod record;
 mod refusal;
 mod setting;
 mod sources;

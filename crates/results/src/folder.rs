@@ -35,6 +35,21 @@ impl Folder {
         self.0.join(LOCK)
     }
 
+    /// Says that other machines see this folder: one process alone opens the database, the others read [`Folder::snapshot`].
+    pub fn shared_disk(&self) -> PathBuf {
+        self.0.join("shared-disk")
+    }
+
+    /// The database as it was a while ago, on a shared disk.
+    pub fn snapshot(&self) -> PathBuf {
+        self.0.join("snapshot.db")
+    }
+
+    /// The snapshot before, for those who have it open.
+    pub fn snapshot_before(&self) -> PathBuf {
+        self.0.join("snapshot-before.db")
+    }
+
     /// Folder of what the running coordinator leaves for others; for its user alone.
     pub fn run(&self) -> PathBuf {
         self.0.join("run")
@@ -139,6 +154,8 @@ mod tests {
         for (path, expected) in [
             (folder.database(), "results/frostline.db".to_owned()),
             (folder.lock(), "results/frostline.lock".to_owned()),
+            (folder.shared_disk(), "results/shared-disk".to_owned()),
+            (folder.snapshot(), "results/snapshot.db".to_owned()),
             (folder.token(), "results/run/token".to_owned()),
             (folder.endpoint(), "results/run/endpoint.json".to_owned()),
             (folder.access(), "results/run/access.json".to_owned()),

@@ -60,6 +60,17 @@ fn a_launch_and_a_resume_measure_where_asked() {
 }
 
 #[test]
+fn a_folder_on_a_shared_disk_stays_one() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --shared-disk");
+    let names = ["shared-disk", "snapshot.db"].map(|name| place.path("results").join(name));
+    assert!(names.iter().all(|name| name.exists()));
+    std::fs::remove_file(&names[1]).unwrap();
+    place.succeed("launch demo.toml --set sweep.name=second");
+    assert!(names[1].exists());
+}
+
+#[test]
 fn a_request_to_end_ends_a_sweep_in_good_order() {
     let place = Place::new();
     place.hold();

@@ -13,6 +13,11 @@ pub(crate) struct Launch {
     /// Replace the sweep of this name although its finished trials were run with other values
     #[arg(long)]
     pub(crate) force_new: bool,
+    /// Keep the results on a disk that several machines share (NFS, Lustre, GPFS): one process alone opens the database
+    /// there, and other commands read a snapshot, which is made every minute at least. Once is enough: the folder says so
+    /// from then on
+    #[arg(long)]
+    pub(crate) shared_disk: bool,
     #[command(flatten)]
     pub(crate) telling: Telling,
 }

@@ -11,6 +11,7 @@ use crate::log::log_to;
 use crate::machine::{Look, WorkerInfo, offered};
 use crate::output::{self, Screen, Shown, count, events, ranking};
 use crate::prepare::{self, Missing, Prepared};
+use crate::record;
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
@@ -63,7 +64,10 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     prepared.pack(results)?;
-    let mut writer = Writer::open(&common.results)?;
+    let mut writer = match arguments.shared_disk {
+        true => Writer::open_shared(results)?,
+        false => Writer::open(results)?,
+    };
     let known = earlier(writer.reader(), &prepared.definition.name)?;
     let finished = match &known {
         Some(known) if !arguments.force_new => compare(writer.reader(), known, &prepared)?,
@@ -156,7 +160,7 @@ pub(crate) fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
         git_commit: None,
         libtorch: Some(info.libtorch.clone()),
         device: Some(team.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", ")),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: frostline_results::host(),
     }
 }
 
@@ -271,7 +275,7 @@ fn carry_out(
         match outcome? {
             Outcome::Finished => saved = saving(screen.elapsed(), factor).filter(|_| whole),
             Outcome::Interrupted => {
-                let counts = frostline_store::open(&common.results)?.counts(name)?;
+                let counts = record::open(common)?.counts(name)?;
                 let left = counts.waiting + counts.running;
                 output::warn(&format!(
                     "Interrupted after {}, {} of {} done. Continue:  frostline resume {name}{}",
@@ -291,6 +295,9 @@ fn carry_out(
                 );
             }
         }
+    } else {
+        // What it has changed is seen by others from then on.
+        drop(writer);
     }
     if missing == 0 {
         saved = unkept(common, &definition)?;
@@ -375,7 +382,7 @@ fn saving(elapsed: Duration, factor: f64) -> Option<String> {
 /// What the run took corrects later estimates, however it ended.
 fn learn(common: &Common, lesson: Lesson, cache: &Path) {
     let present = kept(cache).into_iter().map(|kept| kept.key).collect();
-    let learned = frostline_store::open(&common.results).and_then(|reader| lesson.end(&reader, &present));
+    let learned = record::open(common).and_then(|reader| lesson.end(&reader, &present));
     if let Err(error) = learned {
         tracing::warn!("estimates are not corrected by this run: {error}");
     }
@@ -388,7 +395,7 @@ fn finish(
     saved: Option<String>,
     telling: Telling,
 ) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if telling.json {

@@ -11,6 +11,7 @@ use crate::log::log_to;
 use crate::machine::{Look, worker_info};
 use crate::output::{self, Screen};
 use crate::prepare::{self, Missing, Prepared};
+use crate::record;
 use crate::refusal::outdated;
 use crate::team::Recorded;
 use anyhow::{Context, bail};
@@ -33,7 +34,7 @@ const SWEEP: &str = "retrain";
 const NAMED: usize = 3;
 
 pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let recorded = show(&reader, &arguments.trial)?;
     let (trial, short) = (recorded.trial, recorded.trial.short());
     if recorded.state != TrialState::Complete {
@@ -80,7 +81,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
     let arrangement = arrange(&prepared, &done, &results, &info, Recorded::of(&known), measuring)?;
 
     let apart = results.join(SWEEP).join(trial.to_string());
-    let mut writer = Writer::open(&apart)?;
+    let mut writer = match folder.shared_disk().exists() {
+        true => Writer::open_shared(&apart)?,
+        false => Writer::open(&apart)?,
+    };
     let sweep = Sweep {
         name: SWEEP.to_owned(),
         definition: prepared.definition.text.clone(),

@@ -273,6 +273,11 @@ impl<J: Journal> Core<J> {
         }
     }
 
+    /// Where its records go, for who reads or shows them; what it decides does not depend on that.
+    pub fn journal(&mut self) -> &mut J {
+        &mut self.journal
+    }
+
     /// For a simulation to look into.
     pub fn scheduler(&self) -> &Scheduler {
         &self.scheduler
