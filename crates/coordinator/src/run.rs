@@ -4,13 +4,14 @@
 //! waited for on one thread of the runtime, which shares nothing with it but channels.
 
 use crate::clock::Clock;
-use crate::core::{Committed, Core, Outcome, Running, Status, Terms};
+use crate::core::{Committed, Core, Input, Outcome, Running, Status, Terms};
 use crate::error::CoordinatorError;
+use crate::farewell::Farewell;
 use crate::folder::Watched;
 use crate::hands::Hands;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
-use crate::job::Job;
+use crate::job::{Job, Relay};
 use crate::launch::Access;
 use crate::ledger::Ledger;
 use crate::net::{House, Listening, Remote, tls, token::token};
@@ -118,6 +119,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         told: None,
         looked: now,
         logs_bounded: now,
+        relay: job.relay,
     };
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     let _ = std::fs::remove_file(&run.status);
@@ -147,6 +149,7 @@ struct Run {
     told: Option<Instant>,
     looked: Instant,
     logs_bounded: Instant,
+    relay: Option<Relay>,
 }
 
 impl Run {
@@ -171,6 +174,19 @@ impl Run {
             let wait = core.deadline().map_or(WAIT, |deadline| self.clock.until(deadline).min(WAIT));
             if batch.is_empty() {
                 batch = inbox.wait(runtime, wait, &mut self.hands);
+            }
+            if batch.iter().any(|input| matches!(input, Input::Interrupted))
+                && let Some(relay) = self.relay.take()
+            {
+                match relay() {
+                    Farewell::InGoodOrder => {}
+                    Farewell::AtOnce => batch.push(Input::Interrupted),
+                    Farewell::HandOver => {
+                        // What workers said is not acknowledged, so the next one hears it.
+                        tracing::info!("leaves the sweep to the next coordinator");
+                        return Ok(Outcome::HandedOver);
+                    }
+                }
             }
             let now = self.clock.advance(wait);
             let launcher = self.hands.launcher();

@@ -103,6 +103,11 @@ impl Folder {
         self.logs().join("coordinator.log")
     }
 
+    /// What a coordinator prints that is a job itself.
+    pub fn job_log(&self) -> PathBuf {
+        self.logs().join("job.log")
+    }
+
     /// The log of the worker in the place `worker`.
     pub fn worker_log(&self, worker: u32) -> PathBuf {
         self.logs().join(format!("worker-{worker}.log"))

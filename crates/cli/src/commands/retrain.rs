@@ -3,8 +3,9 @@
 //! It runs in a results folder of its own, inside the other one, so that nothing can count twice; what comes out is held
 //! against what was recorded.
 
-use super::launch::{Asked, provenance};
+use super::launch::provenance;
 use crate::args::{self, Common, Measuring};
+use crate::asked::Asked;
 use crate::costs::{Arrangement, arrange};
 use crate::exit::{Exit, wrong_input};
 use crate::log::log_to;
@@ -108,6 +109,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
         team: &team,
         info: &info,
         invitation: None,
+        own_job: None,
     };
     let job = job.job()?;
     let hub = Hub::new();
@@ -116,7 +118,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
     shown.end();
     match outcome? {
         Outcome::Finished => {}
-        Outcome::Interrupted => {
+        Outcome::Interrupted | Outcome::HandedOver => {
             output::note(&format!("Interrupted; `frostline retrain {short}{}` continues", common.results_argument()));
             return Ok(Exit::Interrupted);
         }

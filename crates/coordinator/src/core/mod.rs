@@ -135,6 +135,8 @@ pub enum Outcome {
     Finished,
     /// It was interrupted; what is missing can be resumed.
     Interrupted,
+    /// It was interrupted, and another coordinator goes on: workers wait for it.
+    HandedOver,
     /// No worker stays alive; this is how the last one ended.
     Stuck(String),
 }
