@@ -80,7 +80,7 @@ impl Reader {
         if reader.snapshot.is_none() {
             return Ok(reader);
         }
-        let lock = match Lock::take(results) {
+        let lock = match Lock::take(results).and_then(|lock| lock.unless_another_machine_is_at_work(results)) {
             Ok(lock) => lock,
             Err(StoreError::Locked { .. } | StoreError::ReadOnly { .. }) => return Ok(reader),
             Err(error) => return Err(error),

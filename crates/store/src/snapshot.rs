@@ -147,11 +147,16 @@ fn copy(database: &File, folder: &Folder) -> io::Result<Duration> {
     let mut from = database;
     from.rewind()?;
     let mut to = File::create(&aside)?;
-    io::copy(&mut from, &mut to)?;
+    let (copied, whole) = (io::copy(&mut from, &mut to)?, database.metadata()?.len());
+    if copied != whole {
+        let message = format!("{copied} of {whole} bytes were copied");
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
+    }
     to.sync_all()?;
     keep_before(folder)?;
     fs::rename(&aside, &snapshot)?;
-    File::open(folder.path())?.sync_all()?;
+    // Not every disk of a network knows that of folders, and the copy is whole under either name.
+    let _ = File::open(folder.path()).and_then(|folder| folder.sync_all());
     Ok(start.elapsed())
 }
 

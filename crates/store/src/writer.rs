@@ -73,7 +73,10 @@ impl Writer {
         let mut folder = DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(results).map_err(|source| StoreError::file("create the folder", results, source))?;
-        let lock = Lock::take(results)?;
+        let lock = match place {
+            Place::Local => Lock::take(results)?,
+            Place::Shared => Lock::take(results)?.unless_another_machine_is_at_work(results)?,
+        };
         let path = Folder::new(results).database();
         let open = || -> Result<Connection, Fault> {
             let mut connection = match place {
