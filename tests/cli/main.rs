@@ -23,6 +23,7 @@ mod ranking;
 mod real;
 mod remedies;
 mod reports;
+mod shared_disk;
 mod slurm;
 mod ssh;
 mod startup;

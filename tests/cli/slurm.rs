@@ -86,7 +86,7 @@ impl Cluster {
         let dir = self.folder.path().display();
         let mut conf = format!(
             "ClusterName=one\nSlurmctldHost=localhost\nSlurmctldPort={}\nSlurmUser={user}\nSlurmdUser={user}\n\
-             AuthType=auth/munge\nAuthInfo=socket={dir}/run/munge.sock\nCredType=cred/munge\n\
+             AuthType=auth/munge\nAuthInfo=socket={dir}/run/munge.sock,cred_expire=5\nCredType=cred/munge\n\
              StateSaveLocation={dir}/state\nSlurmdSpoolDir={dir}/spool/%n\nSlurmctldPidFile={dir}/run/slurmctld.pid\n\
              SlurmdPidFile={dir}/run/slurmd-%n.pid\nSlurmctldLogFile={dir}/log/slurmctld.log\n\
              SlurmdLogFile={dir}/log/slurmd-%n.log\nProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n\
@@ -182,6 +182,10 @@ fn a_sweep_on_slurm_ends_as_it_would_here_whatever_happens_to_its_jobs() {
     a_controller_that_is_restarted(&cluster);
     a_node_that_is_lost(&cluster);
     a_folder_that_nodes_see_in_the_results_folders_stead(&cluster);
+    a_coordinator_that_is_a_job(&cluster);
+    a_coordinator_whose_job_is_put_back(&cluster);
+    a_coordinator_whose_time_is_nearly_over(&cluster);
+    a_coordinator_whose_job_is_cancelled(&cluster);
     what_slurm_refuses(&cluster);
 }
 
@@ -301,6 +305,105 @@ fn a_folder_that_nodes_see_in_the_results_folders_stead(cluster: &Cluster) {
     ends_well(&place, running);
 }
 
+/// Numbers and states of coordinators' jobs.
+fn coordinators(cluster: &Cluster) -> Vec<(String, String)> {
+    let said = cluster.ask("squeue", &["--noheader", "-o", "%A %T %j"]);
+    let jobs = said.lines().filter(|line| line.ends_with("-coordinator"));
+    let job = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    jobs.map(job).map(|words| (words[0].clone(), words[1].clone())).collect()
+}
+
+fn no_job_is_left(cluster: &Cluster) {
+    until("no job to be left", || cluster.ask("squeue", &["--noheader"]).trim().is_empty().then_some(()));
+}
+
+/// The same, handed over whole.
+fn as_job(arguments: &str) -> String {
+    format!("{LENT} --as-job {arguments}")
+}
+
+fn a_coordinator_that_is_a_job(cluster: &Cluster) {
+    let place = cluster.place();
+    let submitted = place.succeed(&as_job("--set slurm.max_jobs=2 --set train.batch_size=20 -q"));
+    assert_eq!(submitted.stdout, "");
+    no_job_is_left(cluster);
+    let log = place.read("results/logs/job.log");
+    assert!(log.contains("The best trial"), "{log}");
+    place.assert_as_undisturbed();
+    // Nothing is left to do, and it says so.
+    let again = place.succeed(&as_job(""));
+    assert!(again.stderr.contains(" runs `demo`, and comes back by itself"), "{again}");
+    no_job_is_left(cluster);
+    assert!(place.read("results/logs/job.log").contains("nothing new, all 4 trials are finished"));
+}
+
+/// A sweep that a job runs, of which one trial has its first epoch and waits, with the coordinator's number.
+fn handed_over(cluster: &Cluster) -> (Place, String) {
+    let place = cluster.place();
+    place.hold();
+    place.succeed(&as_job("--set slurm.max_jobs=1 --shared-disk"));
+    place.wait_for_epochs("demo", 1);
+    let [(id, _)] = &coordinators(cluster)[..] else { panic!("one job is the coordinator") };
+    let id = id.clone();
+    (place, id)
+}
+
+fn a_coordinator_whose_job_is_put_back(cluster: &Cluster) {
+    let (place, id) = handed_over(cluster);
+    let second = place.run(&as_job(""));
+    assert_eq!(second.code, Some(1), "{second}");
+    assert!(
+        second.stderr.contains(&format!("job {id} (running) is the coordinator of `results` already")),
+        "{second}"
+    );
+    // Whatever becomes of the file: what was launched goes on.
+    place.write("demo.toml", "not a sweep any more");
+    cluster.ask("scontrol", &["requeue", &id]);
+    until("the worker to come back", || (place.worker_processes().len() == 2).then_some(()));
+    let workers = place.worker_processes();
+    assert_eq!(workers[0], workers[1], "it is the same process");
+    assert_eq!(coordinators(cluster), [(id, "RUNNING".to_owned())]);
+    place.release();
+    no_job_is_left(cluster);
+    place.assert_as_undisturbed();
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4], "nothing was done twice");
+    let log = place.read("results/logs/job.log");
+    assert!(log.contains("this job comes back, and its workers wait for it"), "{log}");
+}
+
+fn a_coordinator_whose_time_is_nearly_over(cluster: &Cluster) {
+    let (place, id) = handed_over(cluster);
+    let limit =
+        |minutes: u32| cluster.ask("scontrol", &["update", &format!("jobid={id}"), &format!("timelimit={minutes}")]);
+    // It is warned two minutes ahead, and puts itself back.
+    limit(2);
+    until("the job to wait again", || {
+        let waits = |(_, state): &(String, String)| state == "PENDING";
+        coordinators(cluster).first().is_some_and(waits).then_some(())
+    });
+    limit(600);
+    until("the worker to come back", || (place.worker_processes().len() == 2).then_some(()));
+    place.release();
+    no_job_is_left(cluster);
+    place.assert_as_undisturbed();
+    assert_eq!(summaries(&place.trials("demo")), ["complete after 1"; 4]);
+}
+
+fn a_coordinator_whose_job_is_cancelled(cluster: &Cluster) {
+    let (place, id) = handed_over(cluster);
+    cluster.ask("scancel", &[&id]);
+    // And its workers with it.
+    no_job_is_left(cluster);
+    place.release();
+    let unfinished = |place: &Place| place.trials("demo").iter().filter(|trial| trial.state != "complete").count();
+    assert_eq!(unfinished(&place), 4);
+    place.succeed(&as_job("--set slurm.max_jobs=1"));
+    no_job_is_left(cluster);
+    assert_eq!(unfinished(&place), 0);
+    place.assert_as_undisturbed();
+    assert_no_failure(&place);
+}
+
 fn what_slurm_refuses(cluster: &Cluster) {
     let place = cluster.place();
     for command in ["plan", "launch"] {
@@ -309,6 +412,12 @@ fn what_slurm_refuses(cluster: &Cluster) {
         let said = "Slurm does not take a worker's job as [slurm] describes it";
         assert!(refused.stderr.contains(said) && refused.stderr.contains("partition"), "{refused}");
     }
+    let refused = place.run(&as_job("--set slurm.coordinator_partition=nosuch"));
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("Slurm does not take the coordinator's job"), "{refused}");
+    let refused = place.run("launch demo.toml --as-job");
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("say  --set workers.launcher=slurm"), "{refused}");
     // Jobs that end before they join are a mistake, and not tried for ever.
     let stuck = place.run(&format!("{LENT} --set slurm.max_jobs=1 --set slurm.prologue=false||exit"));
     assert_eq!(stuck.code, Some(1), "{stuck}");

@@ -65,7 +65,9 @@ fn slurm(definition: &Definition, team: &Team, folder: Folder) -> anyhow::Result
     })
 }
 
-fn own_program() -> anyhow::Result<PathBuf> {
+/// # Errors
+/// The system does not say where it is.
+pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("the place of this program is not known")
 }
 

@@ -4,6 +4,7 @@
 //! the workers alone link, so that it starts in milliseconds, nor any SQL; what it prints comes from the crates below.
 
 mod args;
+mod asked;
 mod choice;
 mod commands;
 mod costs;
@@ -19,6 +20,7 @@ mod measure;
 mod memory;
 mod output;
 mod prepare;
+mod record;
 mod refusal;
 mod setting;
 mod sources;

@@ -2,6 +2,7 @@
 
 use crate::args::Common;
 use crate::exit::wrong_input;
+use crate::record;
 use crate::sources;
 use frostline_assets::catalogue::{self, Content, Entry};
 use frostline_assets::layout;
@@ -30,7 +31,7 @@ impl Trained {
     /// # Errors
     /// The trial is not complete, its model was not kept, or its pretrained weights are not there any more.
     pub(crate) fn find(common: &Common, prefix: &str, weights: Option<&Path>) -> anyhow::Result<Trained> {
-        let reader = frostline_store::open(&common.results)?;
+        let reader = record::open(common)?;
         let detail = reader.find_trial(prefix)?;
         let sweeps: Vec<Sweep> = detail.sweeps.iter().map(|name| reader.sweep(name)).collect::<Result<_, _>>()?;
         // A definition of an older version that is no longer valid names no weights and no rule.

@@ -1,5 +1,6 @@
 //! What a coordinator is asked to run.
 
+use crate::farewell::Farewell;
 use crate::launch::Engine;
 use crate::net::Invitation;
 use frostline_protocol::Places;
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 
 /// Trials of a sweep of this name.
 pub type Ties = Box<dyn Fn(&Reader, &str) -> Vec<TrialId>>;
+
+/// Asked the first time that somebody wants the end.
+pub type Relay = Box<dyn Fn() -> Farewell>;
 
 /// One sweep to be run.
 pub struct Job {
@@ -35,4 +39,6 @@ pub struct Job {
     pub stall: f64,
     /// Seconds that a worker without its coordinator tries to come back.
     pub reconnect_grace: f64,
+    /// None where nobody goes on by himself.
+    pub relay: Option<Relay>,
 }

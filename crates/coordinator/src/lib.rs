@@ -17,6 +17,7 @@ mod client;
 mod clock;
 pub mod core;
 mod error;
+mod farewell;
 mod folder;
 mod hands;
 mod hub;
@@ -33,11 +34,13 @@ mod upkeep;
 pub use client::request;
 pub use core::{Fact, Outcome, Running, Status};
 pub use error::CoordinatorError;
+pub use farewell::Farewell;
 pub use hub::{Hub, News, Watcher};
-pub use job::{Job, Ties};
+pub use job::{Job, Relay, Ties};
 pub use launch::{
-    Access, CUDA_LIBRARY, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, QueuedWorkers, SlurmWorkers, SshPlace,
-    SshWorkers, TORCH, Torch, TorchError, ssh_command, torch_of, worker_command, worker_program,
+    Access, CUDA_LIBRARY, CoordinatorJob, Engine, Exit, Gpus, Launcher, LocalWorkers, Notices, OwnJob, QueuedWorkers,
+    SlurmWorkers, SshPlace, SshWorkers, TORCH, Torch, TorchError, ssh_command, torch_of, worker_command,
+    worker_program,
 };
 pub use net::Invitation;
 pub use run::run;

@@ -4,13 +4,14 @@
 //! waited for on one thread of the runtime, which shares nothing with it but channels.
 
 use crate::clock::Clock;
-use crate::core::{Committed, Core, Outcome, Running, Status, Terms};
+use crate::core::{Committed, Core, Input, Outcome, Running, Status, Terms};
 use crate::error::CoordinatorError;
+use crate::farewell::Farewell;
 use crate::folder::Watched;
 use crate::hands::Hands;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
-use crate::job::Job;
+use crate::job::{Job, Relay};
 use crate::launch::Access;
 use crate::ledger::Ledger;
 use crate::net::{House, Listening, Remote, tls, token::token};
@@ -20,7 +21,7 @@ use crate::upkeep::{Models, Upkeep};
 use frostline_results::features::remove_unfinished;
 use frostline_results::{Folder, RunStatus, RunningTask};
 use frostline_scheduler::Settings;
-use frostline_store::{Reader, Writer};
+use frostline_store::Writer;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,10 +72,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let Start { restored, worklist, newest } =
         start(&writer, &job.sweep, &job.reuse, &job.places.checkpoints, hands.launcher(), is_cuda)?;
     let models = match &job.places.models {
-        Some(folder) => {
-            let reader = Reader::open(&job.results)?;
-            Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), reader, job.ties)?)
-        }
+        Some(folder) => Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), writer.reader(), job.ties)?),
         None => None,
     };
     let house = House { token: token.into(), models: job.places.models.as_deref().map(Arc::from), events: to_net };
@@ -121,6 +119,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         told: None,
         looked: now,
         logs_bounded: now,
+        relay: job.relay,
     };
     let ended = run.serve(core, committed, &mut inbox, &runtime);
     let _ = std::fs::remove_file(&run.status);
@@ -150,6 +149,7 @@ struct Run {
     told: Option<Instant>,
     looked: Instant,
     logs_bounded: Instant,
+    relay: Option<Relay>,
 }
 
 impl Run {
@@ -163,16 +163,30 @@ impl Run {
         loop {
             let (facts, actions) = committed.into_parts();
             let mut batch = self.hands.carry_out(actions);
-            let removed = facts.iter().flat_map(|fact| self.upkeep.note(fact)).collect();
+            let reader = core.journal().writer.reader();
+            let removed = facts.iter().flat_map(|fact| self.upkeep.note(fact, reader)).collect();
             self.hub.facts(facts);
             self.hub.removed(removed);
-            self.look_around(&core)?;
+            self.look_around(&mut core)?;
             if let Some(outcome) = core.outcome() {
                 return Ok(outcome.clone());
             }
             let wait = core.deadline().map_or(WAIT, |deadline| self.clock.until(deadline).min(WAIT));
             if batch.is_empty() {
                 batch = inbox.wait(runtime, wait, &mut self.hands);
+            }
+            if batch.iter().any(|input| matches!(input, Input::Interrupted))
+                && let Some(relay) = self.relay.take()
+            {
+                match relay() {
+                    Farewell::InGoodOrder => {}
+                    Farewell::AtOnce => batch.push(Input::Interrupted),
+                    Farewell::HandOver => {
+                        // What workers said is not acknowledged, so the next one hears it.
+                        tracing::info!("leaves the sweep to the next coordinator");
+                        return Ok(Outcome::HandedOver);
+                    }
+                }
             }
             let now = self.clock.advance(wait);
             let launcher = self.hands.launcher();
@@ -191,12 +205,16 @@ impl Run {
         }
     }
 
-    /// Tells how things stand, looks whether others still find what they need, and keeps logs short, now and then.
-    fn look_around(&mut self, core: &Core<Ledger>) -> Result<(), CoordinatorError> {
+    /// Tells and shows how things stand, looks whether others still find what they need, and keeps logs short, now and then.
+    fn look_around(&mut self, core: &mut Core<Ledger>) -> Result<(), CoordinatorError> {
         if self.looked.elapsed() >= LOOK_PAUSE {
             self.looked = Instant::now();
             self.folder.check(&self.sweep)?;
             self.listening.keep();
+            // What is recorded is not touched by that; readers hear how old it is that they see.
+            if let Err(error) = core.journal().writer.show() {
+                tracing::warn!("others do not see what is new: {error}");
+            }
             // Who looks on does without it, and the next one is due in a second.
             if let Err(error) = run_status(&self.sweep, core.status()).write(&self.status) {
                 tracing::debug!("{} is not written: {error}", self.status.display());
@@ -220,6 +238,7 @@ fn run_status(sweep: &str, status: Status) -> RunStatus {
     RunStatus {
         sweep: sweep.to_owned(),
         process: std::process::id(),
+        host: frostline_results::host(),
         at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64()),
         seconds_left: status.time_left.map(|left| left.as_secs_f64()),
         draining: status.draining,

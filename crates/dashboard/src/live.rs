@@ -94,7 +94,7 @@ fn look(results: &Path, sender: &watch::Sender<Arc<News>>) {
         if reader.is_none() {
             reader = Reader::open(results).ok();
         }
-        let found = reader.as_ref().and_then(|reader| reader.version().ok());
+        let found = reader.as_mut().and_then(|reader| reader.version().ok());
         if found.is_none() {
             // Gone, or being replaced: another look finds out.
             reader = None;
@@ -148,6 +148,7 @@ mod tests {
         news.run = Some(RunStatus {
             sweep: "other".to_owned(),
             process: 1,
+            host: String::new(),
             at: 1.0,
             seconds_left: Some(58.0),
             draining: false,

@@ -35,6 +35,21 @@ impl Folder {
         self.0.join(LOCK)
     }
 
+    /// Says that other machines see this folder: one process alone opens the database, the others read [`Folder::snapshot`].
+    pub fn shared_disk(&self) -> PathBuf {
+        self.0.join("shared-disk")
+    }
+
+    /// The database as it was a while ago, on a shared disk.
+    pub fn snapshot(&self) -> PathBuf {
+        self.0.join("snapshot.db")
+    }
+
+    /// The snapshot before, for those who have it open.
+    pub fn snapshot_before(&self) -> PathBuf {
+        self.0.join("snapshot-before.db")
+    }
+
     /// Folder of what the running coordinator leaves for others; for its user alone.
     pub fn run(&self) -> PathBuf {
         self.0.join("run")
@@ -88,6 +103,11 @@ impl Folder {
         self.logs().join("coordinator.log")
     }
 
+    /// What a coordinator prints that is a job itself.
+    pub fn job_log(&self) -> PathBuf {
+        self.logs().join("job.log")
+    }
+
     /// The log of the worker in the place `worker`.
     pub fn worker_log(&self, worker: u32) -> PathBuf {
         self.logs().join(format!("worker-{worker}.log"))
@@ -139,6 +159,8 @@ mod tests {
         for (path, expected) in [
             (folder.database(), "results/frostline.db".to_owned()),
             (folder.lock(), "results/frostline.lock".to_owned()),
+            (folder.shared_disk(), "results/shared-disk".to_owned()),
+            (folder.snapshot(), "results/snapshot.db".to_owned()),
             (folder.token(), "results/run/token".to_owned()),
             (folder.endpoint(), "results/run/endpoint.json".to_owned()),
             (folder.access(), "results/run/access.json".to_owned()),

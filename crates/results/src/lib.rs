@@ -4,6 +4,7 @@
 //! results/
 //!   frostline.db               what happened
 //!   frostline.lock             held by the coordinator; names its process
+//!   shared-disk, snapshot.db   on a disk that other machines see: says so, and what they read
 //!   run/                       of the running coordinator: token, endpoint.json, status.json, access.json, jobs/
 //!   logs/                      coordinator.log, worker-N.log
 //!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
@@ -24,6 +25,8 @@ pub mod classes;
 mod endpoint;
 pub mod features;
 mod folder;
+mod holder;
+mod host;
 pub mod models;
 mod own;
 pub mod seal;
@@ -35,6 +38,8 @@ pub use aside::replace;
 pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;
 pub use folder::{DATABASE, Folder, JOB_NUMBER, LOCK};
+pub use holder::Holder;
+pub use host::host;
 pub use own::own_folder;
 pub use shell::quoted;
 pub use status::{RunStatus, RunningTask};

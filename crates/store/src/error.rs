@@ -1,5 +1,6 @@
 //! What can go wrong with the database, each with its place and a way out.
 
+use frostline_results::Holder;
 use rusqlite::ErrorCode;
 use rustix::process::{Resource, getrlimit};
 use std::path::{Path, PathBuf};
@@ -27,14 +28,20 @@ pub enum StoreError {
     /// The process is unknown for the moment between its lock and its note.
     #[error(
         "`{}` is in use by {}: wait until it ends, stop it, or name another folder with --results",
-        .path.display(), process(*.pid)
+        .path.display(), process(.holder.as_ref())
     )]
-    Locked { path: PathBuf, pid: Option<u32> },
+    Locked { path: PathBuf, holder: Option<Holder> },
     #[error(
-        "`{}` lies on a network file system ({file_system}), where SQLite's locks and shared memory do not hold: name a \
-         folder on a local disk with --results, and copy what is worth it with `frostline backup`", .path.display()
+        "`{}` lies on a network file system ({file_system}), where SQLite's locks and shared memory do not hold: \
+         `frostline launch --shared-disk` makes a results folder there that one process alone opens, or name a folder on \
+         a local disk with --results", .path.display()
     )]
     Network { path: PathBuf, file_system: &'static str },
+    #[error(
+        "nothing of `{}` can be read yet, for it is on a shared disk and has no snapshot: try again once its coordinator \
+         ({}) has begun", .path.display(), process(.holder.as_ref())
+    )]
+    NoSnapshot { path: PathBuf, holder: Option<Holder> },
     /// Nothing is wrong with the disk or the rows: the same call may well succeed a moment later.
     #[error(
         "another program holds `{}` (a database browser with changes that are not committed, a backup): let it commit or \
@@ -158,8 +165,8 @@ impl From<StoreError> for Fault {
     }
 }
 
-fn process(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+fn process(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "another process".to_owned(), Holder::to_string)
 }
 
 fn unknown_trial(prefix: &str) -> String {
@@ -192,15 +199,15 @@ mod tests {
     fn messages_name_place_value_and_remedy() {
         let path = || PathBuf::from("results/frostline.db");
         let messages = [
-            StoreError::Locked { path: path(), pid: Some(12) }.to_string(),
-            StoreError::Locked { path: path(), pid: None }.to_string(),
+            StoreError::Locked { path: path(), holder: Some(Holder { process: 12, host: "n3".into() }) }.to_string(),
+            StoreError::Locked { path: path(), holder: None }.to_string(),
             StoreError::UnknownSweep { name: "dem".into(), near: vec!["demo".into(), "demo2".into()] }.to_string(),
             StoreError::UnknownSweep { name: "x".into(), near: vec![] }.to_string(),
         ];
         assert_eq!(
             messages,
             [
-                "`results/frostline.db` is in use by process 12: wait until it ends, stop it, or name another folder \
+                "`results/frostline.db` is in use by process 12 on n3: wait until it ends, stop it, or name another folder \
                  with --results",
                 "`results/frostline.db` is in use by another process: wait until it ends, stop it, or name another \
                  folder with --results",

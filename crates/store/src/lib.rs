@@ -6,7 +6,8 @@
 //! - Any number of [`Reader`]s open the same folder. The database is in WAL mode: they never block the writer, and
 //!   each call of theirs sees one moment of it.
 //! - A results folder on a network file system is refused, by both: other machines would neither see the locks nor
-//!   the log's index.
+//!   the log's index. One that was made for such a disk ([`Writer::open_shared`]) is opened by its writer alone, and readers
+//!   read snapshots, which the writer makes ([`Writer::show`], and when it ends).
 //! - What [`Writer::apply`] was given is on the disk when it returns. What others may see is said after that.
 //!
 //! What the rows say:
@@ -22,6 +23,7 @@
 //! It owns what was written. It must not decide anything, and knows nothing of workers or of what people are shown.
 
 mod busy;
+mod connect;
 mod error;
 mod follow;
 mod known;
@@ -34,6 +36,7 @@ mod records;
 mod remove;
 mod rows;
 mod schema;
+mod snapshot;
 mod verify;
 mod whole;
 mod writer;
@@ -58,10 +61,13 @@ pub use writer::Writer;
 /// [`Reader::open`].
 pub fn open(results: &std::path::Path) -> Result<Reader, StoreError> {
     match Reader::open(results) {
-        Err(older @ StoreError::Older { .. }) => match Writer::open(results) {
-            Ok(_) => Reader::open(results),
-            Err(_) => Err(older),
-        },
+        // A writer makes a snapshot, too, when it ends.
+        Err(error @ (StoreError::Older { .. } | StoreError::NoSnapshot { .. })) => {
+            match Writer::open(results).map(drop) {
+                Ok(()) => Reader::open(results),
+                Err(_) => Err(error),
+            }
+        }
         opened => opened,
     }
 }

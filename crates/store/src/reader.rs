@@ -1,47 +1,25 @@
 //! Questions to the database; each is answered from one moment of it.
 
+use crate::connect::{is_being_written, open_alone, open_read_only};
 use crate::error::{Fault, MIN_PREFIX};
+use crate::lock::Lock;
 use crate::lookup::sweep_id;
+use crate::place::{self, Place, place};
 use crate::rows::{
     ATTEMPTS_OF_TRIAL, Cells, Counts, EndedRow, MEMBER_STATE, METRICS, Provenance, RestoreRow, RunningRow, Spent,
     SpentRow, Sweep, SweepSummary, TrialDetail, TrialRow, attempt_row, failure_kind, metrics, outcome, right,
     select_members, select_trials, state, trial_row,
 };
-use crate::{StoreError, place, schema};
-use frostline_results::Folder;
+use crate::snapshot::Snapshot;
+use crate::{StoreError, schema};
+use frostline_results::{Folder, Holder};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::metric;
 use frostline_sweep::outcome::{AttemptId, AttemptOutcome, EpochMetrics, Right};
 use frostline_sweep::trial::TrialId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long to wait for a lock that another process holds only for moments. Whoever holds it longer is to be named, and
-/// the caller can say so and try again.
-pub(crate) const BUSY: Duration = Duration::from_secs(1);
-
-/// Whether a writer has its log beside the database.
-fn is_being_written(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    Path::new(&log).exists()
-}
-
-/// The database's file as a URI that promises that nobody changes it (<https://www.sqlite.org/uri.html>).
-fn immutable_uri(path: &Path) -> OsString {
-    let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            byte => uri.push_str(&format!("%{byte:02x}")),
-        }
-    }
-    (uri + "?immutable=1").into()
-}
 
 /// How many matches of an ambiguous prefix are worth showing.
 const SHOWN: usize = 8;
@@ -52,14 +30,23 @@ pub struct Reader {
     pub(crate) connection: Connection,
     /// The database's file, for messages.
     pub(crate) path: PathBuf,
+    /// Where it reads one, and not the database itself.
+    snapshot: Option<Snapshot>,
+    /// Where nobody else may open the database meanwhile.
+    _lock: Option<Lock>,
 }
 
 impl Reader {
     /// # Errors
     /// [`StoreError::Missing`] where nothing was launched into `results`, and what is wrong with the file otherwise.
     pub fn open(results: &Path) -> Result<Reader, StoreError> {
-        place::refuse_network(results, place::file_system)?;
-        let path = Folder::new(results).database();
+        let folder = Folder::new(results);
+        if place(results, place::file_system)? == Place::Shared {
+            let snapshot = Snapshot::of(&folder)?;
+            let reader = Reader::connect(&folder.snapshot(), results, true)?;
+            return Ok(Reader { snapshot: Some(snapshot), ..reader });
+        }
+        let path = folder.database();
         let exists = path.try_exists().map_err(|source| StoreError::reading("look for", &path, source))?;
         if !exists {
             return Err(StoreError::Missing { results: results.to_owned() });
@@ -78,16 +65,48 @@ impl Reader {
     }
 
     fn connect(path: &Path, results: &Path, immutable: bool) -> Result<Reader, StoreError> {
-        let failed = |source| StoreError::sqlite(path, source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match immutable {
-            false => Connection::open_with_flags(path, flags),
-            true => Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI),
-        };
-        let connection = connection.map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
+        let connection = open_read_only(path, immutable).map_err(|fault| fault.at(path))?;
         schema::check(&connection, path, results)?;
-        Ok(Reader { connection, path: path.to_owned() })
+        Ok(Reader::on(connection, path.to_owned()))
+    }
+
+    /// The database itself also where others read snapshots, as long as nobody holds it: what a writer that was killed had
+    /// committed is seen.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_itself(results: &Path) -> Result<Reader, StoreError> {
+        let reader = Reader::open(results)?;
+        if reader.snapshot.is_none() {
+            return Ok(reader);
+        }
+        let lock = match Lock::take(results).and_then(|lock| lock.unless_another_machine_is_at_work(results)) {
+            Ok(lock) => lock,
+            Err(StoreError::Locked { .. } | StoreError::ReadOnly { .. }) => return Ok(reader),
+            Err(error) => return Err(error),
+        };
+        let path = Folder::new(results).database();
+        let opened = open_alone(&path).map_err(|fault| fault.at(&path));
+        let opened = opened.and_then(|connection| schema::check(&connection, &path, results).map(|()| connection));
+        match opened {
+            Ok(connection) => Ok(Reader { _lock: Some(lock), ..Reader::on(connection, path) }),
+            Err(StoreError::Held { .. }) => {
+                lock.give_back();
+                Ok(reader)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn on(connection: Connection, path: PathBuf) -> Reader {
+        Reader { connection, path, snapshot: None, _lock: None }
+    }
+
+    /// Where it reads a snapshot that lacks what came later: when that was made, in seconds since 1970, and who holds the
+    /// database, or held it when he was killed.
+    pub fn as_of(&self) -> Option<(f64, Option<Holder>)> {
+        let snapshot = self.snapshot.as_ref()?;
+        Some((snapshot.as_of?, Holder::of(snapshot.folder.path())))
     }
 
     /// The sweeps, oldest first.
@@ -316,11 +335,19 @@ impl Reader {
         })
     }
 
-    /// A number that changes whenever another connection has changed the database.
+    /// A number that changes whenever another connection has changed the database. A snapshot that was replaced is left for
+    /// the new one.
     ///
     /// # Errors
     /// Failures of the database.
-    pub fn version(&self) -> Result<i64, StoreError> {
+    pub fn version(&mut self) -> Result<i64, StoreError> {
+        if let Some(known) = &self.snapshot {
+            let newest = Snapshot::of(&known.folder)?;
+            if newest.version() != known.version() {
+                *self = Reader::open(newest.folder.path())?;
+            }
+            return Ok(self.snapshot.as_ref().map_or(0, Snapshot::version));
+        }
         let version = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));
         version.map_err(|source| StoreError::sqlite(&self.path, source))
     }

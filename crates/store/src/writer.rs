@@ -1,12 +1,14 @@
 //! The one writer of a results folder.
 
+use crate::connect::{open_alone, open_with_others};
 use crate::error::Fault;
 use crate::lock::Lock;
 use crate::lookup::sweep_id;
+use crate::place::{self, Place, place};
 use crate::ranked::rank_sweep;
-use crate::reader::BUSY;
 use crate::rows::{Cells, MEMBER_STATE, Put, Sweep, WANTED, json, state};
-use crate::{Reader, StoreError, place, records, schema};
+use crate::snapshot::Snapshots;
+use crate::{Reader, StoreError, records, schema};
 use frostline_results::Folder;
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
@@ -22,16 +24,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Writes the results. The folder's lock is held as long as it lives.
 #[derive(Debug)]
 pub struct Writer {
-    // In this order: the database is closed before the next writer may open it.
+    // In this order: the database is closed before its file, and before the next writer may open it.
     reader: Reader,
+    /// Where this is the only process that may open the database.
+    snapshots: Option<Snapshots>,
     _lock: Lock,
 }
 
 /// What is in SQLite's log goes into the database, so that the one file is the whole of it: people copy it.
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A reader that is still at work keeps the log from being emptied, and nothing is lost with that.
-        let _ = self.reader.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let connection = &self.reader.connection;
+        let _ = match &mut self.snapshots {
+            // Where it cannot be written, the one before says that it is older than the database.
+            Some(snapshots) => snapshots.end(connection).is_ok(),
+            // A reader that is still at work keeps the log from being emptied, and nothing is lost with that.
+            None => connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).is_ok(),
+        };
     }
 }
 
@@ -44,21 +53,36 @@ impl Writer {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another writer lives, [`StoreError::Network`] where other machines would see the
-    /// folder, and what is wrong with the folder or the file otherwise.
+    /// folder and it was not made for that, and what is wrong with the folder or the file otherwise.
     pub fn open(results: &Path) -> Result<Writer, StoreError> {
-        Writer::open_on(results, place::file_system)
+        Writer::open_in(results, place(results, place::file_system)?)
     }
 
-    fn open_on(results: &Path, file_system: fn(&Path) -> Option<u32>) -> Result<Writer, StoreError> {
-        place::refuse_network(results, file_system)?;
+    /// The same, in a folder that is on a disk that several machines share from now on: no other process opens the
+    /// database any more, and readers read snapshots of it.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open_shared(results: &Path) -> Result<Writer, StoreError> {
+        let writer = Writer::open_in(results, Place::Shared)?;
+        place::mark(results)?;
+        Ok(writer)
+    }
+
+    fn open_in(results: &Path, place: Place) -> Result<Writer, StoreError> {
         let mut folder = DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(results).map_err(|source| StoreError::file("create the folder", results, source))?;
-        let lock = Lock::take(results)?;
+        let lock = match place {
+            Place::Local => Lock::take(results)?,
+            Place::Shared => Lock::take(results)?.unless_another_machine_is_at_work(results)?,
+        };
         let path = Folder::new(results).database();
         let open = || -> Result<Connection, Fault> {
-            let mut connection = Connection::open(&path)?;
-            connection.busy_timeout(BUSY)?;
+            let mut connection = match place {
+                Place::Local => open_with_others(&path)?,
+                Place::Shared => open_alone(&path)?,
+            };
             // A table is made anew by dropping the one before, to which others refer
             // (<https://www.sqlite.org/lang_altertable.html#otheralter>).
             connection.pragma_update(None, "foreign_keys", false)?;
@@ -74,8 +98,30 @@ impl Writer {
             connection.execute(sql, [now()])?;
             Ok(connection)
         };
-        let connection = open().map_err(|fault| fault.at(&path))?;
-        Ok(Writer { reader: Reader { connection, path }, _lock: lock })
+        let connection = match open().map_err(|fault| fault.at(&path)) {
+            // Not everybody who has the database holds the lock where this machine sees it.
+            Err(StoreError::Held { .. }) if place == Place::Shared => {
+                return Err(StoreError::Locked { path: results.to_owned(), holder: lock.give_back() });
+            }
+            opened => opened?,
+        };
+        let snapshots = match place {
+            Place::Local => None,
+            Place::Shared => Some(Snapshots::new(Folder::new(results))?),
+        };
+        Ok(Writer { reader: Reader::on(connection, path), snapshots, _lock: lock })
+    }
+
+    /// Has others see what was written until now, within a while, where they read snapshots. It is asked for again and again,
+    /// and waits for nothing.
+    ///
+    /// # Errors
+    /// A snapshot cannot be written. What was written is not touched by that.
+    pub fn show(&mut self) -> Result<(), StoreError> {
+        match &mut self.snapshots {
+            Some(snapshots) => snapshots.keep(&self.reader.connection),
+            None => Ok(()),
+        }
     }
 
     /// The queries, on this writer's own connection.
@@ -277,7 +323,7 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let Reader { connection, path } = &mut self.reader;
+        let Reader { connection, path, .. } = &mut self.reader;
         let run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = change(&transaction)?;
@@ -347,7 +393,7 @@ mod tests {
     fn a_folder_on_nfs_is_refused_before_it_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let results = folder.path().join("results");
-        let refused = Writer::open_on(&results, |_| Some(0x6969));
+        let refused = place(&results, |_| Some(0x6969));
         assert!(matches!(refused, Err(StoreError::Network { file_system: "NFS", .. })), "{refused:?}");
         assert!(!results.exists());
         Writer::open(&results).unwrap();
@@ -362,14 +408,21 @@ mod tests {
         assert!(matches!(refused, Err(StoreError::ReadOnly { .. })), "{refused:?}");
     }
 
-    #[test]
-    fn commits_are_synced_and_references_are_checked() {
-        let folder = tempfile::tempdir().unwrap();
-        let writer = Writer::open(folder.path()).unwrap();
+    fn assert_synced(writer: &Writer, locking: &str) {
         let pragma = |name: &str| writer.reader.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         assert_eq!(pragma("synchronous"), Ok(2));
         assert_eq!(pragma("foreign_keys"), Ok(1));
-        let mode = writer.reader.connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-        assert_eq!(mode.as_deref(), Ok("wal"));
+        let text =
+            |name: &str| writer.reader.connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        assert_eq!(text("journal_mode").as_deref(), Ok("wal"));
+        assert_eq!(text("locking_mode").as_deref(), Ok(locking));
+    }
+
+    #[test]
+    fn commits_are_synced_and_references_are_checked() {
+        let [local, shared] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        assert_synced(&Writer::open(local.path()).unwrap(), "normal");
+        assert_synced(&Writer::open_shared(shared.path()).unwrap(), "exclusive");
+        assert_synced(&Writer::open(shared.path()).unwrap(), "exclusive");
     }
 }

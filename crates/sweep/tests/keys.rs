@@ -154,6 +154,10 @@ fn every_key_is_read_and_every_field_has_a_key() {
         backlog,
         options,
         prologue,
+        coordinator_partition,
+        coordinator_time,
+        coordinator_cpus,
+        coordinator_options,
         poll
     });
     assert_eq!(names("slurm"), slurm);

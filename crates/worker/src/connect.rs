@@ -125,7 +125,7 @@ pub(crate) fn prepare(on: Device, name: Option<String>, threads: u32, determinis
         libtorch: device::libtorch(),
         device: name.unwrap_or_else(|| on.to_string()),
         threads,
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: frostline_results::host(),
     };
     tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
     Ok(build)

@@ -60,6 +60,63 @@ fn a_launch_and_a_resume_measure_where_asked() {
 }
 
 #[test]
+fn a_folder_on_a_shared_disk_stays_one() {
+    let place = Place::new();
+    place.succeed("launch demo.toml --shared-disk");
+    let names = ["shared-disk", "snapshot.db"].map(|name| place.path("results").join(name));
+    assert!(names.iter().all(|name| name.exists()));
+    std::fs::remove_file(&names[1]).unwrap();
+    place.succeed("launch demo.toml --set sweep.name=second");
+    assert!(names[1].exists());
+}
+
+/// A Slurm that takes everything, and starts nothing.
+#[test]
+fn a_coordinator_is_handed_to_slurm() {
+    let mut place = Place::new();
+    let here = place.path("");
+    let here = here.display().to_string();
+    place.script("bin/sbatch", "cat > script.txt\necho \"$@\" >> arguments.txt\necho 12");
+    place.script("bin/squeue", "cat queue.txt 2> /dev/null || true");
+    place.set("PATH", format!("{here}/bin:{}", std::env::var("PATH").unwrap()));
+    place.edit("count = 2", "count = 2\nlauncher = \"slurm\"");
+    says!(place, "launch demo.toml --as-job --set slurm.account=vision --set grid.learning_rate=[0.5,1e-3]", @r"
+    exit code 0
+    --- error
+    Job 12 runs `demo`, and comes back by itself when its time is over. Its log: [PLACE]/results/logs/job.log
+      frostline status demo  how far it is; `watch` and `best`, too
+      scancel 12             ends it for good; launched again, it goes on
+    ");
+    let arguments = place.read("arguments.txt");
+    let lines: Vec<&str> = arguments.lines().collect();
+    // A worker's job is tried, then the coordinator's.
+    assert_eq!(lines.len(), 3, "{arguments}");
+    assert!(lines[0].starts_with("--test-only") && lines[0].contains("--no-requeue"), "{arguments}");
+    assert_eq!(lines[1], format!("--test-only {}", lines[2]));
+    let name = lines[2].split_once("--job-name=").unwrap().1.split(' ').next().unwrap();
+    let asked = lines[2].replace(name, "[NAME]").replace(here.trim_end_matches('/'), "[PLACE]");
+    assert_eq!(
+        asked,
+        "--parsable --job-name=[NAME] --requeue --open-mode=append --signal=B:TERM@120 --ntasks=1 --cpus-per-task=1 \
+         --output=[PLACE]/results/logs/job.log --chdir=[PLACE] --account=vision"
+    );
+    let script = place.read("script.txt").replace(env!("CARGO_BIN_EXE_frostline"), "[PROGRAM]");
+    assert_eq!(
+        script.replace(here.trim_end_matches('/'), "[PLACE]"),
+        "#!/bin/sh\n\nexec [PROGRAM] launch [PLACE]/demo.toml --results=[PLACE]/results --job-of=demo \
+         --set slurm.account=vision --set 'grid.learning_rate=[0.5,1e-3]' --no-progress\n"
+    );
+    place.write("queue.txt", format!("11 RUNNING other\n12 PENDING {name}\n"));
+    let second = place.run("launch demo.toml --as-job");
+    assert_eq!(second.code, Some(1), "{second}");
+    assert!(second.stderr.contains("job 12 (pending) is the coordinator of `results` already"), "{second}");
+    // On a machine that has another disk under that name.
+    let elsewhere = place.run("launch demo.toml --results other --job-of demo");
+    assert_eq!(elsewhere.code, Some(2), "{elsewhere}");
+    assert!(elsewhere.stderr.contains("does not see the results folder other"), "{elsewhere}");
+}
+
+#[test]
 fn a_request_to_end_ends_a_sweep_in_good_order() {
     let place = Place::new();
     place.hold();

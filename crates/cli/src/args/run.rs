@@ -3,6 +3,8 @@
 use super::{DefinitionFile, Measuring, complete};
 use crate::output::Voice;
 use clap::{ArgAction, Args};
+use frostline_store::{StoreError, Writer};
+use std::path::Path;
 
 #[derive(Args)]
 pub(crate) struct Launch {
@@ -13,6 +15,17 @@ pub(crate) struct Launch {
     /// Replace the sweep of this name although its finished trials were run with other values
     #[arg(long)]
     pub(crate) force_new: bool,
+    /// Keep the results on a disk that several machines share (NFS, Lustre, GPFS): one process alone opens the database
+    /// there, and other commands read a snapshot, which is made every minute at least. Once is enough: the folder says so
+    /// from then on
+    #[arg(long)]
+    pub(crate) shared_disk: bool,
+    /// Hand the coordinator to Slurm, too, as a job that comes back until the sweep is finished (docs/cluster.md)
+    #[arg(long, conflicts_with = "serve")]
+    pub(crate) as_job: bool,
+    /// This process is the job of this sweep's coordinator
+    #[arg(long, hide = true, value_name = "SWEEP", conflicts_with = "as_job")]
+    pub(crate) job_of: Option<String>,
     #[command(flatten)]
     pub(crate) telling: Telling,
 }
@@ -26,6 +39,19 @@ pub(crate) struct Resume {
     pub(crate) measuring: Measuring,
     #[command(flatten)]
     pub(crate) telling: Telling,
+}
+
+impl Launch {
+    /// The database, to be written.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub(crate) fn opened(&self, results: &Path) -> Result<Writer, StoreError> {
+        match self.shared_disk {
+            true => Writer::open_shared(results),
+            false => Writer::open(results),
+        }
+    }
 }
 
 /// How a run is told of.
@@ -52,6 +78,14 @@ impl Telling {
     /// From here on.
     pub(crate) fn begin(&self) {
         Voice { quiet: self.quiet, still: self.no_progress, ascii: self.ascii }.choose();
+    }
+
+    /// The same for another process, which nobody watches.
+    pub(crate) fn again(&self) -> Vec<String> {
+        let flags = [("--json", self.json), ("--ascii", self.ascii)];
+        let quiet = std::iter::repeat_n("-q", usize::from(self.quiet));
+        let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag);
+        flags.chain(quiet).chain(["--no-progress"]).map(str::to_owned).collect()
     }
 
     /// Whether the ranking is shown at the end.

@@ -3,9 +3,10 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
+use crate::record;
 
 pub(crate) fn run(common: &Common, arguments: &args::Backup) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let file = arguments.file.display();
     if arguments.file.exists() {
         return Err(wrong_input(format!("`{file}` already exists: name a new file, or remove it first")));

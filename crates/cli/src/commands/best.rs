@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, column_names, print_json, ranking, ranking_csv};
+use crate::record;
 use frostline_results::{Folder, models};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
@@ -14,7 +15,7 @@ use std::io::Write;
 pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exit> {
     let filters = filters(&arguments.conditions)?;
     let metric = arguments.metric.as_deref().map(known_metric).transpose()?;
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let sweep = &arguments.sweep;
     let (most, trials, whole) = (arguments.n, arguments.trials, !arguments.json.json && !arguments.csv);
     let models = models::files(&Folder::new(&common.results).models());

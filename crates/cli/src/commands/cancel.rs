@@ -4,6 +4,7 @@ use crate::args::{self, Common};
 use crate::choice;
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, count};
+use crate::record;
 use anyhow::bail;
 use frostline_coordinator::request;
 use frostline_protocol::{Command, Response};
@@ -13,7 +14,7 @@ use frostline_sweep::record::{Ending, Record};
 use frostline_sweep::trial::TrialId;
 
 pub(crate) fn run(common: &Common, arguments: &args::Cancel) -> anyhow::Result<Exit> {
-    let wanted = find(common, &frostline_store::open(&common.results)?, &arguments.what)?;
+    let wanted = find(common, &record::open(common)?, &arguments.what)?;
     for (sweep, cancelled) in cancel(common, &wanted)? {
         output::note(&match cancelled {
             0 => nothing(common, &sweep, &wanted)?,
@@ -28,7 +29,7 @@ fn nothing(common: &Common, sweep: &str, wanted: &Wanted) -> anyhow::Result<Stri
     if let [trial] = wanted.trials[..] {
         return Ok(format!("Nothing to cancel: trial {} of `{sweep}` has ended or was cancelled", trial.short()));
     }
-    let counts = frostline_store::open(&common.results)?.counts(sweep)?;
+    let counts = record::open(common)?.counts(sweep)?;
     Ok(match (counts.complete, counts.total()) {
         (complete, total) if complete == total => {
             format!("Nothing to cancel: all {} of `{sweep}` have finished", count(total, "trial"))

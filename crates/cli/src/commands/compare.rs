@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, print_json};
+use crate::record;
 use crate::sources;
 use frostline_view::compare::compare;
 use frostline_view::show::show;
@@ -10,7 +11,7 @@ use serde_json::json;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Compare) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let (first, second) = (show(&reader, &arguments.first)?, show(&reader, &arguments.second)?);
     let compared = compare(&reader, &first, &second)?;
     let count = first.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());

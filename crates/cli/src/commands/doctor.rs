@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::machine::{self, Look};
 use crate::memory::memory;
 use crate::output::{self, BAD, GOOD, print_json};
+use crate::record;
 use frostline_assets::{cache, catalogue};
 use frostline_store::StoreError;
 use frostline_sweep::backbone;
@@ -18,7 +19,7 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
     let worker = machine::worker_info(Look::Thorough);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let free = machine::free_space(&common.results);
-    let database = match frostline_store::open(&common.results).and_then(|reader| reader.sweeps()) {
+    let database = match record::open(common).and_then(|reader| reader.sweeps()) {
         Ok(sweeps) => Ok(Some(sweeps.len())),
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),

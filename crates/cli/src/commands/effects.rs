@@ -4,6 +4,7 @@ use crate::args::{self, Common};
 use crate::commands::best::filters;
 use crate::exit::{Exit, wrong_input};
 use crate::output::{self, print_json};
+use crate::record;
 use frostline_view::ViewError;
 use frostline_view::effects::effects;
 use frostline_view::table::Table;
@@ -11,7 +12,7 @@ use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Effects) -> anyhow::Result<Exit> {
     let filters = filters(&arguments.conditions)?;
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let effects = effects(&Table::read(&reader, &arguments.sweep)?, &filters).map_err(|error| match error {
         ViewError::ByResult { .. } => wrong_input(error.to_string()),
         error => error.into(),

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
+use crate::record;
 use frostline_export::export;
 use std::io::Write;
 
@@ -10,7 +11,7 @@ use std::io::Write;
 const LISTED: usize = 8;
 
 pub(crate) fn run(common: &Common, arguments: &args::Export) -> anyhow::Result<Exit> {
-    let mut reader = frostline_store::open(&common.results)?;
+    let mut reader = record::open(common)?;
     let (sweep, folder) = (&arguments.sweep, &arguments.output);
     let exported = export(&mut reader, sweep, arguments.format, folder).map_err(|error| match error {
         frostline_export::ExportError::Store(error) => error.into(),

@@ -1,8 +1,9 @@
 //! `launch` and `resume`: the same path, from a file or from the database.
 
-use crate::args::{self, Common, Telling};
+use crate::args::{self, Common, Measuring, Telling};
+use crate::asked::Asked;
 use crate::choice;
-use crate::commands::serve;
+use crate::commands::{as_job, serve};
 use crate::costs::{Arrangement, arrange};
 use crate::engine;
 use crate::exit::{Exit, wrong_input};
@@ -11,22 +12,22 @@ use crate::log::log_to;
 use crate::machine::{Look, WorkerInfo, offered};
 use crate::output::{self, Screen, Shown, count, events, ranking};
 use crate::prepare::{self, Missing, Prepared};
+use crate::record;
 use crate::refusal::{compare, earlier, outdated};
 use crate::space;
 use crate::team::{Recorded, Team, team};
 use crate::trained::retrain;
-use frostline_coordinator::{Hub, Invitation, Job, Outcome, run};
-use frostline_protocol::Places;
+use anyhow::Context;
+use frostline_coordinator::{Hub, Outcome, OwnJob, run};
 use frostline_results::features::kept;
 use frostline_results::{Folder, models, quoted};
 use frostline_store::{Counts, Provenance, Put, Reader, StoreError, Sweep, Writer};
-use frostline_sweep::definition::{Definition, Keep, KeepModels};
+use frostline_sweep::definition::{Definition, KeepModels};
 use frostline_sweep::device::Device;
 use frostline_sweep::expand::Trial;
 use frostline_sweep::outcome::{FailureKind, TrialState};
-use frostline_sweep::reuse::Reuse;
 use frostline_sweep::trial::TrialId;
-use frostline_view::best::{Question, best, tied};
+use frostline_view::best::{Question, best};
 use frostline_view::{States, stored};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -43,9 +44,22 @@ pub(crate) const DIVERGED: &str =
 
 pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Result<Exit> {
     arguments.telling.begin();
+    let own_job = as_job::own(common, arguments)?;
+    if let Some((job, name)) = own_job.as_ref().zip(arguments.job_of.as_ref())
+        && job.has_restarted()
+        && Folder::new(&common.results).database().exists()
+    {
+        // Whatever has become of the file: what was launched goes on.
+        let writer = Writer::open(&common.results)?;
+        if writer.reader().sweep(name).is_ok() {
+            return go_on(common, writer, name, arguments.measuring, arguments.telling, own_job);
+        }
+    }
     let file = choice::definition(common, arguments.definition.file.as_deref(), "launch")?;
     let definition = prepare::read(&file, &arguments.definition.set)?;
-    let file = file.display().to_string();
+    if arguments.as_job {
+        as_job::check(&definition)?;
+    }
     let info = offered(&definition, Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
     // Before anything is downloaded or written: does this machine have what is asked for?
@@ -54,6 +68,9 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     let results = &common.results;
     let mut prepared = prepare::prepare(definition, Missing::Download, results)?;
     prepared.check_places(results)?;
+    if arguments.as_job {
+        return as_job::submit(common, arguments, &file, &prepared.definition);
+    }
     let mut arranged = None;
     if !Folder::new(results).database().exists() {
         // Where nothing is there yet, nothing is left behind that does not fit.
@@ -63,7 +80,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         space::check(&space::need(&prepared, first, &BTreeSet::new(), results), results)?;
     }
     prepared.pack(results)?;
-    let mut writer = Writer::open(&common.results)?;
+    let mut writer = arguments.opened(results)?;
     let known = earlier(writer.reader(), &prepared.definition.name)?;
     let finished = match &known {
         Some(known) if !arguments.force_new => compare(writer.reader(), known, &prepared)?,
@@ -83,7 +100,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
         name: prepared.definition.name.clone(),
         objective: prepared.definition.objective.name.to_owned(),
         definition: prepared.definition.text.clone(),
-        file,
+        file: file.display().to_string(),
         provenance: provenance(&info, team),
         threads: Some(team.threads),
     };
@@ -101,7 +118,7 @@ pub(crate) fn launch(common: &Common, arguments: &args::Launch) -> anyhow::Resul
     if let Some(said) = taken_over(&sweep.name, &put, &counts, from_others) {
         output::note(&said);
     }
-    carry_out(common, writer, prepared, arrangement, &info, arguments.telling)
+    carry_out(common, writer, prepared, arrangement, &info, arguments.telling, own_job)
 }
 
 pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Result<Exit> {
@@ -110,7 +127,19 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
         return Err(StoreError::Missing { results: common.results.clone() }.into());
     }
     let writer = Writer::open(&common.results)?;
-    let known = writer.reader().sweep(&arguments.sweep)?;
+    go_on(common, writer, &arguments.sweep, arguments.measuring, arguments.telling, None)
+}
+
+/// Continues a sweep by what the database holds of it.
+fn go_on(
+    common: &Common,
+    writer: Writer,
+    sweep: &str,
+    measuring: Measuring,
+    telling: Telling,
+    own_job: Option<OwnJob>,
+) -> anyhow::Result<Exit> {
+    let known = writer.reader().sweep(sweep)?;
     let definition = stored::checked_definition(&known).map_err(outdated)?;
     let info = offered(&definition, Look::Thorough)?;
     info.remarks.iter().for_each(|remark| output::note(remark));
@@ -123,9 +152,9 @@ pub(crate) fn resume(common: &Common, arguments: &args::Resume) -> anyhow::Resul
     refuse_other_files(&writer, &prepared)?;
     let done = done(writer.reader(), &prepared)?;
     let recorded = recorded.with(&writer.reader().devices(&done)?)?;
-    let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, arguments.measuring)?;
+    let arrangement = arrange(&prepared, &done, &common.results, &info, recorded, measuring)?;
     check_room(common, &writer, &prepared, &arrangement)?;
-    carry_out(common, writer, prepared, arrangement, &info, arguments.telling)
+    carry_out(common, writer, prepared, arrangement, &info, telling, own_job)
 }
 
 /// The trials that will not run, because they are done with.
@@ -156,7 +185,7 @@ pub(crate) fn provenance(info: &WorkerInfo, team: &Team) -> Provenance {
         git_commit: None,
         libtorch: Some(info.libtorch.clone()),
         device: Some(team.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", ")),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: frostline_results::host(),
     }
 }
 
@@ -208,6 +237,7 @@ fn carry_out(
     arrangement: Arrangement,
     info: &WorkerInfo,
     telling: Telling,
+    own_job: Option<OwnJob>,
 ) -> anyhow::Result<Exit> {
     let as_json = telling.json;
     let Arrangement { team, reuse, figures, .. } = arrangement;
@@ -261,6 +291,7 @@ fn carry_out(
             team: &team,
             info,
             invitation,
+            own_job: own_job.clone(),
         };
         let job = asked.job()?;
         let hub = Hub::new();
@@ -271,7 +302,7 @@ fn carry_out(
         match outcome? {
             Outcome::Finished => saved = saving(screen.elapsed(), factor).filter(|_| whole),
             Outcome::Interrupted => {
-                let counts = frostline_store::open(&common.results)?.counts(name)?;
+                let counts = record::open(common)?.counts(name)?;
                 let left = counts.waiting + counts.running;
                 output::warn(&format!(
                     "Interrupted after {}, {} of {} done. Continue:  frostline resume {name}{}",
@@ -280,6 +311,11 @@ fn carry_out(
                     counts.total(),
                     common.results_argument()
                 ));
+                return Ok(Exit::Interrupted);
+            }
+            Outcome::HandedOver => {
+                output::warn(&format!("`{name}`: this job comes back, and its workers wait for it"));
+                own_job.map_or(Ok(()), |job| job.put_back()).context("Slurm does not put this job back")?;
                 return Ok(Exit::Interrupted);
             }
             Outcome::Stuck(reason) => {
@@ -291,6 +327,9 @@ fn carry_out(
                 );
             }
         }
+    } else {
+        // What it has changed is seen by others from then on.
+        drop(writer);
     }
     if missing == 0 {
         saved = unkept(common, &definition)?;
@@ -300,7 +339,7 @@ fn carry_out(
 
 /// What `keep` asks for and cannot have: who asks for more models once all trials are finished hears how to get one.
 fn unkept(common: &Common, Definition { name, keep, .. }: &Definition) -> anyhow::Result<Option<String>> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let models = models::files(&Folder::new(&common.results).models());
     let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
     let complete = reader.counts(name)?.complete;
@@ -325,41 +364,6 @@ fn unkept(common: &Common, Definition { name, keep, .. }: &Definition) -> anyhow
     }))
 }
 
-/// What the coordinator is asked to do.
-pub(crate) struct Asked<'a> {
-    pub(crate) results: &'a Path,
-    pub(crate) sweep: &'a str,
-    pub(crate) definition: &'a Definition,
-    pub(crate) places: Places,
-    pub(crate) reuse: Reuse,
-    pub(crate) team: &'a Team,
-    pub(crate) info: &'a WorkerInfo,
-    /// For workers of other machines.
-    pub(crate) invitation: Option<Invitation>,
-}
-
-impl Asked<'_> {
-    /// # Errors
-    /// There is no worker program, or a folder whose whole path nobody knows.
-    pub(crate) fn job(self) -> anyhow::Result<Job> {
-        let Asked { results, sweep, definition, places, reuse, team, info, invitation } = self;
-        Ok(Job {
-            results: std::path::absolute(results)?,
-            sweep: sweep.to_owned(),
-            reuse,
-            cache_bytes: definition.cache.max_bytes,
-            places,
-            keep: definition.keep,
-            ties: Box::new(|reader, sweep| tied(reader, sweep, Keep::TIED as usize).unwrap_or_default()),
-            invitation,
-            engine: engine::engine(definition, team, info, Folder::new(results))?,
-            lease: definition.workers.lease,
-            stall: definition.workers.stall,
-            reconnect_grace: definition.workers.reconnect_grace,
-        })
-    }
-}
-
 /// What keeping features saved of a run that took `elapsed`; without them it is estimated to take `factor` times as long.
 /// None where that is too little to speak of.
 fn saving(elapsed: Duration, factor: f64) -> Option<String> {
@@ -375,7 +379,7 @@ fn saving(elapsed: Duration, factor: f64) -> Option<String> {
 /// What the run took corrects later estimates, however it ended.
 fn learn(common: &Common, lesson: Lesson, cache: &Path) {
     let present = kept(cache).into_iter().map(|kept| kept.key).collect();
-    let learned = frostline_store::open(&common.results).and_then(|reader| lesson.end(&reader, &present));
+    let learned = record::open(common).and_then(|reader| lesson.end(&reader, &present));
     if let Err(error) = learned {
         tracing::warn!("estimates are not corrected by this run: {error}");
     }
@@ -388,7 +392,7 @@ fn finish(
     saved: Option<String>,
     telling: Telling,
 ) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let counts = reader.counts(name)?;
     output::note(&format!("{} ({})", output::summary(&counts), output::duration(screen.elapsed())));
     if telling.json {

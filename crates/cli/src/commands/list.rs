@@ -3,12 +3,13 @@
 use crate::args::{Common, Json};
 use crate::exit::Exit;
 use crate::output::{self, Table, print_json};
+use crate::record;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::list::list;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
-    let sweeps = list(&frostline_store::open(&common.results)?)?;
+    let sweeps = list(&record::open(common)?)?;
     if json.json {
         return print_json(&sweeps);
     }

@@ -1,5 +1,6 @@
 //! The commands. Each finds its answer in the crates below and prints it.
 
+pub(crate) mod as_job;
 pub(crate) mod backup;
 pub(crate) mod best;
 pub(crate) mod cancel;

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
+use crate::record;
 use frostline_store::Writer;
 use std::io::Write;
 
@@ -12,7 +13,7 @@ const MOST: usize = 500;
 pub(crate) fn run(common: &Common, arguments: &args::Note) -> anyhow::Result<Exit> {
     let sweep = &arguments.sweep;
     let Some(text) = &arguments.text else {
-        let note = frostline_store::open(&common.results)?.note(sweep)?;
+        let note = record::open(common)?.note(sweep)?;
         let note = note.unwrap_or_else(|| format!("nothing is noted of `{sweep}`"));
         writeln!(anstream::stdout().lock(), "{note}")?;
         return Ok(Exit::Done);

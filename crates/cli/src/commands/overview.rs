@@ -3,6 +3,7 @@
 use crate::args::Common;
 use crate::exit::Exit;
 use crate::output::{self, BOLD, Table};
+use crate::record;
 use frostline_store::StoreError;
 use frostline_sweep::outcome::TrialState;
 use frostline_view::list::{Listed, list};
@@ -12,7 +13,7 @@ use std::io::Write;
 const SHOWN: usize = 8;
 
 pub(crate) fn run(common: &Common) -> anyhow::Result<Exit> {
-    let sweeps = match frostline_store::open(&common.results).map(|reader| list(&reader)) {
+    let sweeps = match record::open(common).map(|reader| list(&reader)) {
         Ok(sweeps) => sweeps?,
         Err(StoreError::Missing { .. }) => Vec::new(),
         Err(error) => return Err(error.into()),

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::machine::{Look, WorkerInfo, offered};
 use crate::output::{self, DIM, Table, count, print_json};
 use crate::prepare::{self, Missing, Prepared};
+use crate::record;
 use crate::refusal;
 use crate::space;
 use crate::team::{Recorded, Team, team};
@@ -111,7 +112,7 @@ struct Before {
 
 fn before(common: &Common, prepared: &Prepared) -> Before {
     let asked = || -> anyhow::Result<Before> {
-        let reader = match frostline_store::open(&common.results) {
+        let reader = match record::open(common) {
             Err(StoreError::Missing { .. }) => {
                 return Ok(Before { known: BTreeMap::new(), recorded: Recorded::default(), refused: None });
             }

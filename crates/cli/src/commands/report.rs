@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
+use crate::record;
 use crate::sources;
 use anyhow::Context;
 use frostline_report::page::{MARK, report};
@@ -19,7 +20,7 @@ const CURVES: usize = 50;
 const HEAD: u64 = 4 << 10;
 
 pub(crate) fn run(common: &Common, arguments: &args::Report) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let wanted = Wanted { rows: MOST_ROWS, curves: CURVES, trials: arguments.trials, effects_of: u64::MAX };
     let page = page::read(&reader, &arguments.sweep, wanted)?;
     let classes: Vec<Vec<String>> = page.trials.iter().map(|trial| classes(&common.results, trial)).collect();

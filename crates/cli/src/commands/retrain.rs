@@ -3,14 +3,16 @@
 //! It runs in a results folder of its own, inside the other one, so that nothing can count twice; what comes out is held
 //! against what was recorded.
 
-use super::launch::{Asked, provenance};
+use super::launch::provenance;
 use crate::args::{self, Common, Measuring};
+use crate::asked::Asked;
 use crate::costs::{Arrangement, arrange};
 use crate::exit::{Exit, wrong_input};
 use crate::log::log_to;
 use crate::machine::{Look, worker_info};
 use crate::output::{self, Screen};
 use crate::prepare::{self, Missing, Prepared};
+use crate::record;
 use crate::refusal::outdated;
 use crate::team::Recorded;
 use anyhow::{Context, bail};
@@ -33,7 +35,7 @@ const SWEEP: &str = "retrain";
 const NAMED: usize = 3;
 
 pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     let recorded = show(&reader, &arguments.trial)?;
     let (trial, short) = (recorded.trial, recorded.trial.short());
     if recorded.state != TrialState::Complete {
@@ -80,7 +82,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
     let arrangement = arrange(&prepared, &done, &results, &info, Recorded::of(&known), measuring)?;
 
     let apart = results.join(SWEEP).join(trial.to_string());
-    let mut writer = Writer::open(&apart)?;
+    let mut writer = match folder.shared_disk().exists() {
+        true => Writer::open_shared(&apart)?,
+        false => Writer::open(&apart)?,
+    };
     let sweep = Sweep {
         name: SWEEP.to_owned(),
         definition: prepared.definition.text.clone(),
@@ -104,6 +109,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
         team: &team,
         info: &info,
         invitation: None,
+        own_job: None,
     };
     let job = job.job()?;
     let hub = Hub::new();
@@ -112,7 +118,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
     shown.end();
     match outcome? {
         Outcome::Finished => {}
-        Outcome::Interrupted => {
+        Outcome::Interrupted | Outcome::HandedOver => {
             output::note(&format!("Interrupted; `frostline retrain {short}{}` continues", common.results_argument()));
             return Ok(Exit::Interrupted);
         }

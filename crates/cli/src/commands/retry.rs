@@ -4,11 +4,12 @@ use crate::args::{self, Common};
 use crate::commands::launch::{DIVERGED, failures};
 use crate::exit::Exit;
 use crate::output::{self, count};
+use crate::record;
 use frostline_store::Writer;
 use frostline_sweep::outcome::{FailureKind, TrialState};
 
 pub(crate) fn run(common: &Common, arguments: &args::Retry) -> anyhow::Result<Exit> {
-    frostline_store::open(&common.results)?.sweep(&arguments.sweep)?;
+    record::open(common)?.sweep(&arguments.sweep)?;
     let mut writer = Writer::open(&common.results)?;
     let has_diverged = arguments.state == TrialState::Failed
         && arguments.kind.is_none_or(|kind| kind == FailureKind::Diverged)

@@ -5,6 +5,7 @@ use crate::commands::report::classes;
 use crate::exit::{Exit, wrong_input};
 use crate::gallery::Kept;
 use crate::output;
+use crate::record;
 use frostline_dashboard::{Beside, Limits, Options, ServeError, serve};
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 pub(crate) fn run(common: &Common, arguments: &args::Serve) -> anyhow::Result<Exit> {
     // An earlier version's database is brought up to date here: pages only read.
-    drop(frostline_store::open(&common.results)?);
+    drop(record::open(common)?);
     let options = Options {
         host: arguments.host,
         port: arguments.port,

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, print_json};
+use crate::record;
 use crate::sources;
 use crate::trained::remedy;
 use frostline_results::Folder;
@@ -11,7 +12,7 @@ use frostline_view::show::show;
 use serde_json::json;
 
 pub(crate) fn run(common: &Common, arguments: &args::Show) -> anyhow::Result<Exit> {
-    let trial = show(&frostline_store::open(&common.results)?, &arguments.trial)?;
+    let trial = show(&record::open(common)?, &arguments.trial)?;
     let count = trial.evaluation.as_ref().map_or(0, |evaluation| evaluation.class_accuracy.len());
     let classes = sources::classes(&common.results, &trial.spec.data, count);
     let model = Folder::new(&common.results).model(trial.trial);

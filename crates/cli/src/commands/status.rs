@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, Table, print_json};
+use crate::record;
 use frostline_results::{Folder, RunStatus};
 use frostline_sweep::outcome::TrialState;
 use frostline_sweep::record::TaskKey;
@@ -12,7 +13,7 @@ use std::io::Write;
 
 pub(crate) fn run(common: &Common, arguments: &args::Status) -> anyhow::Result<Exit> {
     let run = RunStatus::read(&Folder::new(&common.results).status());
-    let status = status(&frostline_store::open(&common.results)?, &arguments.sweep, run)?;
+    let status = status(&record::open(common)?, &arguments.sweep, run)?;
     if arguments.json.json {
         return print_json(&status);
     }

@@ -3,6 +3,7 @@
 use crate::args::{self, Common};
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, count, print_json};
+use crate::record;
 use crate::trained::remedy;
 use frostline_assets::kept;
 use frostline_results::{Folder, checkpoint, features, seal};
@@ -16,7 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(common: &Common, arguments: &args::Verify) -> anyhow::Result<Exit> {
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open_itself(common)?;
     let mut audit = reader.verify(arguments.sweep.as_deref())?;
     let names = match &arguments.sweep {
         Some(name) => vec![name.clone()],

@@ -3,6 +3,7 @@
 use crate::args::{self, Color, Common};
 use crate::exit::Exit;
 use crate::output::{self, ranking};
+use crate::record;
 use crate::watch::{Look, Viewer, lines, plain, was_told_to_end};
 use frostline_results::Folder;
 use frostline_view::best::{Question, best};
@@ -15,7 +16,7 @@ const WIDTH: usize = 100;
 
 pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Exit> {
     let sweep = &arguments.sweep;
-    let reader = frostline_store::open(&common.results)?;
+    let reader = record::open(common)?;
     reader.sweep(sweep)?;
     let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
@@ -26,7 +27,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
         if was_told_to_end() {
             return Ok(Exit::Interrupted);
         }
-        let reader = frostline_store::open(&common.results)?;
+        let reader = record::open(common)?;
         let best = best(&reader, Question::of(sweep, 5))?.ranking;
         writeln!(anstream::stdout().lock(), "`{sweep}`  {}", output::summary(&reader.counts(sweep)?))?;
         if best.total > 0 {

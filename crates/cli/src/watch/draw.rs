@@ -150,7 +150,8 @@ fn title(model: &Model, width: usize, look: Look) -> Line<'static> {
         (true, None) => "running".to_owned(),
         (false, _) => "not running".to_owned(),
     };
-    let right = format!("{done} of {total} done, {state}");
+    let seen = model.seen.map_or(String::new(), |ago| format!(", as of {} ago", seconds(ago)));
+    let right = format!("{done} of {total} done, {state}{seen}");
     let left =
         look.cut(&format!("{}   {}", model.sweep, model.objective), width.saturating_sub(right.chars().count() + 2));
     let gap = " ".repeat(width.saturating_sub(left.chars().count() + right.chars().count()));

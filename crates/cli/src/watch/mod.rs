@@ -46,7 +46,9 @@ impl<'a> Viewer<'a> {
 
     /// # Errors
     /// There is no such sweep, or a failure of the database.
-    pub(crate) fn read(&self) -> anyhow::Result<Model> {
+    pub(crate) fn read(&mut self) -> anyhow::Result<Model> {
+        // What others have written since is seen where snapshots are read, too.
+        self.reader.version()?;
         let mut model = Model::read(&self.reader, self.sweep, self.trials)?;
         model.follow(&self.reader, self.run_status())?;
         Ok(model)

@@ -1,5 +1,6 @@
 //! What is looked at: read from the database, and from what the coordinator has left beside it.
 
+use crate::output::seconds_since_1970;
 use frostline_results::RunStatus;
 use frostline_store::{Counts, Reader};
 use frostline_sweep::outcome::AttemptOutcome;
@@ -23,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) is_running: bool,
     pub(crate) draining: bool,
     pub(crate) seconds_left: Option<f64>,
+    /// Seconds since what is shown was so, where there may be more by now.
+    pub(crate) seen: Option<f64>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) best: Vec<Row>,
     /// Rows of the ranking in all.
@@ -121,6 +124,7 @@ impl Model {
         self.is_running = run.is_some();
         self.draining = run.as_ref().is_some_and(|run| run.draining);
         self.seconds_left = run.as_ref().and_then(|run| run.seconds_left);
+        self.seen = reader.as_of().map(|(at, _)| (seconds_since_1970() - at).max(0.0));
         self.workers.clear();
         for running in run.into_iter().flat_map(|run| run.running) {
             let share = running.steps.filter(|(_, all)| *all > 0).map(|(done, all)| done as f64 / all as f64);

@@ -40,6 +40,7 @@ fn model() -> Model {
         is_running: true,
         draining: false,
         seconds_left: Some(58.0),
+        seen: None,
         workers: vec![
             worker(1, "frozen_layers 151, head_units 256-128, optimizer adam", "epoch 7/10", 0.62),
             worker(2, "frozen_layers 135, head_units 256-128, optimizer rmsprop", "epoch 3/10", 0.41),
@@ -242,4 +243,11 @@ fn every_size_has_its_lines() {
     }
     let text = seen(&crowded, (80, 40), LOOK);
     assert!(text.contains("and 24 more"), "{text}");
+}
+
+#[test]
+fn a_snapshot_says_how_old_it_is() {
+    let shown = plain(&lines(&Model { seen: Some(12.0), ..model() }, (100, 30), LOOK, None));
+    let first = shown.lines().next().unwrap();
+    assert!(first.ends_with("5 of 8 done, 58 s left, as of 12 s ago"), "{first}");
 }

@@ -135,6 +135,8 @@ pub enum Outcome {
     Finished,
     /// It was interrupted; what is missing can be resumed.
     Interrupted,
+    /// It was interrupted, and another coordinator goes on: workers wait for it.
+    HandedOver,
     /// No worker stays alive; this is how the last one ended.
     Stuck(String),
 }
@@ -271,6 +273,11 @@ impl<J: Journal> Core<J> {
             Some(roster::Guest::Seated(worker)) => Some(worker),
             _ => None,
         }
+    }
+
+    /// Where its records go, for who reads or shows them; what it decides does not depend on that.
+    pub fn journal(&mut self) -> &mut J {
+        &mut self.journal
     }
 
     /// For a simulation to look into.

@@ -40,6 +40,15 @@ pub(super) async fn run(
     Err(if said.is_empty() { output.status.to_string() } else { said })
 }
 
+/// The same, for who has nothing else to do meanwhile.
+///
+/// # Errors
+/// Why there is nothing.
+pub(super) fn run_here(program: &str, arguments: &[&str]) -> io::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(program, arguments, None)).map_err(io::Error::other)
+}
+
 /// Runs a program without waiting for it: this process may end meanwhile.
 pub(super) fn run_apart(mut command: std::process::Command) -> io::Result<()> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

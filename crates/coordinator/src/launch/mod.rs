@@ -17,7 +17,7 @@ mod torch;
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;
 pub use queued::QueuedWorkers;
-pub use slurm::SlurmWorkers;
+pub use slurm::{CoordinatorJob, OwnJob, SlurmWorkers};
 pub use ssh::{SshPlace, SshWorkers, ssh_command};
 pub use torch::{TORCH, Torch, TorchError, torch_of};
 

@@ -145,7 +145,7 @@ fn addresses(bound: SocketAddr) -> Vec<String> {
         return vec![bound.to_string()];
     }
     let port = bound.port();
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = frostline_results::host();
     let outward = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect(ELSEWHERE).and(socket.local_addr()));
     let outward = outward.ok().map(|address| SocketAddr::new(address.ip(), port).to_string());
     let all = outward.into_iter().chain([format!("{name}:{port}"), format!("127.0.0.1:{port}")]);

@@ -9,6 +9,7 @@ pub(crate) use features::make_room;
 pub(crate) use models::Models;
 
 use crate::core::Fact;
+use frostline_store::Reader;
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 use std::path::PathBuf;
@@ -21,10 +22,10 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Says whose models were removed for that.
-    pub(crate) fn note(&mut self, fact: &Fact) -> Vec<TrialId> {
+    /// Says whose models were removed for that, by what `reader` says of the best.
+    pub(crate) fn note(&mut self, fact: &Fact, reader: &Reader) -> Vec<TrialId> {
         let removed = match (&fact.record, &mut self.models) {
-            (Record::Completed { trial, attempt, .. }, Some(models)) => models.completed(*trial, *attempt),
+            (Record::Completed { trial, attempt, .. }, Some(models)) => models.completed(*trial, *attempt, reader),
             _ => Vec::new(),
         };
         // The outcome is committed: from here on the checkpoint is of no use.

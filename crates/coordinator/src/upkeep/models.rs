@@ -18,7 +18,6 @@ pub(crate) struct Models {
     folder: PathBuf,
     rule: Keep,
     sweep: String,
-    reader: Reader,
     ties: Ties,
     /// Those that lie on disk, in bytes.
     kept: BTreeMap<TrialId, u64>,
@@ -34,7 +33,7 @@ impl Models {
         folder: PathBuf,
         rule: Keep,
         sweep: String,
-        reader: Reader,
+        reader: &Reader,
         ties: Ties,
     ) -> Result<Models, StoreError> {
         for (trial, attempt, arrived) in models::arrived(&folder) {
@@ -51,17 +50,17 @@ impl Models {
         let trials: Vec<TrialId> = found.keys().copied().collect();
         let ours = reader.best_first(&sweep, &trials)?;
         let kept = ours.into_iter().map(|trial| (trial, found[&trial])).collect();
-        Ok(Models { folder, rule, sweep, reader, ties, kept })
+        Ok(Models { folder, rule, sweep, ties, kept })
     }
 
     /// A trial is complete: that may remove models, its own among them. Says which.
-    pub(crate) fn completed(&mut self, trial: TrialId, attempt: AttemptId) -> Vec<TrialId> {
+    pub(crate) fn completed(&mut self, trial: TrialId, attempt: AttemptId, reader: &Reader) -> Vec<TrialId> {
         keep(&self.folder, trial, attempt);
         let Ok(file) = fs::metadata(models::path(&self.folder, trial)) else { return Vec::new() };
         self.kept.insert(trial, file.len());
         let trials: Vec<TrialId> = self.kept.keys().copied().collect();
-        match self.reader.best_first(&self.sweep, &trials) {
-            Ok(order) => self.remove_fallen(&order),
+        match reader.best_first(&self.sweep, &trials) {
+            Ok(order) => self.remove_fallen(&order, reader),
             // It costs disk only, and the next completion asks again.
             Err(error) => {
                 tracing::warn!("which models to keep cannot be decided: {error}");
@@ -70,12 +69,12 @@ impl Models {
         }
     }
 
-    fn remove_fallen(&mut self, best_first: &[TrialId]) -> Vec<TrialId> {
+    fn remove_fallen(&mut self, best_first: &[TrialId], reader: &Reader) -> Vec<TrialId> {
         let sizes: Vec<(TrialId, u64)> = best_first.iter().map(|trial| (*trial, self.kept[trial])).collect();
         let mut removed = fallen(&self.rule, &sizes, &BTreeSet::new());
         if self.rule.models == KeepModels::Best && !removed.is_empty() {
             // That takes a moment, and decides nothing where all have their place.
-            let tied = (self.ties)(&self.reader, &self.sweep).into_iter().collect();
+            let tied = (self.ties)(reader, &self.sweep).into_iter().collect();
             removed = fallen(&self.rule, &sizes, &tied);
         }
         for trial in &removed {

@@ -179,6 +179,7 @@ fn watchers_of_a_sweep_hear_what_runs_of_it() {
     let status = RunStatus {
         sweep: "made".to_owned(),
         process: std::process::id(),
+        host: String::new(),
         at: 1.0,
         seconds_left: Some(61.0),
         draining: false,

@@ -6,6 +6,7 @@ mod opening;
 mod ranking;
 mod records;
 mod removing;
+mod shared;
 mod sweeps;
 mod trouble;
 mod upgrading;

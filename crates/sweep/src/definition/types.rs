@@ -180,8 +180,13 @@ pub struct Slurm {
     pub backlog: u32,
     /// Further arguments of `sbatch`.
     pub options: Vec<String>,
-    /// Lines of shell before the worker.
+    /// Lines of shell before the worker, or the coordinator.
     pub prologue: Option<String>,
+    /// Of the coordinator's own job.
+    pub coordinator_partition: Option<String>,
+    pub coordinator_time: Option<String>,
+    pub coordinator_cpus: u32,
+    pub coordinator_options: Vec<String>,
     /// Seconds between two looks at the queue.
     pub poll: f64,
 }

@@ -3,7 +3,7 @@
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
-pub(super) static RUNNING: [Key; 41] = [
+pub(super) static RUNNING: [Key; 45] = [
     Key {
         section: "workers",
         name: "launcher",
@@ -308,8 +308,47 @@ pub(super) static RUNNING: [Key; 41] = [
         name: "prologue",
         kind: Kind::Text("lines of a shell"),
         default: Fallback::Follows("nothing"),
-        meaning: "What a job does before its worker starts.",
+        meaning: "What a job does before its worker, or the coordinator, starts.",
         example: r#""module load cuda""#,
+    },
+    Key {
+        section: "slurm",
+        name: "coordinator_partition",
+        kind: Kind::Text("the name of a partition"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--partition` of the coordinator's own job (`frostline launch --as-job`), which needs no GPU.",
+        example: r#""cpu""#,
+    },
+    Key {
+        section: "slurm",
+        name: "coordinator_time",
+        kind: Kind::Text("a time as Slurm writes it"),
+        default: Fallback::Follows("Slurm's own default"),
+        meaning: "`--time` of the coordinator's own job. Before that it puts itself back into the queue, and workers wait \
+                  for it.",
+        example: r#""7-00:00:00""#,
+    },
+    Key {
+        section: "slurm",
+        name: "coordinator_cpus",
+        kind: Kind::Whole { least: 1, most: 1024 },
+        default: Fallback::Is("1"),
+        meaning: "`--cpus-per-task` of the coordinator's own job. It takes more only to decode pictures of your own.",
+        example: "4",
+    },
+    Key {
+        section: "slurm",
+        name: "coordinator_options",
+        kind: Kind::List {
+            noun: "arguments of sbatch",
+            of: &Kind::Text("an argument"),
+            filled: false,
+            distinct: false,
+        },
+        default: Fallback::Is("[]"),
+        meaning: "Further arguments of `sbatch` for the coordinator's own job, which has `account`, and no other of the \
+                  keys above.",
+        example: r#"["--qos=long", "--mem=4G"]"#,
     },
     Key {
         section: "slurm",

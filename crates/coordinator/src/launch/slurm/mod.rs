@@ -5,9 +5,12 @@
 //! answer, proves nothing: it is asked again, and a job counts as gone after two lists without it, where its worker is
 //! not connected either.
 
+mod own;
 mod queue;
 mod script;
 mod watch;
+
+pub use own::{CoordinatorJob, OwnJob};
 
 use super::ask::{run, run_apart};
 use super::log::LogStart;
@@ -20,7 +23,7 @@ use queue::{FORMAT, Listed, listed};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -47,18 +50,33 @@ impl SlurmWorkers {
     pub fn test(&self) -> io::Result<String> {
         let (worker, incarnation) = (WorkerId(1), Incarnation(0));
         let seen = self.seen("frostline-test");
-        let script = script::script(self, &seen, worker, incarnation);
-        let mut command = Command::new("sbatch");
-        command.arg("--test-only").args(script::arguments(self, &seen, "frostline-test", worker, incarnation));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            io::Write::write_all(&mut stdin, script.as_bytes())?;
-        }
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().map(|line| line.trim_start_matches("sbatch: ")).collect::<Vec<_>>().join("; ");
-        if output.status.success() { Ok(said) } else { Err(io::Error::other(said)) }
+        let arguments = script::arguments(self, &seen, "frostline-test", worker, incarnation);
+        tested(&arguments, &script::script(self, &seen, worker, incarnation))
     }
+}
+
+/// What Slurm says to a job that it is not to run.
+///
+/// # Errors
+/// `sbatch` cannot be run, or refuses the job.
+fn tested(arguments: &[String], script: &str) -> io::Result<String> {
+    let whole: Vec<String> = std::iter::once("--test-only".to_owned()).chain(arguments.iter().cloned()).collect();
+    let output = sbatch(&whole, script)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().map(|line| line.trim_start_matches("sbatch: ")).collect::<Vec<_>>().join("; ");
+    if output.status.success() { Ok(said) } else { Err(io::Error::other(said)) }
+}
+
+fn sbatch(arguments: &[String], script: &str) -> io::Result<Output> {
+    let mut command = Command::new("sbatch");
+    // Jobs inherit what this process has, and how often its own job began says nothing of theirs.
+    command.env_remove("SLURM_RESTART_COUNT");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        io::Write::write_all(&mut stdin, script.as_bytes())?;
+    }
+    child.wait_with_output()
 }
 
 impl SlurmWorkers {
@@ -204,6 +222,9 @@ impl Launcher for SlurmLauncher {
         self.shared.jobs().insert(worker, job);
         if is_new {
             self.runtime.spawn(watch::submit(Arc::clone(&self.shared), worker, incarnation));
+        } else if let Err(error) = self.shared.seen.prepare(&self.shared.workers.folder) {
+            // It looks for this coordinator where it has found the one before.
+            tracing::warn!("{} cannot be used: {error}", self.shared.seen.folder.path().display());
         }
         Ok(())
     }

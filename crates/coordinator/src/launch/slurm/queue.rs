@@ -36,7 +36,7 @@ impl Listed {
 }
 
 /// States that no job leaves. A job that is COMPLETING still has processes.
-const OVER: [&str; 10] = [
+pub(super) const OVER: [&str; 10] = [
     "BOOT_FAIL",
     "CANCELLED",
     "COMPLETED",
@@ -59,6 +59,16 @@ pub(super) fn listed(text: &str, prefix: &str) -> Vec<Listed> {
         Some(Listed { id: id.to_owned(), state: state.to_owned(), worker, incarnation })
     };
     text.lines().filter_map(job).collect()
+}
+
+/// Number and state of the job of this whole name that is not over.
+pub(super) fn listed_as(text: &str, name: &str) -> Option<(String, String)> {
+    let job = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (id, state, found) = (words.next()?, words.next()?, words.next()?);
+        (found == name && !OVER.contains(&state.as_str())).then_some((id, state))
+    };
+    text.lines().find_map(job)
 }
 
 /// A job's name says whose process it is, so that it is found again whoever has forgotten its number.
@@ -93,13 +103,14 @@ impl End {
     }
 }
 
-/// Reads `KEY=VALUE` pairs of one line.
+/// Of `KEY=VALUE` pairs of one line.
+pub(super) fn value(text: &str, key: &str) -> Option<String> {
+    let mut pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+}
+
 pub(super) fn end(text: &str) -> End {
-    let value = |key: &str| {
-        let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
-    };
-    End { state: value("JobState").unwrap_or_else(|| "gone".to_owned()), code: value("ExitCode") }
+    End { state: value(text, "JobState").unwrap_or_else(|| "gone".to_owned()), code: value(text, "ExitCode") }
 }
 
 /// The job's number in what `sbatch --parsable` prints: "123" or "123;cluster".

@@ -8,7 +8,7 @@ use frostline_results::quoted;
 use frostline_sweep::device::Device;
 
 /// Seconds before its limit in which Slurm warns a job: it does so up to a minute early.
-const WARNING: u32 = 120;
+pub(super) const WARNING: u32 = 120;
 
 /// Arguments of `sbatch`. They are no lines of the script, where paths with spaces would end.
 pub(super) fn arguments(
