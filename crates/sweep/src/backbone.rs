@@ -5,10 +5,11 @@
 //! (arXiv:2104.00298) for EfficientNetV2, 2019 (arXiv:1905.11946) for EfficientNet-B0 to B7. EfficientNet-Lite0 to Lite4 are
 //! B0 to B4 without squeeze-and-excite, with ReLU6, and are laid out here as the second version is.
 
+mod plan;
 mod table;
 
+use plan::{LaidOut, Once};
 use std::ops::Range;
-use std::sync::OnceLock;
 use table::ARCHITECTURES;
 
 /// One member of the family.
@@ -32,36 +33,6 @@ pub struct Architecture {
     /// Share of the old moving statistics that an update keeps, as Keras counts it.
     pub batch_norm_momentum: f64,
     laid_out: Once,
-}
-
-/// What follows from the rest, once somebody has asked.
-#[derive(Debug)]
-struct Once(OnceLock<LaidOut>);
-
-/// All layers in their order, and the segments that they make up.
-#[derive(Debug)]
-struct LaidOut {
-    layers: Vec<Layer>,
-    segments: Vec<Segment>,
-}
-
-impl Once {
-    const fn new() -> Once {
-        Once(OnceLock::new())
-    }
-}
-
-/// A copy may be changed before it is asked.
-impl Clone for Once {
-    fn clone(&self) -> Once {
-        Once::new()
-    }
-}
-
-impl PartialEq for Once {
-    fn eq(&self, _: &Once) -> bool {
-        true
-    }
 }
 
 /// How torchvision builds a network.
@@ -338,125 +309,7 @@ impl Architecture {
     }
 
     fn laid_out(&self) -> &LaidOut {
-        self.laid_out.0.get_or_init(|| self.lay_out())
-    }
-
-    fn lay_out(&self) -> LaidOut {
-        let pads = self.layout == Layout::First;
-        let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1, pads };
-        plan.layer("input_layer", LayerKind::Input);
-        plan.layer("rescaling", LayerKind::Rescaling);
-        match self.layout {
-            Layout::First => {
-                // Mean and deviation of three colours, and a count.
-                plan.layer("normalization", LayerKind::Normalization { values: 7 });
-                plan.layer("rescaling_1", LayerKind::Rescaling);
-            }
-            Layout::SmallSecond => plan.layer("normalization", LayerKind::Normalization { values: 0 }),
-            Layout::Second => {}
-        }
-        plan.padding("stem_conv_pad", 3, 2);
-        plan.convolution("stem_conv", 3, 2, 3, self.stem_channels);
-        plan.normalization("stem_bn", self.stem_channels);
-        plan.layer("stem_activation", LayerKind::Activation);
-        plan.end("stem", self.stem_channels);
-        let blocks = self.blocks();
-        for block in &blocks {
-            plan.block(block);
-            plan.end(&block.name, block.output);
-        }
-        let last = blocks.last().map_or(self.stem_channels, |block| block.output);
-        plan.convolution("top_conv", 1, 1, last, self.top_channels);
-        plan.normalization("top_bn", self.top_channels);
-        plan.layer("top_activation", LayerKind::Activation);
-        plan.end("top", self.top_channels);
-        LaidOut { layers: plan.layers, segments: plan.segments }
-    }
-}
-
-struct Plan {
-    layers: Vec<Layer>,
-    segments: Vec<Segment>,
-    scale: u32,
-    /// Whether padding is a layer.
-    pads: bool,
-}
-
-impl Plan {
-    fn layer(&mut self, name: &str, kind: LayerKind) {
-        self.layers.push(Layer { index: self.layers.len() as u32, name: name.to_owned(), kind });
-    }
-
-    fn padding(&mut self, name: &str, kernel: u32, stride: u32) {
-        if self.pads && stride > 1 {
-            self.layer(name, LayerKind::ZeroPadding { kernel });
-        }
-    }
-
-    fn convolution(&mut self, name: &str, kernel: u32, stride: u32, input: u32, output: u32) {
-        self.scale *= stride;
-        self.layer(name, LayerKind::Convolution { kernel, stride, input, output, bias: false });
-    }
-
-    fn normalization(&mut self, name: &str, channels: u32) {
-        self.layer(name, LayerKind::BatchNormalization { channels });
-    }
-
-    fn end(&mut self, name: &str, channels: u32) {
-        let start = self.segments.last().map_or(0, |segment| segment.layers.end);
-        let layers = start..self.layers.len() as u32;
-        self.segments.push(Segment { name: name.to_owned(), layers, channels, scale: self.scale });
-    }
-
-    fn block(&mut self, block: &Block) {
-        let named = |part: &str| format!("{}_{part}", block.name);
-        let &Block { kernel, stride, input, expanded, output, .. } = block;
-        match block.kind {
-            BlockKind::FusedMbConv => {
-                if block.expands() {
-                    self.convolution(&named("expand_conv"), kernel, stride, input, expanded);
-                    self.normalization(&named("expand_bn"), expanded);
-                    self.layer(&named("expand_activation"), LayerKind::Activation);
-                }
-            }
-            BlockKind::MbConv => {
-                if block.expands() {
-                    self.convolution(&named("expand_conv"), 1, 1, input, expanded);
-                    self.normalization(&named("expand_bn"), expanded);
-                    self.layer(&named("expand_activation"), LayerKind::Activation);
-                }
-                self.padding(&named(&format!("{}_pad", block.depthwise)), kernel, stride);
-                self.scale *= stride;
-                self.layer(
-                    &named(block.depthwise),
-                    LayerKind::DepthwiseConvolution { kernel, stride, channels: expanded },
-                );
-                self.normalization(&named("bn"), expanded);
-                self.layer(&named("activation"), LayerKind::Activation);
-            }
-        }
-        if let Some(squeezed) = block.squeeze {
-            let dense = |input, output| LayerKind::Convolution { kernel: 1, stride: 1, input, output, bias: true };
-            self.layer(&named("se_squeeze"), LayerKind::GlobalAveragePooling);
-            self.layer(&named("se_reshape"), LayerKind::Reshape);
-            self.layer(&named("se_reduce"), dense(expanded, squeezed));
-            self.layer(&named("se_expand"), dense(squeezed, expanded));
-            self.layer(&named("se_excite"), LayerKind::Multiply);
-        }
-        if block.kind == BlockKind::FusedMbConv && !block.expands() {
-            self.convolution(&named("project_conv"), kernel, stride, input, output);
-            self.normalization(&named("project_bn"), output);
-            self.layer(&named("project_activation"), LayerKind::Activation);
-        } else {
-            self.convolution(&named("project_conv"), 1, 1, expanded, output);
-            self.normalization(&named("project_bn"), output);
-        }
-        if let Some(rate) = block.drop_rate {
-            self.layer(&named("drop"), LayerKind::Dropout { rate });
-        }
-        if block.is_residual() {
-            self.layer(&named("add"), LayerKind::Add);
-        }
+        self.laid_out.get_or_init(|| plan::lay_out(self))
     }
 }
 
