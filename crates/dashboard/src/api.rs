@@ -6,7 +6,6 @@ use crate::question::Question;
 use axum::http::StatusCode;
 use frostline_results::{Folder, RunStatus, models};
 use frostline_store::Reader;
-use frostline_sweep::trial::TrialId;
 use frostline_view::ViewError;
 use frostline_view::best::{self, best};
 use frostline_view::compare::compare;
@@ -35,8 +34,7 @@ pub(crate) fn answer(site: &Site, reader: &Reader, path: &[&str], question: &Que
             Answer::json(&effects(&asked.table, &question.filters)?)
         }
         ["sweeps", sweep, "best"] => {
-            let models = models::files(&Folder::new(&site.results).models());
-            let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+            let models = models::trials(&Folder::new(&site.results).models());
             let asked = best::Question {
                 models: &models,
                 filters: &question.filters,

@@ -39,6 +39,11 @@ pub fn files(folder: &Path) -> Vec<(TrialId, u64)> {
     files
 }
 
+/// Those whose model lies in a folder, in their order.
+pub fn trials(folder: &Path) -> Vec<TrialId> {
+    files(folder).into_iter().map(|(trial, _)| trial).collect()
+}
+
 const ARRIVED: &str = "arrived";
 
 /// Where a whole model lies that a worker of another machine has sent with an attempt, until that attempt counts.

@@ -17,7 +17,6 @@ const MEASURED: Kind = Kind::Number { noun: "a number", from: Bound::Unbounded, 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     name: &'static str,
-    is_measured: bool,
     comparison: Comparison,
     /// A value that this can have.
     value: Value,
@@ -64,11 +63,10 @@ impl Filter {
         let name = names().find(|known| *known == name).ok_or_else(|| {
             format!("no hyperparameter or metric is called `{name}`{}", suggest::hint(name, names()))
         })?;
-        let is_measured = metric::measured().any(|known| known == name);
         let written = rest[sign.len()..].trim();
         let kind = match keys::hyperparameter(name) {
             Some(key) => &key.kind,
-            None if is_measured => &MEASURED,
+            None if metric::is_measured(name) => &MEASURED,
             None => &Kind::Whole { least: 0, most: u64::MAX },
         };
         let value = kind.check(&read(written, kind)).map_err(|wanted| format!("`{name}` is {wanted}"))?;
@@ -76,7 +74,7 @@ impl Filter {
         if !is_ordered && !matches!(comparison, Comparison::Equal | Comparison::Unequal) {
             return Err(format!("`{name}` has no order: compare it with = or !="));
         }
-        Ok(Filter { name, is_measured, comparison, value })
+        Ok(Filter { name, comparison, value })
     }
 
     /// Whether a trial of this network meets the condition on a hyperparameter. Layers may be given as in a definition.
@@ -92,7 +90,7 @@ impl Filter {
 
     /// Whether it is about what a trial measured, and not about what it is.
     pub fn is_measured(&self) -> bool {
-        self.is_measured
+        metric::is_measured(self.name)
     }
 
     /// Whether a measurement meets the condition on it. What was not measured (NaN) meets none.

@@ -72,6 +72,11 @@ pub fn measured() -> impl Iterator<Item = &'static str> {
     names().chain([SECONDS])
 }
 
+/// Whether something is measured under this name.
+pub fn is_measured(name: &str) -> bool {
+    measured().any(|known| known == name)
+}
+
 impl Metric {
     /// Whether it lies between 0 and 1.
     pub fn is_share(&self) -> bool {

@@ -185,7 +185,7 @@ impl Table {
         let judged: Vec<(&[u32], Vec<Vec<bool>>)> = filters
             .iter()
             .filter_map(|filter| {
-                let (values, codes) = self.parameter(filter.name()).filter(|_| !filter.is_measured())?;
+                let (values, codes) = self.parameter(filter.name())?;
                 let accepts = |network: &Option<&Architecture>| {
                     values.iter().map(|value| network.is_some_and(|it| filter.accepts(value, it))).collect()
                 };

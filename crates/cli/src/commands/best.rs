@@ -8,7 +8,6 @@ use frostline_results::{Folder, models};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::suggest;
-use frostline_sweep::trial::TrialId;
 use frostline_view::best::{Question, best};
 use std::io::Write;
 
@@ -18,8 +17,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
     let reader = record::open(common)?;
     let sweep = &arguments.sweep;
     let (most, trials, whole) = (arguments.n, arguments.trials, !arguments.json.json && !arguments.csv);
-    let models = models::files(&Folder::new(&common.results).models());
-    let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+    let models = models::trials(&Folder::new(&common.results).models());
     let question = Question { sweep, most, filters: &filters, trials, metric, whole, models: &models };
     let best = best(&reader, question)?;
     if let Some(names) = &arguments.columns

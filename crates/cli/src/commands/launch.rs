@@ -259,7 +259,7 @@ fn carry_out(
             "threads": threads,
         }));
     }
-    let mut saved = None;
+    let saved;
     if missing > 0 {
         let _page = telling.serve.then(|| serve::beside(&common.results, name)).transpose()?;
         // Of the whole sweep, so it says nothing of a part.
@@ -330,8 +330,6 @@ fn carry_out(
     } else {
         // What it has changed is seen by others from then on.
         drop(writer);
-    }
-    if missing == 0 {
         saved = unkept(common, &definition)?;
     }
     finish(common, name, &screen, saved, telling)
@@ -340,8 +338,7 @@ fn carry_out(
 /// What `keep` asks for and cannot have: who asks for more models once all trials are finished hears how to get one.
 fn unkept(common: &Common, Definition { name, keep, .. }: &Definition) -> anyhow::Result<Option<String>> {
     let reader = record::open(common)?;
-    let models = models::files(&Folder::new(&common.results).models());
-    let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+    let models = models::trials(&Folder::new(&common.results).models());
     let complete = reader.counts(name)?.complete;
     let wanted = match keep.models {
         KeepModels::None => 0,
@@ -352,7 +349,8 @@ fn unkept(common: &Common, Definition { name, keep, .. }: &Definition) -> anyhow
     if here >= wanted {
         return Ok(None);
     }
-    let first = best(&reader, Question { trials: true, models: &models, ..Question::of(name, here as usize + 1) })?;
+    let question = Question::of(name, here as usize + 1);
+    let first = best(&reader, Question { trials: true, whole: false, models: &models, ..question })?;
     let without = first.ranking.rows.iter().find(|row| !row.has_model);
     Ok(without.map(|row| {
         format!(
@@ -399,8 +397,7 @@ fn finish(
         let seconds = screen.elapsed().as_secs_f64();
         events::print(&json!({"event": "finished", "sweep": name, "trials": States(counts), "seconds": seconds}));
     } else if telling.ranks() && counts.complete > 0 {
-        let models = models::files(&Folder::new(&common.results).models());
-        let models: Vec<TrialId> = models.into_iter().map(|(trial, _)| trial).collect();
+        let models = models::trials(&Folder::new(&common.results).models());
         ranking(&best(&reader, Question { models: &models, ..Question::of(name, SHOWN) })?.ranking, None)?;
     }
     if let Some(saved) = saved {

@@ -1,7 +1,7 @@
 //! A ranking as a table, as CSV, and how far it can be trusted.
 
 use super::{DIM, Table, below, dots, seconds};
-use frostline_sweep::metric::{SECONDS, measured};
+use frostline_sweep::metric::{SECONDS, is_measured, measured};
 use frostline_view::best::{Ranking, Row, answer, remarks};
 use frostline_view::csv::Lines;
 use frostline_view::shown;
@@ -93,10 +93,6 @@ fn table(best: &Ranking, columns: Option<&[String]>) -> Table {
         table.row(all.iter().map(|(_, cells)| cells[row].clone()));
     }
     table
-}
-
-fn is_measured(name: &str) -> bool {
-    measured().any(|known| known == name)
 }
 
 /// The names that `--columns` knows.

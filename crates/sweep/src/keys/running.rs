@@ -3,6 +3,9 @@
 use super::key::{Fallback, Key};
 use super::kind::Kind;
 
+const OF_SBATCH: Kind =
+    Kind::List { noun: "arguments of sbatch", of: &Kind::Text("an argument"), filled: false, distinct: false };
+
 pub(super) static RUNNING: [Key; 45] = [
     Key {
         section: "workers",
@@ -293,12 +296,7 @@ pub(super) static RUNNING: [Key; 45] = [
     Key {
         section: "slurm",
         name: "options",
-        kind: Kind::List {
-            noun: "arguments of sbatch",
-            of: &Kind::Text("an argument"),
-            filled: false,
-            distinct: false,
-        },
+        kind: OF_SBATCH,
         default: Fallback::Is("[]"),
         meaning: "Further arguments of `sbatch`.",
         example: r#"["--exclude=n7"]"#,
@@ -339,12 +337,7 @@ pub(super) static RUNNING: [Key; 45] = [
     Key {
         section: "slurm",
         name: "coordinator_options",
-        kind: Kind::List {
-            noun: "arguments of sbatch",
-            of: &Kind::Text("an argument"),
-            filled: false,
-            distinct: false,
-        },
+        kind: OF_SBATCH,
         default: Fallback::Is("[]"),
         meaning: "Further arguments of `sbatch` for the coordinator's own job, which has `account`, and no other of the \
                   keys above.",
