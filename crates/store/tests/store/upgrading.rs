@@ -10,13 +10,14 @@ use frostline_sweep::outcome::{AttemptId, FailureKind, TrialState};
 use frostline_sweep::record::{Ending, Record};
 use rusqlite::Connection;
 
-const VERSIONS: [&str; 6] = [
+const VERSIONS: [&str; 7] = [
     include_str!("../schemas/v1.sql"),
     include_str!("../schemas/v2.sql"),
     include_str!("../schemas/v3.sql"),
     include_str!("../schemas/v4.sql"),
     include_str!("../schemas/v5.sql"),
     include_str!("../schemas/v6.sql"),
+    include_str!("../schemas/v7.sql"),
 ];
 
 /// A results folder with the database of a dump.
