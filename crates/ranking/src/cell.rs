@@ -1,6 +1,7 @@
 //! A configuration as its finished seeds show it.
 
 use crate::replicates::{Replicates, summarise};
+use crate::tally::Tally;
 use frostline_sweep::bits::{Bits, BitsError};
 
 /// What the seeds of one configuration scored, larger is better, and where it is stored which images each got right.
@@ -9,6 +10,8 @@ pub struct Cell<'a> {
     scores: Vec<f64>,
     /// By seed, all of one image set; empty where a seed lacks them.
     right: Vec<&'a Bits>,
+    /// How many seeds got each image right.
+    tally: Tally,
     images: Option<u64>,
 }
 
@@ -39,7 +42,8 @@ impl<'a> Cell<'a> {
             first.same_set(other)?;
         }
         let (images, scores) = (first.images() as u64, right.iter().map(|bits| bits.accuracy()).collect());
-        Ok(Cell { scores, right, images: Some(images) })
+        let tally = Tally::of_sets(&right);
+        Ok(Cell { scores, right, tally, images: Some(images) })
     }
 
     /// A configuration of which no bits are stored. `images` says that the scores are accuracies, and on how many images.
@@ -57,7 +61,7 @@ impl<'a> Cell<'a> {
         if scores.iter().any(|score| !score.is_finite()) {
             return Err(CellError::NoNumber);
         }
-        Ok(Cell { scores, right: Vec::new(), images })
+        Ok(Cell { scores, right: Vec::new(), tally: Tally::default(), images })
     }
 
     /// By seed.
@@ -87,15 +91,15 @@ impl<'a> Cell<'a> {
         &self.right
     }
 
+    /// How many seeds got each image right; empty where bits are not stored.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// The mean over the seeds, by image.
     pub(crate) fn by_image(&self) -> Vec<f64> {
-        let mut means = vec![0.0; self.right.first().map_or(0, |bits| bits.images())];
-        for bits in &self.right {
-            for (mean, right) in means.iter_mut().zip(bits.iter()) {
-                *mean += f64::from(u8::from(right)) / self.right.len() as f64;
-            }
-        }
-        means
+        let images = self.right.first().map_or(0, |bits| bits.images());
+        self.tally.counts(images).map(|count| count as f64 / self.right.len() as f64).collect()
     }
 }
 

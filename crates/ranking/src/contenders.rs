@@ -86,13 +86,13 @@ fn by_mean(cells: &[Cell], mut places: Vec<usize>) -> Vec<usize> {
     places
 }
 
-/// Drawn means of the compared ones, and the errors of their differences.
+/// Drawn means of those that are compared, and the errors of their differences.
 struct Table<'a> {
     means: &'a [f64],
-    /// One over the standard error, by pair; 0 where there is none, because they do not differ on any image.
+    /// By pair, one over the standard error; 0 where there is none, because they do not differ on any image.
     scales: Vec<f64>,
-    /// By draw, one deviation for each.
-    draws: Vec<Vec<f64>>,
+    /// Of each, its deviation by draw: what is looked for in each draw is found for many of them at a time.
+    deviations: Vec<Vec<f64>>,
 }
 
 impl Table<'_> {
@@ -106,53 +106,65 @@ impl Table<'_> {
                 scales[other * compared + one] = scale;
             }
         }
-        let (mut random, mut weights) = (Random::new(seed), Weights::default());
-        let draw = |_| {
-            let mut deviations = vec![0.0; means.len()];
-            noise.draw(&mut random, &mut weights, &mut deviations);
-            deviations.truncate(compared);
-            deviations
-        };
-        let draws = (0..DRAWS).map(draw).collect();
-        Table { means: &means[..compared], scales, draws }
+        let (mut random, mut weights, mut drawn) = (Random::new(seed), Weights::default(), vec![0.0; means.len()]);
+        let mut deviations = vec![Vec::with_capacity(DRAWS); compared];
+        for _ in 0..DRAWS {
+            noise.draw(&mut random, &mut weights, &mut drawn);
+            for (deviations, drawn) in deviations.iter_mut().zip(&drawn) {
+                deviations.push(*drawn);
+            }
+        }
+        Table { means: &means[..compared], scales, deviations }
     }
 
-    /// The most, in standard errors, by which one of `others` lies above `place`.
-    fn behind(&self, values: &[f64], place: usize, others: &[usize]) -> f64 {
-        let scales = &self.scales[place * self.means.len()..];
-        let behind = |&other: &usize| (values[other] - values[place]) * scales[other];
+    fn scale(&self, one: usize, other: usize) -> f64 {
+        self.scales[one * self.means.len() + other]
+    }
+
+    /// The most, in standard errors, by which the mean of one of `others` lies above that of `place`.
+    fn behind(&self, place: usize, others: &[usize]) -> f64 {
+        let behind = |&other: &usize| (self.means[other] - self.means[place]) * self.scale(place, other);
         others.iter().map(behind).fold(0.0, f64::max)
     }
 
-    /// The most, in standard errors, by which two of `places` differ.
-    fn range(&self, values: &[f64], places: &[usize]) -> f64 {
-        let mut largest: f64 = 0.0;
-        for (above, &one) in places.iter().enumerate() {
-            let scales = &self.scales[one * self.means.len()..];
-            for &other in &places[..above] {
-                largest = largest.max((values[one] - values[other]).abs() * scales[other]);
+    /// The same of the deviations, by draw.
+    fn behind_by_chance(&self, place: usize, others: &[usize]) -> Vec<f64> {
+        let mut most = vec![0.0; DRAWS];
+        for &other in others {
+            let scale = self.scale(place, other);
+            let pairs = self.deviations[place].iter().zip(&self.deviations[other]);
+            raise(&mut most, pairs.map(|(own, value)| (value - own) * scale));
+        }
+        most
+    }
+
+    /// The most, in standard errors, by which the deviations of two of `places` differ, by draw.
+    fn range_by_chance(&self, places: &[usize]) -> Vec<f64> {
+        let mut most = vec![0.0; DRAWS];
+        for (before, &one) in places.iter().enumerate() {
+            for &other in &places[..before] {
+                let scale = self.scale(one, other);
+                let pairs = self.deviations[one].iter().zip(&self.deviations[other]);
+                raise(&mut most, pairs.map(|(one, other)| (one - other).abs() * scale));
             }
         }
-        largest
+        most
     }
 
     /// Each by its own quantile of how far the best of the others lies above it by chance.
     fn hsu(&self) -> Vec<usize> {
         let all: Vec<usize> = (0..self.means.len()).collect();
-        let stays = |&place: &usize| {
-            let by_chance = self.draws.iter().map(|draw| self.behind(draw, place, &all)).collect();
-            self.behind(self.means, place, &all) <= upper_quantile(by_chance)
-        };
-        all.iter().copied().filter(stays).collect()
+        let reach = |place| upper_quantile(self.behind_by_chance(place, &all));
+        all.iter().copied().filter(|&place| self.behind(place, &all) <= reach(place)).collect()
     }
 
     /// All by one quantile of the largest difference that chance makes among those that are left.
     fn in_steps(&self) -> Vec<usize> {
         let mut left: Vec<usize> = (0..self.means.len()).collect();
         loop {
-            let reach = upper_quantile(self.draws.iter().map(|draw| self.range(draw, &left)).collect());
-            let stays = |&place: &usize| self.behind(self.means, place, &left) <= reach;
-            let stayed: Vec<usize> = left.iter().copied().filter(stays).collect();
+            let reach = upper_quantile(self.range_by_chance(&left));
+            let stayed: Vec<usize> =
+                left.iter().copied().filter(|&place| self.behind(place, &left) <= reach).collect();
             if stayed.len() == left.len() {
                 return left;
             }
@@ -161,8 +173,15 @@ impl Table<'_> {
     }
 }
 
+/// Each becomes its value where that is larger. Nothing here depends on the one before.
+fn raise(most: &mut [f64], values: impl Iterator<Item = f64>) {
+    for (most, value) in most.iter_mut().zip(values) {
+        *most = if value > *most { value } else { *most };
+    }
+}
+
 fn upper_quantile(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
     let place = ((1.0 - ERROR) * (values.len() as f64 + 1.0)).ceil() as usize;
-    values[place.min(values.len()) - 1]
+    let place = place.min(values.len()) - 1;
+    *values.select_nth_unstable_by(place, f64::total_cmp).1
 }

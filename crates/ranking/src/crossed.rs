@@ -18,14 +18,6 @@ impl Crossed {
         Crossed { means: Vec::new(), columns: vec![0.0; images], squares: 0.0 }
     }
 
-    pub(crate) fn of_cell(cell: &Cell, images: usize) -> Crossed {
-        let mut crossed = Crossed::new(images);
-        for bits in cell.right() {
-            crossed.add(bits.iter().map(|right| f64::from(u8::from(right))));
-        }
-        crossed
-    }
-
     pub(crate) fn add(&mut self, row: impl Iterator<Item = f64>) {
         let mut sum = 0.0;
         for (column, value) in self.columns.iter_mut().zip(row) {
@@ -40,15 +32,6 @@ impl Crossed {
         self.means.len() as f64
     }
 
-    pub(crate) fn mean(&self) -> f64 {
-        mean(&self.means)
-    }
-
-    /// Sample variance of the rows' means.
-    pub(crate) fn between_rows(&self) -> f64 {
-        variance(&self.means)
-    }
-
     /// Sample variance of the columns' means.
     pub(crate) fn between_images(&self) -> f64 {
         variance(&self.columns) / self.rows().powi(2)
@@ -56,12 +39,18 @@ impl Crossed {
 
     /// Mean square of what neither the row nor the column explains.
     pub(crate) fn residual(&self) -> f64 {
-        let (rows, images) = (self.rows(), self.columns.len() as f64);
-        let of_rows: f64 = self.means.iter().map(|mean| mean * mean).sum();
-        let of_columns: f64 = self.columns.iter().map(|sum| sum * sum).sum();
-        let squares = self.squares - images * of_rows - of_columns / rows + rows * images * self.mean().powi(2);
-        (squares / ((rows - 1.0) * (images - 1.0))).max(0.0)
+        let of_columns = self.columns.iter().map(|sum| sum * sum).sum();
+        residual(&self.means, self.columns.len(), of_columns, self.squares)
     }
+}
+
+/// The same of a table whose rows have these means, its columns sums with squares of `of_columns` together, and all its
+/// values squares of `squares`.
+fn residual(means: &[f64], images: usize, of_columns: f64, squares: f64) -> f64 {
+    let (rows, images) = (means.len() as f64, images as f64);
+    let of_rows: f64 = means.iter().map(|mean| mean * mean).sum();
+    let squares = squares - images * of_rows - of_columns / rows + rows * images * mean(means).powi(2);
+    (squares / ((rows - 1.0) * (images - 1.0))).max(0.0)
 }
 
 /// How far seeds move accuracies, from all configurations that have several.
@@ -80,10 +69,12 @@ impl SeedSpread {
     pub(crate) fn pooled<'a, 'b: 'a>(cells: impl Iterator<Item = &'a Cell<'b>>, images: usize) -> Option<SeedSpread> {
         let mut spread = SeedSpread { between: 0.0, residual: 0.0, freedom: 0.0 };
         for cell in cells.filter(|cell| cell.seeds() > 1) {
-            let crossed = Crossed::of_cell(cell, images);
-            let freedom = crossed.rows() - 1.0;
-            spread.between += freedom * crossed.between_rows();
-            spread.residual += freedom * crossed.residual();
+            let freedom = cell.seeds() as f64 - 1.0;
+            // A right answer is 1, a wrong one 0.
+            let right: u64 = cell.right().iter().map(|bits| bits.count()).sum();
+            let of_images = cell.tally().times(cell.tally());
+            spread.between += freedom * variance(cell.scores());
+            spread.residual += freedom * residual(cell.scores(), images, of_images as f64, right as f64);
             spread.freedom += freedom;
         }
         (spread.freedom > 0.0).then(|| SeedSpread {
@@ -136,13 +127,16 @@ mod tests {
         let bits: [Bits; 2] =
             [[true, false, true, false].into_iter().collect(), [true, true, true, false].into_iter().collect()];
         let cell = Cell::of_bits(bits.iter().collect()).unwrap();
-        let crossed = Crossed::of_cell(&cell, 4);
-        assert_eq!(crossed.mean(), 0.625);
-        assert!((crossed.between_rows() - 0.03125).abs() < 1e-12);
+        let mut crossed = Crossed::new(4);
+        for bits in &bits {
+            crossed.add(bits.iter().map(|right| f64::from(u8::from(right))));
+        }
+        assert_eq!(crossed.means, [0.5, 0.75]);
         assert!((crossed.between_images() - 0.229_166_666_666).abs() < 1e-9);
         // Total 1.875 less rows 4 * 2 * 0.125² = 0.125 less columns 2 * 0.6875 = 1.375: 0.375 with 3 degrees of freedom.
         assert!((crossed.residual() - 0.125).abs() < 1e-12);
         let spread = SeedSpread::pooled([&cell, &cell].into_iter(), 4).unwrap();
+        assert!((spread.between - 0.03125).abs() < 1e-12 && (spread.residual - 0.125).abs() < 1e-12, "{spread:?}");
         assert_eq!((spread.freedom, spread.effect(4)), (2.0, 0.0));
     }
 }

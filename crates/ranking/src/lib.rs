@@ -23,6 +23,7 @@ mod order;
 mod quantile;
 mod random;
 mod replicates;
+mod tally;
 mod uncertain;
 
 pub use accuracy::accuracy_interval;

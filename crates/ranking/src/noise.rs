@@ -3,6 +3,7 @@
 use crate::cell::{Cell, shared_images};
 use crate::crossed::{SeedSpread, pooled_scores};
 use crate::random::Random;
+use crate::tally::Tally;
 
 /// What a statement over many configurations rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Basis {
 pub(crate) struct Noise<'a, 'b> {
     cells: &'a [Cell<'b>],
     pub(crate) basis: Basis,
+    /// Where they are drawn by image: over these, the sums of the squares of how many seeds got it right.
+    squares: Vec<u64>,
     /// What images add to each mean's variance, where it is not drawn by image.
     own: Vec<f64>,
     /// Variance over seeds, of one seed, what noise of the images adds to it, and its degrees of freedom: 0 where it is not
@@ -37,7 +40,8 @@ impl<'a, 'b> Noise<'a, 'b> {
         let basis = Basis::Images { images: images as u64, seeds: spread.is_some() };
         let seeds = |spread: SeedSpread| (spread.between, spread.added(images), spread.freedom);
         let (between, added, freedom) = spread.map_or((0.0, 0.0, 0.0), seeds);
-        Some(Noise { cells, basis, own: Vec::new(), between, added, freedom })
+        let squares = cells.iter().map(|cell| cell.tally().times(cell.tally())).collect();
+        Some(Noise { cells, basis, squares, own: Vec::new(), between, added, freedom })
     }
 
     /// Without a look at bits.
@@ -52,7 +56,7 @@ impl<'a, 'b> Noise<'a, 'b> {
             _ if freedom > 0.0 => (Basis::Seeds, vec![0.0; cells.len()]),
             _ => return None,
         };
-        Some(Noise { cells, basis, own, between, added: 0.0, freedom })
+        Some(Noise { cells, basis, squares: Vec::new(), own, between, added: 0.0, freedom })
     }
 
     /// Degrees of freedom for a single comparison of two of them: those of the seeds where these are all that counts.
@@ -75,11 +79,22 @@ impl<'a, 'b> Noise<'a, 'b> {
     pub(crate) fn error(&self, one: usize, other: usize) -> f64 {
         let (first, second) = (&self.cells[one], &self.cells[other]);
         let of_images = match self.basis {
-            Basis::Images { images, .. } => paired_variance(first, second, images as f64),
+            Basis::Images { images, .. } => self.paired_variance(one, other, images as f64),
             Basis::Unpaired { .. } | Basis::Seeds => self.own[one] + self.own[other],
         };
         let share = 1.0 / first.seeds() as f64 + 1.0 / second.seeds() as f64;
         (of_images + share * self.seed_variance()).sqrt()
+    }
+
+    /// Variance of the difference of two means over images: of the mean over seeds, image by image.
+    fn paired_variance(&self, one: usize, other: usize, images: f64) -> f64 {
+        let (first, second) = (&self.cells[one], &self.cells[other]);
+        let per = |sum: u64, seeds: usize| sum as f64 / seeds as f64;
+        let both = first.tally().times(second.tally());
+        let squares = per(self.squares[one], first.seeds().pow(2)) - 2.0 * per(both, first.seeds() * second.seeds())
+            + per(self.squares[other], second.seeds().pow(2));
+        let variance = (squares - images * (first.mean() - second.mean()).powi(2)) / (images - 1.0).max(1.0);
+        variance.max(0.0) / images
     }
 
     /// Draws once, into `deviations`, one for each configuration.
@@ -90,7 +105,7 @@ impl<'a, 'b> Noise<'a, 'b> {
         if let Basis::Images { images, .. } = self.basis {
             weights.draw(random, images as usize);
             for (cell, deviation) in self.cells.iter().zip(deviations.iter_mut()) {
-                let right: u64 = cell.right().iter().map(|bits| weights.sum(bits)).sum();
+                let right = cell.tally().times(&weights.tally);
                 *deviation = right as f64 / (images as f64 * cell.seeds() as f64) - cell.mean();
             }
         } else {
@@ -99,7 +114,7 @@ impl<'a, 'b> Noise<'a, 'b> {
             }
         }
         if self.between > 0.0 {
-            let squares: f64 = (0..self.freedom as usize).map(|_| random.normal().powi(2)).sum();
+            let squares = random.chi_square(self.freedom as usize);
             let scale = (self.between * self.freedom / squares - self.added).max(0.0).sqrt();
             for (cell, deviation) in self.cells.iter().zip(deviations.iter_mut()) {
                 *deviation += scale / (cell.seeds() as f64).sqrt() * random.normal();
@@ -108,22 +123,11 @@ impl<'a, 'b> Noise<'a, 'b> {
     }
 }
 
-/// Variance of the difference of two means over images: of the mean over seeds, image by image.
-fn paired_variance(first: &Cell, second: &Cell, images: f64) -> f64 {
-    let product = |one: &Cell, other: &Cell| {
-        let both = one.right().iter().flat_map(|bits| other.right().iter().map(|others| bits.and(others)));
-        both.sum::<u64>() as f64 / (one.seeds() * other.seeds()) as f64
-    };
-    let squares = product(first, first) - 2.0 * product(first, second) + product(second, second);
-    let variance = (squares - images * (first.mean() - second.mean()).powi(2)) / (images - 1.0).max(1.0);
-    variance.max(0.0) / images
-}
-
-/// How often each image was drawn, as binary numbers: one set of bits for each digit.
+/// How often each image was drawn.
 #[derive(Default)]
 pub(crate) struct Weights {
     counts: Vec<u8>,
-    digits: Vec<Vec<u64>>,
+    tally: Tally,
 }
 
 impl Weights {
@@ -134,21 +138,7 @@ impl Weights {
             let count = &mut self.counts[random.below(images)];
             *count = count.saturating_add(1);
         }
-        let largest = self.counts.iter().copied().max().unwrap_or(0);
-        let digits = (u8::BITS - largest.leading_zeros()) as usize;
-        self.digits.resize(digits, Vec::new());
-        for (digit, words) in self.digits.iter_mut().enumerate() {
-            words.clear();
-            words.extend(self.counts.chunks(64).map(|counts| {
-                let bit = |(place, count): (usize, &u8)| u64::from(count >> digit & 1) << place;
-                counts.iter().enumerate().map(bit).fold(0, |word, bit| word | bit)
-            }));
-        }
-    }
-
-    /// The right ones, each as often as it was drawn.
-    fn sum(&self, bits: &frostline_sweep::bits::Bits) -> u64 {
-        self.digits.iter().enumerate().map(|(digit, words)| bits.and_words(words) << digit).sum()
+        self.tally.set(&self.counts);
     }
 }
 
@@ -158,14 +148,14 @@ mod tests {
     use frostline_sweep::bits::Bits;
 
     #[test]
-    fn an_image_counts_as_often_as_it_was_drawn() {
+    fn as_many_images_are_drawn_as_there_are() {
         let bits: Bits = (0..130).map(|image| image % 3 != 1).collect();
-        let (mut random, mut weights) = (Random::new(3), Weights::default());
+        let (one, mut random, mut weights) = (Tally::of_sets(&[&bits]), Random::new(3), Weights::default());
         for _ in 0..20 {
             weights.draw(&mut random, 130);
-            let expected: u64 =
-                bits.iter().zip(&weights.counts).filter(|(right, _)| *right).map(|(_, &c)| u64::from(c)).sum();
-            assert_eq!(weights.sum(&bits), expected);
+            let drawn =
+                bits.iter().zip(&weights.counts).filter(|(right, _)| *right).map(|(_, &count)| u64::from(count));
+            assert_eq!(one.times(&weights.tally), drawn.sum::<u64>());
             assert_eq!(weights.counts.iter().map(|&count| u64::from(count)).sum::<u64>(), 130);
         }
     }

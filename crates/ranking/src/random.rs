@@ -32,6 +32,20 @@ impl Random {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
         radius * (TAU * self.uniform()).cos()
     }
+
+    /// A sum of so many squares of normal variables. Two of them are -2 times the logarithm of a uniform variable, and sums
+    /// of logarithms are taken as one of a product, as far as it does not vanish.
+    pub(crate) fn chi_square(&mut self, freedom: usize) -> f64 {
+        let mut sum = if freedom.is_multiple_of(2) { 0.0 } else { self.normal().powi(2) };
+        let mut pairs = freedom / 2;
+        while pairs > 0 {
+            // Each is at least 2^-53.
+            let some = pairs.min(16);
+            sum -= 2.0 * (0..some).map(|_| self.uniform()).product::<f64>().ln();
+            pairs -= some;
+        }
+        sum
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +58,19 @@ mod tests {
         let mut random = Random::new(1234567);
         let values = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431];
         assert_eq!([(); 4].map(|()| random.next()), values);
+    }
+
+    #[test]
+    fn a_chi_square_variable_has_its_mean_and_its_variance() {
+        let mut random = Random::new(9);
+        for freedom in [1, 2, 5, 40, 901] {
+            let values: Vec<f64> = (0..20_000).map(|_| random.chi_square(freedom) / freedom as f64).collect();
+            let mean = values.iter().sum::<f64>() / 20_000.0;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 20_000.0;
+            let expected = 2.0 / freedom as f64;
+            assert!((mean - 1.0).abs() < 4.0 * (expected / 20_000.0).sqrt(), "{freedom}: {mean}");
+            assert!((variance / expected - 1.0).abs() < 0.1, "{freedom}: {variance}");
+        }
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn levels_of_an_axis_are_compared_by_the_paired_test() {
 }
 
 /// Balanced and independent, so the critical values are in tables: Dunnett's one-sided ones for Hsu's set, and those of the
-/// studentized range. Drawn 2,000 times they are good to a few hundredths.
+/// studentized range. Drawn 2,000 times they are good to a few hundredths, and most of nine times to less.
 #[test]
 fn the_set_that_holds_the_best_ends_where_dunnett_and_tukey_say() {
     for case in cases("critical") {
@@ -158,7 +158,13 @@ fn the_set_that_holds_the_best_ends_where_dunnett_and_tukey_say() {
                 let scores = pattern.iter().map(|value| mean + value / deviation).collect();
                 Cell::of_scores(scores, None).unwrap()
             };
-            contenders(&(0..count).map(cell).collect::<Vec<_>>(), promise, 1).unwrap().members.len()
+            let cells: Vec<Cell> = (0..count).map(cell).collect();
+            let mut drawn = [0; 9];
+            for (seed, drawn) in (0..).zip(&mut drawn) {
+                *drawn = contenders(&cells, promise, seed).unwrap().members.len();
+            }
+            drawn.sort_unstable();
+            drawn[4]
         };
         for (promise, critical) in [(Promise::TheBest, "dunnett"), (Promise::AllBest, "tukey")] {
             let critical = number(&case[critical]);

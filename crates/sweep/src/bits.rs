@@ -133,12 +133,12 @@ impl Bits {
 
     /// As [`Bits::both`], of sets that are known to be of one size.
     pub fn and(&self, other: &Bits) -> u64 {
-        self.and_words(&other.words)
+        self.words.iter().zip(&other.words).map(|(one, other)| u64::from((one & other).count_ones())).sum()
     }
 
-    /// How many right ones have their bit set in `words`, which lie as this set's do.
-    pub fn and_words(&self, words: &[u64]) -> u64 {
-        self.words.iter().zip(words).map(|(one, other)| u64::from((one & other).count_ones())).sum()
+    /// Image `i` is bit `i % 64` of word `i / 64`; the bits behind the last image are 0.
+    pub fn words(&self) -> &[u64] {
+        &self.words
     }
 }
 
