@@ -114,3 +114,78 @@ impl std::fmt::Display for FeatureKey {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Definition;
+    use crate::expand::Sources;
+    use crate::trial::WeightsIdentity;
+
+    fn trial() -> TrialSpec {
+        let text = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"shapes\"\nimage_size = 64\n\
+            [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n[grid]\nfrozen_layers = [\"all\"]\n";
+        let definition = Definition::parse("demo.toml", text, &[]).unwrap();
+        definition.trials(&Sources::plain("1".to_owned())).specs().next().unwrap()
+    }
+
+    #[test]
+    fn a_device_and_a_precision_make_an_arithmetic() {
+        use Arithmetic::*;
+        use Precision::*;
+        let found = [Float32, Tf32, Bfloat16].map(|precision| {
+            let spec = FeatureSpec { precision, ..FeatureSpec::of(&trial(), 3) };
+            [spec.clone().computed(false).arithmetic, spec.computed(true).arithmetic]
+        });
+        assert_eq!(found, [[Cpu, CudaIeee], [Cpu, CudaTf32], [Cpu, CudaBf16]]);
+        assert_eq!((portion(false), portion(true)), (32, 256));
+    }
+
+    /// Folders that were filled before there was a choice of arithmetic keep their names.
+    #[test]
+    fn a_key_names_the_arithmetic_of_a_gpu_only() {
+        let spec = FeatureSpec::of(&trial(), 3);
+        let text = |spec: &FeatureSpec| serde_json::to_string(spec).unwrap();
+        assert!(!text(&spec).contains("arithmetic"), "{}", text(&spec));
+        let on_gpu = spec.clone().computed(true);
+        assert!(text(&on_gpu).contains(r#""arithmetic":"cuda-ieee""#), "{}", text(&on_gpu));
+        assert_ne!(spec.key(), on_gpu.key());
+        assert_eq!(format!("{}", FeatureKey("ab".to_owned())), "ab");
+    }
+
+    #[test]
+    fn features_are_those_of_every_trial_that_has_the_same_images_and_network() {
+        let trial = trial();
+        let spec = FeatureSpec::of(&trial, 3);
+        assert!(spec.is_of(&trial) && spec.clone().computed(true).is_of(&trial));
+        let mut with_other_head = trial.clone();
+        with_other_head.parameters.head_units = vec![7];
+        assert!(FeatureSpec { cut: 5, ..spec.clone() }.is_of(&with_other_head));
+        let data = |change: fn(&mut crate::trial::DataSpec)| {
+            let mut other = trial.clone();
+            change(&mut other.data);
+            other
+        };
+        let mut others = vec![
+            data(|it| it.dataset = Dataset::Cifar10),
+            data(|it| it.digest = "2".to_owned()),
+            data(|it| it.train_limit = Some(10)),
+            data(|it| it.test_limit = Some(10)),
+            data(|it| it.image_size = 96),
+            data(|it| it.augment = Augment::Flip),
+            data(|it| it.pictures = Some(Pictures { side: 64, fit: crate::trial::Fit::Crop })),
+        ];
+        for change in [
+            |it: &mut TrialSpec| it.model.backbone = "efficientnet_lite1".to_owned(),
+            |it: &mut TrialSpec| it.model.weights = WeightsIdentity::File("3".to_owned()),
+            |it: &mut TrialSpec| it.parameters.precision = Precision::Bfloat16,
+        ] {
+            let mut other = trial.clone();
+            change(&mut other);
+            others.push(other);
+        }
+        for other in others {
+            assert!(!spec.is_of(&other), "{other:?}");
+        }
+    }
+}

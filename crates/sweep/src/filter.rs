@@ -184,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_is_about_what_a_trial_is_or_about_what_it_measured() {
+        let about = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            (filter.name(), filter.is_measured())
+        };
+        assert_eq!(about("batch_size=32"), ("batch_size", false));
+        assert_eq!(about("seed!=1"), ("seed", false));
+        assert_eq!((about("val_loss<1"), about("seconds<1")), (("val_loss", true), ("seconds", true)));
+        // What overflows is no number.
+        let error = Filter::parse("learning_rate=1e999").unwrap_err();
+        assert_eq!(error, "`learning_rate` is a number above 0, not \"1e999\"");
+    }
+
+    #[test]
     fn what_was_measured_is_compared_as_a_number() {
         let met = |text: &str| [-1.0, 0.5, 0.9, f64::NAN].map(|it| Filter::parse(text).unwrap().accepts_measured(it));
         assert_eq!(met("val_accuracy > 0.5"), [false, false, true, false]);

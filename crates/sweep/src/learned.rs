@@ -224,4 +224,68 @@ mod tests {
         learned.learn(&[Taken { work: train(0, 2, 32, 1.0), seconds: 1.0, count: 1 }], &figures, 0.0);
         assert!(learned.is_sound(2) && !learned.is_sound(1));
     }
+
+    #[test]
+    fn work_that_costs_nothing_teaches_nothing() {
+        let free = Costs {
+            segments: costs().segments.iter().map(|_| SegmentCosts { infer: 0.0, train: 0.0 }).collect(),
+            ..costs()
+        };
+        let mut learned = Learned::default();
+        learned.learn(
+            &[Taken { work: train(0, 0, 32, 1.0), seconds: 1.0, count: 1 }],
+            &Figures::from(free.clone()),
+            0.0,
+        );
+        assert_eq!(learned, Learned::default());
+        // Learned by other costs: nothing can be held against none.
+        learned.learn(&[Taken { work: train(0, 0, 32, 1.0), seconds: 1.0, count: 1 }], &Figures::from(costs()), 0.0);
+        assert_eq!(Figures { costs: free, learned }.seconds(&train(0, 0, 32, 1.0)), 0.0);
+    }
+
+    #[test]
+    fn another_batch_size_is_closer_than_another_cut_and_a_fill_is_no_training() {
+        let mut figures = Figures::from(costs());
+        let before = figures.clone();
+        // Twice, three times and five times as long as the costs of 9, 6 and 3 seconds an image say.
+        let done = [
+            Taken { work: train(0, 2, 32, 10.0), seconds: 2.0 * costs().seconds(&train(0, 2, 32, 10.0)), count: 1 },
+            Taken { work: train(0, 0, 32, 10.0), seconds: 270.0, count: 1 },
+            Taken { work: fill(10.0), seconds: 5.0 * costs().seconds(&fill(10.0)), count: 1 },
+        ];
+        figures.learned.learn(&done, &before, 0.0);
+        let times = |work: Work| figures.seconds(&work) / costs().seconds(&work);
+        assert!((times(train(0, 0, 64, 1.0)) - 3.0).abs() < 1e-9);
+        assert!((times(train(0, 2, 64, 1.0)) - 2.0).abs() < 1e-9);
+        // By the cuts of the first and the kind of the last.
+        assert!((times(fill(3.0)) - 5.0).abs() < 1e-9);
+        let all = done.iter().map(|taken| taken.seconds).sum::<f64>()
+            / done.iter().map(|taken| costs().seconds(&taken.work)).sum::<f64>();
+        assert!((times(train(0, 1, 32, 1.0)) - all).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_file_says_of_times_is_looked_at() {
+        let (mut learned, figures) = (Learned::default(), Figures::from(costs()));
+        learned.learn(&[Taken { work: train(0, 2, 32, 1.0), seconds: 1.0, count: 1 }], &figures, 0.0);
+        let is_sound = |last: (f64, f64), seconds: f64| {
+            let (estimated, taken) = last;
+            let mut changed = learned.clone();
+            changed.last = Some(Last { estimated, taken, at: 0.0 });
+            changed.seen[0].seconds = seconds;
+            changed.is_sound(2)
+        };
+        assert!(is_sound((1.0, 1.0), 1.0));
+        for (last, seconds) in [
+            ((0.0, 1.0), 1.0),
+            ((1.0, 0.0), 1.0),
+            ((f64::NAN, 1.0), 1.0),
+            ((1.0, f64::INFINITY), 1.0),
+            ((1.0, 1.0), 0.0),
+            ((1.0, 1.0), -1.0),
+            ((1.0, 1.0), f64::INFINITY),
+        ] {
+            assert!(!is_sound(last, seconds), "{last:?} {seconds}");
+        }
+    }
 }

@@ -99,3 +99,61 @@ impl Metric {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_is_read_where_its_name_says() {
+        let of_images =
+            |from: f64| ClassMetrics { balanced_accuracy: from, macro_f1: from + 1.0, top5_accuracy: from + 2.0 };
+        let epoch = EpochMetrics {
+            epoch: 1,
+            train_loss: 1.0,
+            train_accuracy: 2.0,
+            val_loss: 3.0,
+            val_accuracy: 4.0,
+            learning_rate: 5.0,
+            seconds: 6.0,
+            images_per_second: 7.0,
+            peak_memory: 8,
+            by_class: Some(of_images(9.0)),
+        };
+        let evaluation = Evaluation {
+            test_loss: 12.0,
+            test_accuracy: 13.0,
+            class_accuracy: Vec::new(),
+            confusion: Vec::new(),
+            trained_parameters: 14,
+            seconds: 15.0,
+            validation_images: None,
+            right: None,
+            by_class: Some(of_images(16.0)),
+        };
+        let unsaid =
+            (EpochMetrics { by_class: None, ..epoch.clone() }, Evaluation { by_class: None, ..evaluation.clone() });
+        for (name, value, is_share, is_by_class) in [
+            ("train_loss", 1.0, false, false),
+            ("train_accuracy", 2.0, true, false),
+            ("val_loss", 3.0, false, false),
+            ("val_accuracy", 4.0, true, false),
+            ("val_balanced_accuracy", 9.0, true, true),
+            ("val_macro_f1", 10.0, true, true),
+            ("val_top5_accuracy", 11.0, true, true),
+            ("test_loss", 12.0, false, false),
+            ("test_accuracy", 13.0, true, false),
+            ("test_balanced_accuracy", 16.0, true, true),
+            ("test_macro_f1", 17.0, true, true),
+            ("test_top5_accuracy", 18.0, true, true),
+        ] {
+            let metric = find(name).unwrap();
+            assert_eq!((metric.value(&epoch, &evaluation), metric.is_share()), (value, is_share), "{name}");
+            let is_of_epochs = !name.starts_with("test");
+            assert_eq!(metric.of_epoch(&epoch), is_of_epochs.then_some(value), "{name}");
+            assert_eq!(metric.selects, is_of_epochs, "{name}");
+            assert_eq!(metric.value(&unsaid.0, &unsaid.1).is_nan(), is_by_class, "{name}");
+        }
+        assert_eq!(names().count(), 12);
+    }
+}

@@ -240,6 +240,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_are_those_of_the_database() {
+        let words: Vec<String> = TrialState::ALL.iter().map(TrialState::to_string).collect();
+        assert_eq!(words, ["waiting", "running", "complete", "pruned", "failed", "cancelled"]);
+        assert_eq!(format!("{:>4}", AttemptId(7)), "   7");
+        let that = |is: fn(TrialState) -> bool| TrialState::ALL.iter().map(|state| is(*state)).collect::<Vec<_>>();
+        assert_eq!(that(TrialState::is_final), [false, false, true, true, true, true]);
+        assert_eq!(that(TrialState::is_unwanted), [false, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_message_tells_the_kind_of_its_failure() {
+        for (message, kind) in [
+            ("CUDA out of memory. Tried to allocate 2.00 GiB", FailureKind::OutOfMemory),
+            ("CUDNN_STATUS_ALLOC_FAILED", FailureKind::OutOfMemory),
+            ("std::bad_alloc", FailureKind::OutOfMemory),
+            ("CUDA error: an illegal memory access was encountered", FailureKind::Device),
+            ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", FailureKind::Device),
+            ("mat1 and mat2 shapes cannot be multiplied", FailureKind::Internal),
+        ] {
+            assert_eq!(FailureKind::of_message(message), kind, "{message}");
+        }
+    }
+
+    #[test]
     fn classes_count_alike_whatever_their_sizes() {
         // Nine of ten of the first class are recognised, one of two of the second, none of the third, which has no image
         // and is said once. sklearn.metrics: balanced_accuracy_score 0.7, f1_score(average="macro") 0.482456.
@@ -251,5 +275,8 @@ mod tests {
         );
         assert_eq!(found.top5_accuracy, 1.0);
         assert_eq!(ClassMetrics::of(&[0], &[0], &[0], 0), None);
+        // A class that nothing is of and nothing was said to be of counts for neither.
+        let found = ClassMetrics::of(&[4, 0], &[2, 0], &[2, 0], 4).unwrap();
+        assert_eq!((found.balanced_accuracy, found.macro_f1), (0.5, 2.0 / 3.0));
     }
 }

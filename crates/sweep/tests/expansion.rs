@@ -5,7 +5,7 @@ use frostline_sweep::difference::{Change, changes};
 use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::parameters::named;
-use frostline_sweep::trial::TrialId;
+use frostline_sweep::trial::{TrialId, Validation};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -53,6 +53,27 @@ fn cells_come_in_the_order_of_the_file_with_seeds_innermost() {
     assert_eq!(cells, expected);
     assert_eq!(definition.excluded(), 1);
     assert_eq!(trials(&definition)[0].group, trials(&definition)[1].group);
+}
+
+#[test]
+fn trials_are_counted_without_being_made() {
+    let definition = parse(TEXT, &[("grid.epochs", "[3, 5]")]);
+    let (sources, made) = (Sources::plain("d".to_owned()), trials(&definition));
+    let all = definition.trials(&sources);
+    // Five cells of the file in two lengths, two seeds each.
+    assert_eq!((all.len(), all.is_empty(), all.epochs()), (20, false, 5 * 2 * (3 + 5)));
+    assert!(all.specs().eq(made.iter().map(|trial| trial.spec.clone())));
+    assert!(all.iter().eq(made));
+}
+
+#[test]
+fn a_share_to_validate_on_gives_way_to_images_of_its_own() {
+    let definition = parse(TEXT, &[]);
+    let validation = |own_validation| {
+        let sources = Sources { own_validation, ..Sources::plain("d".to_owned()) };
+        definition.trials(&sources).specs().next().unwrap().data.validation
+    };
+    assert_eq!((validation(false), validation(true)), (Validation::Share(0.1), Validation::Own));
 }
 
 #[test]

@@ -116,6 +116,23 @@ fn every_table_of_the_family_has_the_digest_of_keras_table() {
     assert_eq!((summaries.len(), keras), (15, 15));
 }
 
+/// By Keras' own counts: a convolution multiplies each of its weights once for every pixel that it puts out.
+#[test]
+fn a_layer_multiplies_each_weight_once_a_pixel() {
+    for (name, table) in TABLES {
+        let rows = layers::table(backbone::find(name).expect("it is in the table"), IMAGE_SIZE);
+        for (row, (_, layer, class, shape, parameters)) in rows.iter().zip(recorded(table)) {
+            let expected = match (class.as_str(), &shape[..]) {
+                // The two of squeeze-and-excite have a bias.
+                ("Conv2D", [1, 1, channels]) if layer.contains("_se_") => parameters - u64::from(*channels),
+                ("Conv2D" | "DepthwiseConv2D", [height, width, _]) => parameters * u64::from(height * width),
+                _ => 0,
+            };
+            assert_eq!(row.multiplications, expected, "{name}: {layer}");
+        }
+    }
+}
+
 /// Parameters without moving statistics, the classifier's 1,281,000 taken away, as timm counts them: 4,652,008, 5,416,680,
 /// 6,092,072, 8,197,096 and 13,006,568.
 #[test]
