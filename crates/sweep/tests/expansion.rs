@@ -6,7 +6,7 @@ use frostline_sweep::expand::{Sources, Trial};
 use frostline_sweep::filter::Filter;
 use frostline_sweep::parameters::named;
 use frostline_sweep::trial::{TrialId, Validation};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const TEXT: &str = r#"
@@ -64,6 +64,48 @@ fn trials_are_counted_without_being_made() {
     assert_eq!((all.len(), all.is_empty(), all.epochs()), (20, false, 5 * 2 * (3 + 5)));
     assert!(all.specs().eq(made.iter().map(|trial| trial.spec.clone())));
     assert!(all.iter().eq(made));
+}
+
+/// What a definition says is what its trials say of themselves, whatever is left to a default.
+#[test]
+fn hyperparameters_are_read_back_as_they_were_written() {
+    let of = |overrides: &[(&str, &str)]| {
+        let mut object = trials(&parse(TEXT, overrides))[2].spec.named_object();
+        let names = ["schedule", "warmup_epochs", "epochs", "weight_decay", "momentum", "head_units"];
+        names.map(|name| object.remove(name).unwrap_or_default())
+    };
+    let null = Value::Null;
+    assert_eq!(of(&[]), [json!("constant"), json!(0), json!(10), json!(0.0), null.clone(), json!([32, 16])]);
+    // A warm-up as long as the training is one; Keras' AdamW decays by 0.004 where nobody says.
+    let changed = [("schedule", "\"cosine\""), ("warmup_epochs", "4"), ("epochs", "4"), ("optimizer", "\"adamw\"")]
+        .map(|(key, value)| (format!("train.{key}"), value));
+    let changed: Vec<(&str, &str)> = changed.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    assert_eq!(of(&changed), [json!("cosine"), json!(4), json!(4), json!(0.004), null, json!([32, 16])]);
+    let with = |decay, optimizer| of(&[("train.weight_decay", decay), ("train.optimizer", optimizer)]);
+    assert_eq!(with("0.0", "\"adamw\"")[3], json!(0.0));
+    assert_eq!(with("0.1", "\"sgd\"")[3..5], [json!(0.1), json!(0.9)]);
+}
+
+#[test]
+fn all_dense_layers_are_there_where_no_depth_is_given() {
+    let definition =
+        parse(&TEXT.replace("head_depth = [1, 2]\n[[exclude]]\nfrozen_layers = \"all\"\nhead_depth = [2]", ""), &[]);
+    assert_eq!(trials(&definition)[0].spec.parameters.head_units, [32, 16]);
+}
+
+#[test]
+fn a_sweep_of_several_networks_says_whose_block_is_cut() {
+    let remarks = |text: &str| parse(text, &[]).remarks().join("\n");
+    assert!(
+        !remarks(TEXT).is_empty() && !remarks(TEXT).contains("of efficientnet_v2_s, of which"),
+        "{}",
+        remarks(TEXT)
+    );
+    let two = TEXT.replace("backbone = \"efficientnet_v2_s\"", "");
+    let two = two
+        .replace("[grid]", "[grid]\nbackbone = [\"efficientnet_v2_s\", \"efficientnet_v2_b0\"]")
+        .replace("384", "100");
+    assert!(remarks(&two).contains("of efficientnet_v2_b0, of which"), "{}", remarks(&two));
 }
 
 #[test]

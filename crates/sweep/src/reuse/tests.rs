@@ -76,6 +76,37 @@ fn times_add_up() {
 }
 
 #[test]
+fn the_times_of_trials_and_fills_are_those_of_the_sweep() {
+    let trials = trials("frozen_layers = [0, \"all\"]");
+    let reuse = reuse(&trials, u64::MAX);
+    let seconds = |trial: &Trial| reuse.seconds(&trial.spec).unwrap();
+    let fills: f64 = reuse.cuts.iter().filter(|cut| cut.is_filled()).map(|cut| cut.fill).sum();
+    let all = trials.iter().map(seconds).sum::<f64>() + fills;
+    assert!((reuse.expected(1) / all - 1.0).abs() < 1e-9, "{} {all}", reuse.expected(1));
+    for trial in &trials {
+        let is_frozen = trial.spec.parameters.frozen_layers > 0;
+        let cut = if is_frozen { reuse.cuts[0].spec.cut } else { 0 };
+        let estimate = reuse.estimate(&trial.spec, cut).unwrap();
+        assert_eq!(estimate.seconds, seconds(trial));
+        assert_eq!(estimate.without > 20.0 * estimate.seconds, is_frozen, "{estimate:?}");
+        assert_eq!(estimate.without == estimate.seconds, !is_frozen, "{estimate:?}");
+    }
+    let of_it = reuse.share("efficientnet_v2_s");
+    assert_eq!((of_it.trials, of_it.seconds, of_it.without), (4, reuse.with.work(), reuse.without.work()));
+    assert_eq!(reuse.share("efficientnet_b0"), Share { trials: 0, seconds: 0.0, without: 0.0 });
+    let mut other = trials[0].spec.clone();
+    other.model.backbone = "efficientnet_b0".to_owned();
+    assert_eq!((reuse.seconds(&other), reuse.estimate(&other, 0)), (None, None));
+}
+
+#[test]
+fn what_is_computed_is_told_by_network_and_precision() {
+    let of = |name| Computed::of(name, Precision::Tf32).map(|it| (it.network, it.precision));
+    assert_eq!(of("efficientnet_b0"), Some(("efficientnet_b0", Precision::Tf32)));
+    assert_eq!(of("efficientnet_b9"), None);
+}
+
+#[test]
 fn a_cut_without_room_leaves_its_trials_the_one_before() {
     let trials = trials("frozen_layers = [256, \"all\"]");
     let all = reuse(&trials, 1280 * 4000);
