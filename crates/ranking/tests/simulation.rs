@@ -29,11 +29,11 @@ fn slack(simulations: usize) -> f64 {
     if simulations < 2_000 { 3.0 * (0.05 * 0.95 / simulations as f64).sqrt() } else { 0.0 }
 }
 
-#[track_caller]
-fn covers(what: &str, held: usize, of: usize) {
+/// What is to be said where the share of intervals that hold the truth lies outside of 93 to 97 %.
+fn covers(what: &str, held: usize, of: usize) -> Option<String> {
     let share = held as f64 / of as f64;
     println!("{what}: {:.1} % of {of}", 100.0 * share);
-    assert!((share - 0.95).abs() <= 0.02 + slack(of), "{what}: {held} of {of}");
+    ((share - 0.95).abs() > 0.02 + slack(of)).then(|| format!("{what}: {held} of {of}"))
 }
 
 struct World {
@@ -111,6 +111,7 @@ fn intervals_of_differences_hold_the_truth() {
         (2_000, [2, 2], 0.1, 100),
         (2_000, [2, 5], 0.2, 100),
     ];
+    let mut outside = Vec::new();
     for (images, seeds, deviation, usual) in cases {
         let of = simulations(usual);
         let truth = accuracy(0.15, deviation) - accuracy(0.0, deviation);
@@ -125,8 +126,9 @@ fn intervals_of_differences_hold_the_truth() {
             width += 50.0 * (compared.high - compared.low) / of as f64;
         }
         let what = format!("difference, {images} images, {seeds:?} seeds of {deviation} (±{width:.2} points)");
-        covers(&what, held, of);
+        outside.extend(covers(&what, held, of));
     }
+    assert_eq!(outside, [""; 0]);
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn intervals_of_an_axis_hold_the_truth() {
         without += holds(&cells.iter().map(without_bits).collect::<Vec<_>>());
     }
     println!("axis without bits, these images given: {:.1} % of {of}", 100.0 * without as f64 / of as f64);
-    covers("axis over 8 pairs and 1,000 images", held, of);
+    assert_eq!(covers("axis over 8 pairs and 1,000 images", held, of), None);
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn intervals_of_effects_hold_the_truth() {
             all += 1;
         }
     }
-    covers("effects of a grid with holes", held, all);
+    assert_eq!(covers("effects of a grid with holes", held, all), None);
 }
 
 #[test]
