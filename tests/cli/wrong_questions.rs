@@ -250,12 +250,12 @@ fn a_database_of_another_version() {
     says!(place, "best demo", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 7): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 8): use that version, or name another folder with --results
     ");
     says!(place, "launch demo.toml", @r"
     exit code 1
     --- error
-    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 7): use that version, or name another folder with --results
+    error: `results/frostline.db` was written by a newer Frostline (format 99, this one knows 8): use that version, or name another folder with --results
     ");
     let doctor = place.run("doctor --json");
     assert_eq!(doctor.code, Some(1));

@@ -10,7 +10,9 @@ use crate::quantile::student_above;
 use crate::random::Random;
 
 const DRAWS: usize = 2_000;
-const ERROR: f64 = 0.05;
+/// A little less than the 5 % that are promised: where all are equal, a promise is kept just so, and simulated sweeps broke
+/// this one in 5.2 % of 2,000.
+const ERROR: f64 = 0.045;
 /// As many are compared with each other; what follows them in order, with the best one alone.
 const COMPARED: usize = 200;
 /// How seldom `screen` may drop the true best.

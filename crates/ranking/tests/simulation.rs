@@ -199,6 +199,7 @@ fn few_of_those_equal_to_the_best_are_called_worse() {
     // Three equal to the best of eight, and eight equals.
     let some: &[f64] = &[0.0, 0.0, 0.0, -0.1, -0.15, -0.2, -0.3, -0.6];
     let cases = [(some, 1, 0.0), (some, 3, 0.1), (some, 2, 0.15), (&[0.0; 8], 1, 0.0), (&[0.0; 8], 3, 0.1)];
+    let mut broken = Vec::new();
     for (case, (abilities, seeds, deviation)) in cases.into_iter().enumerate() {
         let (of, images) = (simulations(60), 1_000);
         let mut world = World::new(20 + case as u64);
@@ -224,9 +225,11 @@ fn few_of_those_equal_to_the_best_are_called_worse() {
             100.0 * share(lost),
             share(hsu_sizes)
         );
-        assert!(share(wrong) <= 0.05 + slack(of), "{wrong} of {of}");
-        assert!(share(lost) <= 0.05 + slack(of), "{lost} of {of}");
+        let most = 0.05 + slack(of);
+        let is_kept = share(wrong) < most && share(lost) < most;
+        broken.extend((!is_kept).then(|| format!("{abilities:?}: {wrong} and {lost} of {of}")));
     }
+    assert_eq!(broken, [""; 0]);
 }
 
 #[test]
