@@ -104,6 +104,11 @@ fn what_is_computed_is_told_by_network_and_precision() {
     let of = |name| Computed::of(name, Precision::Tf32).map(|it| (it.network, it.precision));
     assert_eq!(of("efficientnet_b0"), Some(("efficientnet_b0", Precision::Tf32)));
     assert_eq!(of("efficientnet_b9"), None);
+    let trials = trials("frozen_layers = [0]\nprecision = [\"bfloat16\", \"float32\"]");
+    let computed = Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).computed();
+    let expected = [Precision::Float32, Precision::Bfloat16]
+        .map(|precision| Computed { network: "efficientnet_v2_s", precision });
+    assert_eq!(computed, BTreeSet::from(expected));
 }
 
 #[test]
@@ -120,6 +125,20 @@ fn a_cut_without_room_leaves_its_trials_the_one_before() {
     assert_eq!((room.cuts.len(), filled.len()), (2, 1));
     assert_eq!(filled[0].spec.cut, room.cuts[0].spec.cut, "which serves all four trials");
     assert_eq!(starting(&room, &both), 4);
+}
+
+#[test]
+fn room_goes_to_what_gains_most_for_each_byte() {
+    let trials = trials("frozen_layers = [384, \"all\"]");
+    let both = reuse(&trials, u64::MAX);
+    assert_eq!(both.cuts.iter().map(Cut::is_filled).collect::<Vec<_>>(), [true, true]);
+    let (large, small) = (both.cuts[0].bytes, both.cuts[1].bytes);
+    assert!(large > 3 * small, "{large} {small}");
+    // The large one would shorten all four trials, and fits alone.
+    let room = reuse(&trials, large + small / 2);
+    let decisions = room.cuts.iter().map(|cut| cut.decision.clone()).collect::<Vec<_>>();
+    assert_eq!(decisions, [Decision::TooLarge, Decision::Fill { from: None }]);
+    assert_eq!(starting(&room, &trials), 2);
 }
 
 #[test]
