@@ -132,8 +132,11 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
     })
 }
 
+/// From here on a page of a thousand rows takes twice as long for a hundredth less; at the fastest it is half as large again.
+const PACKING: Compression = Compression::new(5);
+
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), PACKING);
     encoder.write_all(body).and_then(|()| encoder.finish()).ok()
 }
 

@@ -125,7 +125,7 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
     let outgoing = options.outgoing.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| LinkError::Runtime { source })?;
-    let connection = std::thread::spawn({
+    let connection = std::thread::Builder::new().spawn({
         let desk = Arc::clone(&desk);
         move || {
             let ends = Ends(&desk);
@@ -137,6 +137,7 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
             end
         }
     });
+    let connection = connection.map_err(|source| LinkError::Runtime { source })?;
     let mut unfit = None;
     while let Some((places, assignment)) = desk.next() {
         let attempt = assignment.attempt;

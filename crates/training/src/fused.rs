@@ -4,7 +4,8 @@
 //! Each element's arithmetic is the same in every piece, so neither the number of threads nor the pieces change a bit.
 
 use crate::flat::Gradients;
-use std::thread::scope;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, scope};
 use tch::{Device, Kind, Tensor};
 
 /// A thread gets this many elements at least: starting one takes as long as a step on tens of thousands.
@@ -89,14 +90,18 @@ fn in_pieces<const BUFFERS: usize>(
             (part, room) = (later, room - length);
         }
     }
-    let work =
-        |share: Share<'_, BUFFERS>| share.into_iter().for_each(|(gradients, pieces)| update(gradients, pieces));
-    scope(|threads| {
-        let own = shares.remove(0);
-        for share in shares {
-            threads.spawn(|| work(share));
+    let further = shares.len() - 1;
+    let shares = Mutex::new(shares);
+    let next = || shares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        while let Some(share) = next() {
+            share.into_iter().for_each(|(gradients, pieces)| update(gradients, pieces));
         }
-        work(own);
+    };
+    scope(|threads| {
+        // Where no more threads can be had, those that are there do it all.
+        let _ = (0..further).try_for_each(|_| Builder::new().spawn_scoped(threads, work).map(drop));
+        work();
     });
 }
 

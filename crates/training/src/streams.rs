@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
-use std::thread::scope;
+use std::thread::{Builder, scope};
 
 /// Computes every item, on `streams` threads where they are more than one, and hands the results to `consume` in the order
 /// of the items. What is not taken is not computed for much longer.
@@ -25,16 +25,18 @@ pub(crate) fn in_order<T: Sync, R: Send, O>(
                 // Each is one item ahead of who takes them.
                 let (sender, receiver) = sync_channel(1);
                 let own = items.iter().skip(first).step_by(streams);
-                let thread = threads.spawn(move || own.map(compute).all(|result| sender.send(result).is_ok()));
-                (receiver, Some(thread))
+                let work = move || own.map(compute).all(|result| sender.send(result).is_ok());
+                // None where no more threads can be had.
+                (receiver, Builder::new().spawn_scoped(threads, work).ok())
             })
             .collect();
         let count = streams.len();
         consume(&mut (0..items.len()).map(|index| {
             let (receiver, thread) = &mut streams[index % count];
-            receiver.recv().unwrap_or_else(|_| {
-                let ended = thread.take().map(|thread| thread.join());
-                resume_unwind(ended.and_then(Result::err).unwrap_or_else(|| Box::new("a stream ended early")))
+            receiver.recv().unwrap_or_else(|_| match thread.take().map(|thread| thread.join()) {
+                None => compute(&items[index]),
+                Some(Err(panic)) => resume_unwind(panic),
+                Some(Ok(_)) => resume_unwind(Box::new("a stream ended early")),
             })
         }))
     })

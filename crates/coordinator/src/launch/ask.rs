@@ -52,7 +52,8 @@ pub(super) fn run_here(program: &str, arguments: &[&str]) -> io::Result<String> 
 /// Runs a program without waiting for it: this process may end meanwhile.
 pub(super) fn run_apart(mut command: std::process::Command) -> io::Result<()> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // Whoever starts a process must ask how it ended.
-    std::thread::spawn(move || child.wait());
+    // Whoever starts a process must ask how it ended; where no thread can be had for that, its row stays in the table of
+    // processes until this one ends.
+    let _ = std::thread::Builder::new().spawn(move || child.wait());
     Ok(())
 }

@@ -30,20 +30,26 @@ pub(super) fn run<T: Send, E>(
     // Bounded, so that what is not yet taken does not fill the memory.
     let (send, receive) = mpsc::sync_channel(threads.max(1));
     thread::scope(|scope| {
-        for _ in 0..threads {
+        let start = |_| {
             let send = send.clone();
             let (next, stop, work) = (&next, &stop, &work);
-            scope.spawn(move || {
+            let work = move || {
                 while !stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= count || send.send((index, work(index))).is_err() {
                         break;
                     }
                 }
-            });
-        }
+            };
+            thread::Builder::new().spawn_scoped(scope, work).is_ok()
+        };
+        let started = (0..threads).take_while(|thread| start(*thread)).count();
         drop(send);
-        let taken = receive.iter().try_for_each(|(index, result)| take(index, result));
+        let taken = match started {
+            // No thread can be had, so it is done here.
+            0 => (0..count).try_for_each(|index| take(index, work(index))),
+            _ => receive.iter().try_for_each(|(index, result)| take(index, result)),
+        };
         stop.store(true, Ordering::Relaxed);
         // Whoever waits to send is let go.
         drop(receive);
