@@ -385,6 +385,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_are_those_of_definitions_and_of_the_canonical_form() {
+        for precision in Precision::ALL {
+            assert_eq!(serde_json::json!(precision), precision.name());
+        }
+        let views = |policy| Augment::Views { count: 3, policy };
+        let augments = [
+            (Augment::None, "none", 1),
+            (Augment::Flip, "flip", 2),
+            (views(Policy::Crop), "crop, 3 views", 3),
+            (views(Policy::Color), "color, 3 views", 3),
+            (views(Policy::Randaugment { magnitude: 9 }), "randaugment of magnitude 9, 3 views", 3),
+        ];
+        for (augment, said, count) in augments {
+            assert_eq!((augment.to_string().as_str(), augment.views()), (said, count));
+        }
+        let model = TrialId([0xab; 16]).model_file();
+        assert_eq!(model, format!("{}.safetensors", "ab".repeat(16)));
+    }
+
+    /// Adam keeps the means of gradients and of their squares; RMSProp that of the squares, SGD its velocity.
+    #[test]
+    fn optimizers_remember_what_their_formulas_have() {
+        use Optimizer::*;
+        assert_eq!([Adam, Adamw, Rmsprop, Sgd].map(Optimizer::moments), [2, 2, 1, 1]);
+    }
+
+    #[test]
     fn every_name_of_an_optimizer_is_read_and_written() {
         for name in Optimizer::NAMES {
             let optimizer: Optimizer = serde_json::from_value(name.into()).unwrap();
