@@ -7,6 +7,8 @@
 
 mod own;
 mod queue;
+#[cfg(test)]
+mod recorded;
 mod script;
 mod watch;
 
