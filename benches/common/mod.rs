@@ -174,6 +174,7 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 leaves_on_signals: false,
                 log: Tail::default(),
                 patience: Duration::from_secs(30),
+                awaits: false,
             };
             serve(options, &mut Idle::default())?;
             Ok(true)

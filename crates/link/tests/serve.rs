@@ -71,6 +71,7 @@ impl Stage {
                 build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
                 log,
                 patience: FOR_EVER,
+                awaits: false,
             };
             let mut trainer = trainer;
             sender.send(serve(options, &mut trainer))

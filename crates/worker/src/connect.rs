@@ -100,6 +100,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         leaves_on_signals: false,
         log,
         patience: PATIENCE,
+        awaits: false,
     };
     serve(options, &mut *arguments.stand_in.trainer(arguments.device, false))?;
     tracing::info!("no more work");

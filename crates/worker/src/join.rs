@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a worker looks for a coordinator that it has never seen.
+/// How long a worker looks for a coordinator that it has never seen, where that is not merely away.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const EXAMPLES: &str = "\
@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         leaves_on_signals: true,
         log,
         patience: PATIENCE,
+        awaits: true,
     };
     let served = serve(options, &mut *stand_in.trainer(device, true));
     let _ = fs::remove_dir_all(outgoing);
