@@ -169,6 +169,26 @@ fn workers_come_back_to_the_next_coordinator() {
 }
 
 #[test]
+fn a_worker_that_starts_while_its_coordinator_is_away_waits_for_it_until_it_has_to_go() {
+    let place = Place::new();
+    let running = place.start(OPEN);
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    running.signal(Signal::KILL);
+    running.wait();
+    let workers = ["one", "two"].map(|name| joins(&place, name));
+    for worker in &workers {
+        worker.wait_until_it_says("waiting for the coordinator that results/run/access.json names: 127.0.0.1:");
+    }
+    let [stays, goes] = workers;
+    goes.signal(Signal::TERM);
+    let gone = goes.wait();
+    assert!(gone.code == Some(0) && gone.stderr.contains("leaving: SIGTERM"), "{gone}");
+    place.ends_as_undisturbed(place.start("resume demo"));
+    let outcome = stays.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+}
+
+#[test]
 fn what_lets_workers_in_is_kept_from_others() {
     let place = Place::new();
     let running = place.start(&format!("{OPEN} --set workers.deterministic=true"));
