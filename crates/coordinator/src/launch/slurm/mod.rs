@@ -124,6 +124,10 @@ impl Engine for SlurmWorkers {
         Some(self.options.backlog)
     }
 
+    fn least(&self) -> u32 {
+        self.options.min_jobs
+    }
+
     /// Finds the jobs of the coordinator before this one.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>> {
         let prefix = job_prefix(&access.token);
