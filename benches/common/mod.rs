@@ -75,6 +75,7 @@ pub fn build() -> Build {
         device: "cpu".to_owned(),
         threads: 1,
         host: "bench".to_owned(),
+        processor: None,
     }
 }
 

@@ -219,7 +219,14 @@ mod tests {
         Options {
             way: Way::Access(file.to_owned()),
             who: Who::Started(Seat { worker: WorkerId(1), incarnation: Incarnation(1) }),
-            build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
+            build: Build {
+                version: word(),
+                libtorch: word(),
+                device: word(),
+                threads: 1,
+                host: word(),
+                processor: None,
+            },
             host: None,
             places: Box::new(Ok),
             outgoing: None,

@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// "cpu", "cuda" or "cuda:1"; what the sweep is computed on where it is not said
     #[arg(long)]
     device: Option<Device>,
+    /// What the device is called in records; its number where nobody says more
+    #[arg(long, hide = true)]
+    device_name: Option<String>,
     /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
     #[arg(long)]
     data: Option<PathBuf>,
@@ -67,7 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         let (theirs, ours) = if conditions.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
         bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", conditions.sweep);
     }
-    let build = prepare(device, None, conditions.threads, conditions.deterministic)?;
+    let build = prepare(device, arguments.device_name, conditions.threads, conditions.deterministic)?;
     let scratch = scratch(arguments.scratch, &pass)?;
     let host = Some(format!("{}:{}", build.host, scratch.display()));
     let minutes = arguments.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
