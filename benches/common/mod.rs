@@ -75,6 +75,7 @@ pub fn build() -> Build {
         device: "cpu".to_owned(),
         threads: 1,
         host: "bench".to_owned(),
+        processor: None,
     }
 }
 
@@ -174,6 +175,7 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 leaves_on_signals: false,
                 log: Tail::default(),
                 patience: Duration::from_secs(30),
+                awaits: false,
             };
             serve(options, &mut Idle::default())?;
             Ok(true)

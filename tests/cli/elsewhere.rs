@@ -3,6 +3,7 @@
 use crate::place::{Place, Running, not_run, summaries, until};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -74,6 +75,55 @@ fn a_sweep_that_was_trained_elsewhere_is_the_same_to_the_bit() {
     assert_eq!(
         fs::read_dir(far.path("results/models")).unwrap().count(),
         fs::read_dir(near.path("results/models")).unwrap().count()
+    );
+}
+
+#[test]
+fn results_of_two_kinds_of_processor_are_marked() {
+    let place = Place::edited("count = 2", "count = 1");
+    place.hold();
+    let running = place.start("launch demo.toml --set workers.listen=127.0.0.1:0");
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    place.write("cpuinfo", "processor\t: 0\nmodel name\t: Another Processor 9\n");
+    let script = "mount --bind cpuinfo /proc/cpuinfo || exit 99\nmkdir far\n\
+        \"$FROSTLINE\" join results/run/access.json --scratch far & worker=$!\n\
+        while ! \"$FROSTLINE\" status demo --json | grep -q '\"running\": 2'; do sleep 0.1; done\nrm hold\nwait $worker";
+    let Some(worker) = place.in_own_mounts(script) else { return running.signal(Signal::KILL) };
+    assert_eq!(worker.code, Some(0), "{worker}");
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let builds: BTreeSet<String> = place
+        .trials("demo")
+        .iter()
+        .map(|trial| {
+            let show = place.json(&format!("show {} --json", trial.id));
+            show["attempts"][0]["build"]["processor"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(builds.len(), 2, "{builds:?}");
+    let other = builds.iter().find(|name| name.starts_with("Another Processor 9 (")).unwrap();
+    let names = builds.iter().cloned().collect::<Vec<_>>().join("; ");
+    let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = |what: &str| {
+        let marked =
+            "whose results may differ in the last bits: `constraint` under [slurm] holds a sweep to one kind.";
+        said(&format!("{what} computed on two kinds of processor ({names}), {marked}"))
+    };
+    assert!(said(&outcome.stdout).contains(&expected("These trials were")), "{outcome}");
+    for (command, what) in [("best demo", "These trials were"), ("list", "`demo` was")] {
+        let outcome = place.succeed(command);
+        assert_eq!(said(&outcome.stdout).matches(&expected(what)).count(), 1, "{outcome}");
+    }
+    let trials = place.trials("demo");
+    let shown: Vec<String> =
+        trials.iter().map(|it| said(&place.succeed(&format!("show {}", it.id)).stdout)).collect();
+    assert!(shown.iter().any(|shown| shown.contains(&format!("(cpu, {other}, 1 thread"))), "{shown:?}");
+    // Of one kind nothing is to be said.
+    let calm = Place::new();
+    let outcome = calm.succeed("launch demo.toml");
+    assert!(
+        !outcome.stdout.contains("kinds of processor") && !calm.succeed("list").stdout.contains("kinds"),
+        "{outcome}"
     );
 }
 
@@ -166,6 +216,26 @@ fn workers_come_back_to_the_next_coordinator() {
     let calm = Place::new();
     calm.succeed("launch demo.toml");
     assert_eq!(place.metrics(), calm.metrics());
+}
+
+#[test]
+fn a_worker_that_starts_while_its_coordinator_is_away_waits_for_it_until_it_has_to_go() {
+    let place = Place::new();
+    let running = place.start(OPEN);
+    until("the way in to be open", || place.path("results/run/access.json").exists().then_some(()));
+    running.signal(Signal::KILL);
+    running.wait();
+    let workers = ["one", "two"].map(|name| joins(&place, name));
+    for worker in &workers {
+        worker.wait_until_it_says("waiting for the coordinator that results/run/access.json names: 127.0.0.1:");
+    }
+    let [stays, goes] = workers;
+    goes.signal(Signal::TERM);
+    let gone = goes.wait();
+    assert!(gone.code == Some(0) && gone.stderr.contains("leaving: SIGTERM"), "{gone}");
+    place.ends_as_undisturbed(place.start("resume demo"));
+    let outcome = stays.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
 }
 
 #[test]

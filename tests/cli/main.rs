@@ -12,6 +12,7 @@ mod before;
 mod cancelling;
 mod checkpoints;
 mod commands;
+mod confused;
 mod disturbed;
 mod elsewhere;
 mod exports;

@@ -182,6 +182,7 @@ fn a_sweep_on_slurm_ends_as_it_would_here_whatever_happens_to_its_jobs() {
     a_controller_that_is_restarted(&cluster);
     a_node_that_is_lost(&cluster);
     a_folder_that_nodes_see_in_the_results_folders_stead(&cluster);
+    as_many_jobs_as_are_wanted_at_least(&cluster);
     a_coordinator_that_is_a_job(&cluster);
     a_coordinator_whose_job_is_put_back(&cluster);
     a_coordinator_whose_time_is_nearly_over(&cluster);
@@ -303,6 +304,22 @@ fn a_folder_that_nodes_see_in_the_results_folders_stead(cluster: &Cluster) {
     assert!(shared.join("access.json").exists() && shared.join("logs/worker-1.log").exists(), "{}", shared.display());
     assert!(!place.path("results/logs/worker-1.log").exists());
     ends_well(&place, running);
+}
+
+/// One trial is all that there is to do.
+fn as_many_jobs_as_are_wanted_at_least(cluster: &Cluster) {
+    let place = cluster.place();
+    place.edit("[0, \"all\"]", "[0]");
+    place.edit("[1e-3, 1e-2]", "[1e-3]");
+    place.hold();
+    let running = place.start(&format!("{LENT} --set slurm.max_jobs=3 --set slurm.min_jobs=2"));
+    place.wait_for_epochs("demo", 1);
+    until("two jobs to run", || (cluster.jobs("RUNNING").len() == 2).then_some(()));
+    assert_eq!(cluster.jobs("PENDING,RUNNING").len(), 2);
+    place.release();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    no_job_is_left(cluster);
 }
 
 /// Numbers and states of coordinators' jobs.

@@ -8,7 +8,7 @@ use crate::measure::Measuring;
 use crate::memory::memory;
 use crate::output;
 use crate::prepare::Prepared;
-use crate::setting::{Measured, Setting, processor};
+use crate::setting::{Measured, Setting};
 use crate::team::{Recorded, Team, team, teams};
 use frostline_coordinator::worker_program;
 use frostline_sweep::backbone;
@@ -148,7 +148,7 @@ impl<'a> Surroundings<'a> {
                     Workload::of(left.map(|trial| trial.spec), prepared.images)
                 }
             },
-            processor: processor(),
+            processor: frostline_results::processor(),
             disk,
             present: kept.into_iter().map(|kept| kept.key).collect(),
             room,

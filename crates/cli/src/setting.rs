@@ -36,7 +36,7 @@ pub(crate) struct Measured {
 }
 
 impl Setting {
-    /// `disk` is a folder on the results' disk; `processor` names this machine's, see [`processor`].
+    /// `disk` is a folder on the results' disk; `processor` names this machine's.
     pub(crate) fn of(
         prepared: &Prepared,
         team: &Team,
@@ -101,12 +101,6 @@ impl Setting {
             tracing::warn!("{} is not written: {error}", file.display());
         }
     }
-}
-
-/// What the system says of the processor. Of many cores it says that many times, so it is asked once.
-pub(crate) fn processor() -> String {
-    let all = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    all.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_owned()
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {

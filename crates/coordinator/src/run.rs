@@ -60,7 +60,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
     let folder = Arc::new(Watched::open(&results)?);
     let sweep = job.sweep.clone();
     let token = token(&results)?;
-    let (is_cuda, backlog) = (job.engine.is_cuda(), job.engine.backlog());
+    let (is_cuda, backlog, least) = (job.engine.is_cuda(), job.engine.backlog(), job.engine.least());
     let endpoint = Folder::new(&results).endpoint();
     let access = Access { endpoint, token: token.clone(), notices, runtime: runtime.handle().clone() };
     let launcher = job.engine.start(access).map_err(|source| CoordinatorError::Launcher { source })?;
@@ -83,6 +83,7 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         stall: milliseconds(job.stall),
         awaits_guests: job.invitation.is_some() && backlog.is_none(),
         backlog,
+        least,
         ..Settings::default()
     };
     let ledger = Ledger {

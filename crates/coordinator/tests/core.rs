@@ -169,7 +169,14 @@ fn almost_done(disk: &Disk) -> Core<Disk> {
 
 fn hello(worker: WorkerId, protocol: u32) -> Hello {
     let word = || "w".to_owned();
-    let build = Build { version: word(), libtorch: word(), device: "cpu".to_owned(), threads: 1, host: word() };
+    let build = Build {
+        version: word(),
+        libtorch: word(),
+        device: "cpu".to_owned(),
+        threads: 1,
+        host: word(),
+        processor: None,
+    };
     let running = Some(Claim { task: TaskKey::Trial(trial(1)), attempt: AttemptId(5) });
     // Workers are started in order, each once.
     let who = Who::Started(Seat { worker, incarnation: Incarnation(u64::from(worker.0) - 1) });

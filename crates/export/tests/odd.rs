@@ -37,7 +37,8 @@ const LOSSES: [f64; 3] = [0.5, f64::NAN, f64::INFINITY];
 fn life(attempt: u64, trial: &Trial, val_loss: f64) -> [Record; 3] {
     let (attempt, trial) = (AttemptId(attempt), trial.id);
     let text = || "here".to_owned();
-    let build = Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() };
+    let build =
+        Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text(), processor: None };
     let metrics = EpochMetrics {
         epoch: 1,
         train_loss: 1.0,

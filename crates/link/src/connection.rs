@@ -7,6 +7,7 @@ use frostline_protocol::codec::{CodecError, Messages};
 use frostline_protocol::{Greeting, Hello, ToWorker, VERSION, Welcome};
 use frostline_results::{Access, Endpoint};
 use futures_util::{SinkExt, StreamExt};
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -17,6 +18,11 @@ use tokio_util::codec::Framed;
 /// Pauses between tries to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
+/// The last of those where a coordinator that is away is waited for.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+/// It is said for whom a worker waits: soon, and then again and again.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+const NEXT_WORD: Duration = Duration::from_secs(300);
 /// A coordinator that accepts and then says nothing is tried again.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,24 +33,29 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 type Wire = Framed<Box<dyn Stream>, Messages<Greeting, ToWorker>>;
 
-/// Runs until the coordinator has no more work, or is lost for longer than the grace period.
+/// Runs until the coordinator has no more work, or is lost for longer than the grace period, or until this process has to go
+/// that has never seen one.
 pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkError> {
+    let has_met = Cell::new(false);
     let leaving = async {
         match end::wait(options.ends, options.leaves_on_signals).await {
+            // Nobody waits for a word of it.
+            Ok(()) if !has_met.get() => return Ok(()),
             Ok(()) => desk.go(),
             Err(error) => tracing::error!("the end is not foreseen: {error}"),
         }
         std::future::pending().await
     };
     tokio::select! {
-        kept = keep_up(options, desk) => kept,
-        never = leaving => never,
+        kept = keep_up(options, desk, &has_met) => kept,
+        left = leaving => left,
     }
 }
 
-async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
+async fn keep_up(options: &Options, desk: &Shared, has_met: &Cell<bool>) -> Result<(), LinkError> {
     let mut grace = if options.way.comes_back() { options.patience } else { Duration::ZERO };
     let mut alone_since = Instant::now();
+    let mut next_word = alone_since + FIRST_WORD;
     let mut pause = FIRST_PAUSE;
     loop {
         let greeted = timeout(WELCOME_TIMEOUT, greet(options, desk)).await;
@@ -58,6 +69,7 @@ async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
                 }
                 let places = (options.places)(welcome.places).map_err(|reason| LinkError::Places { reason })?;
                 desk.with(|desk| desk.connected(places));
+                has_met.set(true);
                 match converse(wire, welcome.heartbeat, desk).await {
                     Ok(()) => return Ok(()),
                     Err(error) => {
@@ -69,6 +81,14 @@ async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
             }
             Err(error) => error,
         };
+        let is_away = options.awaits && !has_met.get() && reason.kind() == io::ErrorKind::HostUnreachable;
+        if is_away {
+            alone_since = Instant::now();
+            if next_word <= alone_since {
+                next_word = alone_since + NEXT_WORD;
+                tracing::info!("waiting for {}: {reason}", options.way.describe());
+            }
+        }
         let left = grace.saturating_sub(alone_since.elapsed());
         if left.is_zero() {
             return Err(LinkError::CoordinatorLost {
@@ -78,12 +98,12 @@ async fn keep_up(options: &Options, desk: &Shared) -> Result<(), LinkError> {
             });
         }
         sleep(pause.min(left)).await;
-        pause = longer(pause);
+        pause = longer(pause, if is_away { LONG_PAUSE } else { LAST_PAUSE });
     }
 }
 
-fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LAST_PAUSE)
+fn longer(pause: Duration, last: Duration) -> Duration {
+    (pause * 2).min(last)
 }
 
 async fn connect(way: &Way) -> io::Result<(Box<dyn Stream>, String)> {
@@ -169,11 +189,138 @@ fn other(error: CodecError) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Tail;
+    use frostline_protocol::{Build, Incarnation, Seat, Who, WorkerId};
+    use frostline_results::{Conditions, Pass};
+    use std::future::Future;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::path::Path;
+    use tokio::net::TcpListener;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = MINUTE;
+
+    /// Of a results folder whose coordinator is to be found at these addresses.
+    fn access(addresses: &[SocketAddr]) -> Access {
+        let authority = rcgen::generate_simple_self_signed([frostline_protocol::SERVER_NAME.to_owned()]).unwrap();
+        let word = || "w".to_owned();
+        let conditions = Conditions { sweep: word(), on_gpu: false, deterministic: false, threads: 1 };
+        Access {
+            addresses: addresses.iter().map(SocketAddr::to_string).collect(),
+            pass: Pass { conditions, token: word() },
+            authority: authority.cert.pem(),
+            certificate: authority.cert.pem(),
+            key: authority.signing_key.serialize_pem(),
+        }
+    }
+
+    fn options(file: &Path, awaits: bool, ends: Option<std::time::Instant>) -> Options {
+        let word = || "w".to_owned();
+        Options {
+            way: Way::Access(file.to_owned()),
+            who: Who::Started(Seat { worker: WorkerId(1), incarnation: Incarnation(1) }),
+            build: Build {
+                version: word(),
+                libtorch: word(),
+                device: word(),
+                threads: 1,
+                host: word(),
+                processor: None,
+            },
+            host: None,
+            places: Box::new(Ok),
+            outgoing: None,
+            ends,
+            leaves_on_signals: false,
+            log: Tail::default(),
+            patience: PATIENCE,
+            awaits,
+        }
+    }
+
+    /// Where nobody listens.
+    async fn nobody() -> SocketAddr {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+    }
+
+    /// A worker that looks for a coordinator, beside what happens meanwhile, on a clock that does not wait. Returns how it
+    /// ended and after how long.
+    async fn looks(options: Options, meanwhile: impl Future<Output = ()>) -> (Result<(), LinkError>, Duration) {
+        let (begin, desk) = (Instant::now(), Shared::default());
+        let looking = async {
+            let ended = keep(&options, &desk).await;
+            (ended, begin.elapsed())
+        };
+        let meanwhile = async {
+            meanwhile.await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            looked = looking => looked,
+            never = meanwhile => never,
+        }
+    }
 
     #[test]
-    fn tries_to_connect_come_ever_more_seldom_and_at_least_twice_a_second() {
-        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause)));
-        let milliseconds: Vec<u128> = pauses.take(7).map(|pause| pause.as_millis()).collect();
-        assert_eq!(milliseconds, [20, 40, 80, 160, 320, 500, 500]);
+    fn tries_to_connect_come_ever_more_seldom_and_at_least_twice_a_second_or_six_times_a_minute() {
+        let pauses = |last: Duration| {
+            let pauses = std::iter::successors(Some(FIRST_PAUSE), move |pause| Some(longer(*pause, last)));
+            pauses.map(|pause| pause.as_millis())
+        };
+        assert_eq!(pauses(LAST_PAUSE).take(7).collect::<Vec<_>>(), [20, 40, 80, 160, 320, 500, 500]);
+        assert_eq!(pauses(LONG_PAUSE).skip(6).take(5).collect::<Vec<_>>(), [1_280, 2_560, 5_120, 10_000, 10_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_coordinator_that_is_away_is_waited_for_until_this_worker_has_to_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.json");
+        access(&[nobody().await]).write(&file).unwrap();
+        let ends = std::time::Instant::now() + 60 * MINUTE;
+        let (ended, after) = looks(options(&file, true, Some(ends)), async {}).await;
+        assert!(ended.is_ok(), "{ended:?}");
+        // A minute before its end, as always.
+        assert!((58 * MINUTE..=59 * MINUTE + PATIENCE).contains(&after), "{after:?}");
+        let (ended, after) = looks(options(&file, false, None), async {}).await;
+        assert!(matches!(ended, Err(LinkError::CoordinatorLost { .. })), "{ended:?}");
+        assert!(
+            (PATIENCE..PATIENCE + MINUTE).contains(&after),
+            "one that is started beside it does not wait: {after:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_coordinator_that_comes_back_elsewhere_is_found_by_the_file_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.json");
+        access(&[nobody().await]).write(&file).unwrap();
+        let comes = async {
+            sleep(20 * MINUTE).await;
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            access(&[listener.local_addr().unwrap()]).write(&file).unwrap();
+            // No coordinator that it knows: it answers, and that is all.
+            loop {
+                drop(listener.accept().await.unwrap());
+            }
+        };
+        let (ended, after) = looks(options(&file, true, None), comes).await;
+        let Err(LinkError::CoordinatorLost { reason, .. }) = ended else { panic!("{ended:?}") };
+        let soonest = 20 * MINUTE + PATIENCE;
+        assert!((soonest - LONG_PAUSE..soonest + 2 * LONG_PAUSE).contains(&after), "{after:?}: {reason}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_that_is_over_takes_its_file_along_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.json");
+        access(&[nobody().await]).write(&file).unwrap();
+        let ends = async {
+            sleep(20 * MINUTE).await;
+            std::fs::remove_file(&file).unwrap();
+        };
+        let (ended, after) = looks(options(&file, true, None), ends).await;
+        let Err(LinkError::CoordinatorLost { coordinator, .. }) = ended else { panic!("{ended:?}") };
+        assert_eq!(coordinator, format!("the coordinator that {} names", file.display()));
+        assert!((20 * MINUTE..22 * MINUTE).contains(&after), "{after:?}");
     }
 }

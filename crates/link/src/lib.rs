@@ -100,6 +100,9 @@ pub struct Options {
     pub log: log::Tail,
     /// How long to try for the first connection; later ones have the coordinator's `reconnect_grace`.
     pub patience: Duration,
+    /// Whether a coordinator that nobody answers for is away, and not gone: it may be waiting in a queue itself. It is asked
+    /// for then as long as the file that names it is there, whatever the patience.
+    pub awaits: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

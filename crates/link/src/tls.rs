@@ -5,6 +5,7 @@ use frostline_results::Access;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,13 +22,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Connects to the first address that answers as the coordinator of this results folder.
 ///
 /// # Errors
-/// None does; says what each did.
+/// None does; says what each did. Where nobody answers at all it is [`io::ErrorKind::HostUnreachable`].
 pub async fn connect(access: &Access) -> io::Result<TlsStream<TcpStream>> {
     let connector = TlsConnector::from(Arc::new(config(access)?));
-    let mut tried = Vec::new();
+    let (mut tried, is_answered) = (Vec::new(), AtomicBool::new(false));
     for address in &access.addresses {
         let attempt = async {
             let stream = TcpStream::connect(address).await?;
+            is_answered.store(true, Ordering::Relaxed);
             stream.set_nodelay(true)?;
             set_tcp_user_timeout(&stream, UNCONFIRMED)?;
             let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
@@ -39,7 +41,9 @@ pub async fn connect(access: &Access) -> io::Result<TlsStream<TcpStream>> {
             Err(_) => tried.push(format!("{address}: no answer within {} s", TIMEOUT.as_secs())),
         }
     }
-    Err(io::Error::other(tried.join("; ")))
+    let kind =
+        if is_answered.load(Ordering::Relaxed) { io::ErrorKind::Other } else { io::ErrorKind::HostUnreachable };
+    Err(io::Error::new(kind, tried.join("; ")))
 }
 
 fn config(access: &Access) -> io::Result<ClientConfig> {

@@ -68,9 +68,17 @@ impl Stage {
                 outgoing,
                 ends: None,
                 leaves_on_signals: false,
-                build: Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() },
+                build: Build {
+                    version: word(),
+                    libtorch: word(),
+                    device: word(),
+                    threads: 1,
+                    host: word(),
+                    processor: None,
+                },
                 log,
                 patience: FOR_EVER,
+                awaits: false,
             };
             let mut trainer = trainer;
             sender.send(serve(options, &mut trainer))

@@ -39,7 +39,7 @@ pub use bucket::CacheBucket;
 pub use endpoint::Endpoint;
 pub use folder::{DATABASE, Folder, JOB_NUMBER, LOCK};
 pub use holder::Holder;
-pub use host::host;
+pub use host::{host, processor};
 pub use own::own_folder;
 pub use shell::quoted;
 pub use status::{RunStatus, RunningTask};

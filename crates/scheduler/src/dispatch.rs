@@ -68,23 +68,39 @@ impl Scheduler {
         crews
     }
 
-    /// Starts workers for what nobody is there to do.
-    fn start_missing(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let coming = |worker: &&Worker| {
+    /// How many workers are there, or are coming, without and with something to do; none of those that are about to go.
+    fn hands(&self) -> (usize, usize) {
+        let is_coming = |worker: &&Worker| {
             let is_there = matches!(
                 worker.phase,
                 Phase::Queued | Phase::Starting { .. } | Phase::Connected { .. } | Phase::Away { .. }
             );
-            worker.running.is_none() && worker.leaving.is_none() && is_there
+            worker.leaving.is_none() && is_there
         };
-        let coming = self.workers.values().filter(coming).count();
+        let there = self.workers.values().filter(is_coming);
+        there.fold((0, 0), |(idle, busy), worker| match worker.running {
+            None => (idle + 1, busy),
+            Some(_) => (idle, busy + 1),
+        })
+    }
+
+    /// How many workers are kept though nothing waits for them.
+    fn least(&self) -> usize {
+        let is_over = self.queue.len() == 0 && self.attempts.is_empty();
+        if is_over { 0 } else { self.settings.least as usize }
+    }
+
+    /// Starts workers for what nobody is there to do.
+    fn start_missing(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let (idle, busy) = self.hands();
         let mut missing = match self.settings.backlog {
             // Each may come to life on a host of its own, where it computes features for itself.
             Some(backlog) => {
                 let queued = self.workers.values().filter(|worker| worker.phase == Phase::Queued).count();
-                self.queue.len().saturating_sub(coming).min((backlog as usize).saturating_sub(queued))
+                let missing = missing(self.queue.len(), idle, busy, self.least());
+                missing.min((backlog as usize).saturating_sub(queued))
             }
-            None => self.queue.available().saturating_sub(coming),
+            None => self.queue.available().saturating_sub(idle),
         };
         let off = self.workers.iter().filter(|(_, worker)| worker.phase == Phase::Off).map(|(id, _)| *id);
         for id in off.collect::<Vec<_>>() {
@@ -115,17 +131,19 @@ impl Scheduler {
 
     /// Gives machines back that others may wait for: nothing is left for their workers.
     fn release_idle(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        for (id, worker) in &mut self.workers {
-            match worker.phase {
-                Phase::Connected { .. } if worker.is_free() && !worker.is_guest => {
-                    worker.leaving = Some(now);
-                    effects.push(Effect::Tell { worker: *id, message: ToWorker::Drain });
-                }
-                Phase::Queued => {
-                    worker.phase = Phase::Ending;
-                    effects.push(Effect::Kill(*id));
-                }
-                _ => {}
+        let (idle, busy) = self.hands();
+        let spare = spare(idle, busy, self.least());
+        // Who is there already could begin at once, and goes last.
+        let queued = self.workers.iter().filter(|(_, worker)| worker.phase == Phase::Queued);
+        let free = self.workers.iter().filter(|(_, worker)| worker.is_free() && !worker.is_guest);
+        for id in queued.chain(free).map(|(id, _)| *id).take(spare).collect::<Vec<_>>() {
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            if worker.phase == Phase::Queued {
+                worker.phase = Phase::Ending;
+                effects.push(Effect::Kill(id));
+            } else {
+                worker.leaving = Some(now);
+                effects.push(Effect::Tell { worker: id, message: ToWorker::Drain });
             }
         }
     }
@@ -149,5 +167,47 @@ impl Scheduler {
             Record::Started { attempt: id, task: task.key(), worker: worker.0, build, micro_batch, start: None };
         effects.push(Effect::Record(started));
         effects.push(Effect::Assign { worker, attempt: id, task });
+    }
+}
+
+/// How many more workers there should be: as many as there are tasks that wait, and `least` in all.
+fn missing(waiting: usize, idle: usize, busy: usize, least: usize) -> usize {
+    waiting.saturating_sub(idle).max(least.saturating_sub(idle + busy))
+}
+
+/// How many of the idle ones may go where nothing waits.
+fn spare(idle: usize, busy: usize, least: usize) -> usize {
+    idle.saturating_sub(least.saturating_sub(busy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_as_many_as_the_work_and_no_fewer_than_the_least() {
+        // Waiting, idle, busy, least: missing.
+        for (of, expected) in [
+            ((0, 0, 0, 0), 0),
+            ((5, 2, 3, 0), 3),
+            ((5, 2, 3, 4), 3),
+            ((0, 0, 1, 4), 3),
+            ((1, 0, 1, 4), 3),
+            ((0, 2, 1, 4), 1),
+            ((0, 4, 4, 4), 0),
+        ] {
+            let (waiting, idle, busy, least) = of;
+            assert_eq!(missing(waiting, idle, busy, least), expected, "{of:?}");
+        }
+        // Idle, busy, least: spare.
+        for (of, expected) in [((3, 1, 0), 3), ((3, 1, 2), 2), ((3, 0, 2), 1), ((1, 0, 2), 0), ((1, 5, 2), 1)] {
+            let (idle, busy, least) = of;
+            assert_eq!(spare(idle, busy, least), expected, "{of:?}");
+        }
+        // What was just started is not sent away again.
+        for (idle, busy, least) in (0..4).flat_map(|a| (0..4).flat_map(move |b| (0..6).map(move |c| (a, b, c)))) {
+            let missing = missing(0, idle, busy, least);
+            assert!(missing == 0 || spare(idle + missing, busy, least) == 0, "{idle} {busy} {least}");
+        }
     }
 }

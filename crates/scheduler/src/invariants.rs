@@ -117,7 +117,14 @@ mod tests {
         let mut scheduler = Scheduler::restore(Settings::default(), restored, Time(0), effects);
         for worker in [FIRST, SECOND] {
             let text = || "t".to_owned();
-            let build = Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() };
+            let build = Build {
+                version: text(),
+                libtorch: text(),
+                device: text(),
+                threads: 1,
+                host: text(),
+                processor: None,
+            };
             let about = About { build, host: None, left: None };
             scheduler.handle(Time(0), Event::Joined { worker, about, running: None }, effects);
         }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub failed_starts: u32,
     /// Where workers wait in somebody's queue before they start: how many may wait at a time. None where they start at once.
     pub backlog: Option<u32>,
+    /// Where workers wait in a queue: how many are kept as long as a trial is unfinished, though nothing waits for them.
+    pub least: u32,
     /// Whether workers may come that nobody has started: a sweep without workers waits for them.
     pub awaits_guests: bool,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
             drain: 8_000,
             failed_starts: 5,
             backlog: None,
+            least: 0,
             awaits_guests: false,
         }
     }

@@ -1,9 +1,12 @@
 //! What is known of trials that a sweep asks for, before it has them.
 
+use crate::lookup::sweep_id;
 use crate::rows::{Cells, MEMBER_STATE, WANTED, state};
 use crate::{Reader, StoreError};
 use frostline_sweep::outcome::TrialState;
+use frostline_sweep::record::Build;
 use frostline_sweep::trial::TrialId;
+use rusqlite::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Reader {
@@ -60,4 +63,36 @@ impl Reader {
             Ok(devices)
         })
     }
+
+    /// The workers that results come from, each once: of all complete trials.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn builds(&self) -> Result<Vec<Build>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT DISTINCT build FROM attempt WHERE outcome = 'complete' AND trial IS NOT NULL";
+            Ok(builds(connection.prepare_cached(sql)?.query([])?)?)
+        })
+    }
+
+    /// The same of a sweep's complete trials, whichever sweep had them first. Takes several times as long.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSweep`].
+    pub fn builds_of(&self, sweep: &str) -> Result<Vec<Build>, StoreError> {
+        self.snapshot(|connection| {
+            let sql = "SELECT DISTINCT build FROM member INDEXED BY member_rank
+                CROSS JOIN attempt ON attempt.trial = member.trial AND attempt.outcome = 'complete'
+                WHERE member.sweep = ?1 AND member.ranked";
+            Ok(builds(connection.prepare_cached(sql)?.query([sweep_id(connection, sweep)?])?)?)
+        })
+    }
+}
+
+fn builds(mut rows: Rows<'_>) -> rusqlite::Result<Vec<Build>> {
+    let mut builds = Vec::new();
+    while let Some(row) = rows.next()? {
+        builds.push(Cells::of(row).json()?);
+    }
+    Ok(builds)
 }

@@ -32,6 +32,44 @@ pub struct Build {
     /// Threads that libtorch computes with.
     pub threads: u32,
     pub host: String,
+    /// The processor and the instructions that libtorch takes on it, such as "AMD EPYC 7763 (AVX2)"; none where an earlier
+    /// version has not said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+}
+
+impl Build {
+    /// What it computed on, in words, with its processor where that is what results depend on.
+    pub fn on(&self) -> String {
+        match self.kind() {
+            Some(Kind::Processor(name)) => format!("{}, {name}", self.device),
+            _ => self.device.clone(),
+        }
+    }
+
+    /// What results depend on in their last bits: the model of the GPU, or the processor. None where that is not known.
+    pub fn kind(&self) -> Option<Kind> {
+        match self.device.split_once('(') {
+            Some((_, gpu)) => Some(Kind::Gpu(gpu.strip_suffix(')').unwrap_or(gpu).to_owned())),
+            None if self.device == "cpu" => self.processor.clone().map(Kind::Processor),
+            None => None,
+        }
+    }
+}
+
+/// A kind of machine, of which all compute the same to the bit, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Processor(String),
+    Gpu(String),
+}
+
+impl Kind {
+    pub fn name(&self) -> &str {
+        match self {
+            Kind::Processor(name) | Kind::Gpu(name) => name,
+        }
+    }
 }
 
 /// What an attempt at a trial starts from.
@@ -75,4 +113,36 @@ pub enum Ending {
     /// It was told to end, or its coordinator died before it; no fault of anybody's, so not counted against the trial.
     Interrupted,
     Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_depend_on_the_gpu_or_else_on_the_processor() {
+        let build = |device: &str, processor: Option<&str>| {
+            let word = String::new;
+            let (device, processor) = (device.to_owned(), processor.map(str::to_owned));
+            Build { version: word(), libtorch: word(), device, threads: 1, host: word(), processor }
+        };
+        let kind = |device: &str, processor: Option<&str>| {
+            let build = build(device, processor);
+            // As the database has it.
+            let stored = serde_json::to_string(&build).unwrap();
+            assert_eq!(stored.contains("processor"), build.processor.is_some());
+            assert_eq!(serde_json::from_str::<Build>(&stored).unwrap(), build);
+            build.kind()
+        };
+        let epyc = Some("AMD EPYC 7763 (AVX2)");
+        let (cpu, gpu) = (build("cpu", epyc), build("cuda:0 (NVIDIA H100)", epyc));
+        assert_eq!((cpu.on(), gpu.on()), ("cpu, AMD EPYC 7763 (AVX2)".to_owned(), gpu.device));
+        assert_eq!(kind("cpu", epyc), Some(Kind::Processor("AMD EPYC 7763 (AVX2)".to_owned())));
+        assert_eq!(kind("cpu", None), None);
+        for device in ["cuda:0 (NVIDIA H100)", "cuda:3 (NVIDIA H100)"] {
+            assert_eq!(kind(device, epyc), Some(Kind::Gpu("NVIDIA H100".to_owned())));
+        }
+        assert_eq!(kind("cuda:0 (A100 (MIG 1g))", epyc), Some(Kind::Gpu("A100 (MIG 1g)".to_owned())));
+        assert_eq!(kind("cuda:0", epyc), None, "its model is not known");
+    }
 }

@@ -151,6 +151,7 @@ fn every_key_is_read_and_every_field_has_a_key() {
         time,
         folder,
         max_jobs,
+        min_jobs,
         backlog,
         options,
         prologue,

@@ -85,9 +85,24 @@ pub fn libtorch() -> String {
     format!("{} ({})", version.unwrap_or("unknown"), if is_cuda_build() { "cuda" } else { "cpu" })
 }
 
+/// The processor and the instructions that libtorch takes on it, such as "AMD EPYC 7763 (AVX2)": results on a CPU depend on
+/// both in their last bits.
+pub fn processor() -> String {
+    format!("{} ({})", frostline_results::processor(), shim::cpu_capability())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processor_says_which_instructions_libtorch_takes() {
+        let said = processor();
+        let capability = said.rsplit_once(" (").unwrap().1.trim_end_matches(')');
+        assert!(["DEFAULT", "AVX2", "AVX512", "VSX", "Z VECTOR", "SVE256", "NO AVX"].contains(&capability), "{said}");
+        let config = shim::build();
+        assert!(config.contains(&format!("CPU capability usage: {capability}")), "{said}: {config}");
+    }
 
     #[test]
     fn the_cpu_computes_in_every_precision() {

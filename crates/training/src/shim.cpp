@@ -52,6 +52,15 @@ int64_t frostline_build(char* out, int64_t room) {
     }
 }
 
+// The instructions that its kernels for the CPU take, such as "AVX2".
+int64_t frostline_cpu_capability(char* out, int64_t room) {
+    try {
+        return tell(at::get_cpu_capability(), out, room);
+    } catch (const std::exception&) {
+        return 0;
+    }
+}
+
 // Whether float32 products on a GPU may be computed in TF32.
 int64_t frostline_set_tf32(bool allowed, char* error, int64_t room) {
     return guarded(error, room, [&] {

@@ -10,6 +10,7 @@ const ROOM: usize = 8192;
 
 unsafe extern "C" {
     fn frostline_build(out: *mut c_char, room: i64) -> i64;
+    fn frostline_cpu_capability(out: *mut c_char, room: i64) -> i64;
     fn frostline_set_tf32(allowed: bool, error: *mut c_char, room: i64) -> i64;
     fn frostline_tf32() -> i64;
     fn frostline_set_deterministic(wanted: bool, error: *mut c_char, room: i64) -> i64;
@@ -50,9 +51,20 @@ fn text(bytes: &[u8]) -> String {
 
 /// How the loaded libtorch was built, in its own words.
 pub(crate) fn build() -> String {
-    let mut out = vec![0u8; ROOM];
     // SAFETY: it writes at most as many bytes as it is told that there are.
-    unsafe { frostline_build(out.as_mut_ptr().cast(), ROOM as i64) };
+    told(|out, room| unsafe { frostline_build(out, room) })
+}
+
+/// The instructions that libtorch's kernels for the CPU take here, such as "AVX2"; "DEFAULT" where no more than every
+/// processor has.
+pub(crate) fn cpu_capability() -> String {
+    // SAFETY: it writes at most as many bytes as it is told that there are.
+    told(|out, room| unsafe { frostline_cpu_capability(out, room) })
+}
+
+fn told(call: impl FnOnce(*mut c_char, i64) -> i64) -> String {
+    let mut out = vec![0u8; ROOM];
+    call(out.as_mut_ptr().cast(), ROOM as i64);
     text(&out)
 }
 

@@ -13,7 +13,7 @@ pub use row::{Basis, Group, Missing, Ranked, Rows, Verdict, VersusBest, Wanted};
 pub(crate) use verdict::{Contestant, cell_of, interval_of, right_of, sign, verdict};
 pub use words::{answer, remarks};
 
-use crate::{Columns, ViewError, stored};
+use crate::{Columns, ViewError, kinds, stored};
 use finished::columns_of_sweep;
 use frostline_store::{Reader, Sweep, TrialRow};
 use frostline_sweep::backbone;
@@ -21,6 +21,7 @@ use frostline_sweep::filter::Filter;
 use frostline_sweep::metric::{self, Metric};
 use frostline_sweep::trial::TrialId;
 use places::Place;
+use std::collections::BTreeSet;
 
 /// Of a sweep with more finished trials, only the first places are read, from an index.
 pub(crate) const MOST_READ: usize = 2_000;
@@ -108,7 +109,8 @@ pub fn best(reader: &Reader, question: Question) -> Result<Best, ViewError> {
             ranking.columns = shape.of(columns_of_sweep(&definition, shown));
         }
     }
-    Ok(Best { rows, ranking })
+    let kinds = if whole { kinds::kinds(reader, name)? } else { BTreeSet::new() };
+    Ok(Best { rows, ranking, kinds })
 }
 
 /// Trials that cannot be told from the best one, that included: of the first places, the best first.

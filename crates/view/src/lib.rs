@@ -10,6 +10,7 @@ pub mod compare;
 pub mod csv;
 pub mod effects;
 mod error;
+pub mod kinds;
 pub mod list;
 pub mod need;
 pub mod page;

@@ -100,6 +100,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         leaves_on_signals: false,
         log,
         patience: PATIENCE,
+        awaits: false,
     };
     serve(options, &mut *arguments.stand_in.trainer(arguments.device, false))?;
     tracing::info!("no more work");
@@ -126,6 +127,7 @@ pub(crate) fn prepare(on: Device, name: Option<String>, threads: u32, determinis
         device: name.unwrap_or_else(|| on.to_string()),
         threads,
         host: frostline_results::host(),
+        processor: Some(device::processor()),
     };
     tracing::info!(process = std::process::id(), device = build.device, threads = build.threads, "worker started");
     Ok(build)

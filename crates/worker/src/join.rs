@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a worker looks for a coordinator that it has never seen.
+/// How long a worker looks for a coordinator that it has never seen, where that is not merely away.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const EXAMPLES: &str = "\
@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// "cpu", "cuda" or "cuda:1"; what the sweep is computed on where it is not said
     #[arg(long)]
     device: Option<Device>,
+    /// What the device is called in records; its number where nobody says more
+    #[arg(long, hide = true)]
+    device_name: Option<String>,
     /// Where the data set lies on this machine, where that is not where it lies on the coordinator's
     #[arg(long)]
     data: Option<PathBuf>,
@@ -67,7 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         let (theirs, ours) = if conditions.on_gpu { ("GPUs", "the CPU") } else { ("the CPU", "a GPU") };
         bail!("`{}` is computed on {theirs}, and results of {ours} cannot be ranked beside them", conditions.sweep);
     }
-    let build = prepare(device, None, conditions.threads, conditions.deterministic)?;
+    let build = prepare(device, arguments.device_name, conditions.threads, conditions.deterministic)?;
     let scratch = scratch(arguments.scratch, &pass)?;
     let host = Some(format!("{}:{}", build.host, scratch.display()));
     let minutes = arguments.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
@@ -95,6 +98,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         leaves_on_signals: true,
         log,
         patience: PATIENCE,
+        awaits: true,
     };
     let served = serve(options, &mut *stand_in.trainer(device, true));
     let _ = fs::remove_dir_all(outgoing);

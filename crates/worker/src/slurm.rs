@@ -49,4 +49,29 @@ mod tests {
             assert_eq!(left(text), None, "{text}");
         }
     }
+
+    /// Of jobs of one minute, without a limit, that wait and that are over.
+    #[test]
+    fn the_time_left_is_read_as_several_versions_say_it() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../coordinator/tests/slurm");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let recordings: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "txt")).collect();
+        assert!(recordings.len() >= 4, "{recordings:?}");
+        for recording in recordings {
+            let text = std::fs::read_to_string(&recording).unwrap();
+            let scenes = text.split("\n## time left of job ").skip(1);
+            let said = |scene: &str| {
+                let out = scene
+                    .lines()
+                    .take_while(|line| !line.starts_with("exit "))
+                    .find_map(|it| it.strip_prefix("out "));
+                left(out.unwrap_or_default())
+            };
+            let left: Vec<_> = scenes.map(said).collect();
+            assert_eq!(left.len(), 4, "{}", recording.display());
+            let minute = Duration::from_secs(50)..=Duration::from_secs(60);
+            assert!(left[0].is_some_and(|left| minute.contains(&left)), "{}: {left:?}", recording.display());
+            assert_eq!(left[1..], [None; 3], "{}", recording.display());
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(common: &Common, arguments: &args::Best) -> anyhow::Result<Exi
         writeln!(anstream::stdout().lock(), "`{sweep}` has no finished trial{which} ({summary})")?;
         return Ok(Exit::Done);
     }
-    ranking(&best.ranking, arguments.columns.as_deref())?;
+    ranking(&best, arguments.columns.as_deref())?;
     Ok(Exit::Done)
 }
 

@@ -22,14 +22,17 @@ pub(crate) fn run(arguments: &Join) -> anyhow::Result<Exit> {
     torch_of(&program).map_err(wrong_input)?;
     // Where others give out GPUs, what is visible is what may be used: none is chosen here.
     let gpus = match device.is_cuda() {
-        true => Gpus { listed: Vec::new(), ..worker_info(Look::Quick)?.access(conditions.deterministic) },
+        true => worker_info(Look::Quick)?.access(conditions.deterministic),
         false => Gpus::default(),
     };
+    let name = gpus.name(device);
+    let gpus = Gpus { listed: Vec::new(), ..gpus };
     let mut command = worker_command(&program, &gpus, device);
     if is_piped {
         command.env(PASS, serde_json::to_string(&pass)?);
     }
     command.arg("join").arg(&arguments.access).args(["--device", &device.to_string()]);
+    command.args(["--device-name", &name]);
     let paths =
         [("--data", &arguments.data), ("--scratch", &arguments.scratch), ("--checkpoints", &arguments.checkpoints)];
     for (name, path) in paths {

@@ -398,7 +398,7 @@ fn finish(
         events::print(&json!({"event": "finished", "sweep": name, "trials": States(counts), "seconds": seconds}));
     } else if telling.ranks() && counts.complete > 0 {
         let models = models::trials(&Folder::new(&common.results).models());
-        ranking(&best(&reader, Question { models: &models, ..Question::of(name, SHOWN) })?.ranking, None)?;
+        ranking(&best(&reader, Question { models: &models, ..Question::of(name, SHOWN) })?, None)?;
     }
     if let Some(saved) = saved {
         output::note(&saved);

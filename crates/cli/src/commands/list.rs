@@ -2,17 +2,22 @@
 
 use crate::args::{Common, Json};
 use crate::exit::Exit;
-use crate::output::{self, Table, print_json};
+use crate::output::{self, DIM, Table, below, print_json};
 use crate::record;
 use frostline_sweep::outcome::TrialState;
+use frostline_view::kinds::{of_each, remark};
 use frostline_view::list::list;
 use std::io::Write;
 
 pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
-    let sweeps = list(&record::open(common)?)?;
+    let reader = record::open(common)?;
+    let sweeps = list(&reader)?;
     if json.json {
         return print_json(&sweeps);
     }
+    let kinds = of_each(&reader, sweeps.iter().map(|sweep| sweep.name.as_str()))?;
+    let remarks: Vec<String> =
+        kinds.iter().filter_map(|(name, kinds)| remark(&format!("`{name}` was"), kinds)).collect();
     // A state that no trial is in needs no column.
     let states = [TrialState::Waiting, TrialState::Running, TrialState::Failed, TrialState::Cancelled];
     let states: Vec<TrialState> =
@@ -36,6 +41,10 @@ pub(crate) fn run(common: &Common, json: Json) -> anyhow::Result<Exit> {
         }
         table.row(row);
     }
-    write!(anstream::stdout().lock(), "{}", table.fitted())?;
+    let mut out = anstream::stdout().lock();
+    write!(out, "{}", table.fitted())?;
+    for remark in remarks {
+        writeln!(out, "{DIM}{}{DIM:#}", below(&remark))?;
+    }
     Ok(Exit::Done)
 }

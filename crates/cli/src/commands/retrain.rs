@@ -142,7 +142,10 @@ pub(crate) fn run(common: &Common, arguments: &args::Retrain) -> anyhow::Result<
             accepted.map_or(String::new(), |it| {
                 format!(
                     "libtorch {}, {}, {} threads on {}",
-                    it.build.libtorch, it.build.device, it.build.threads, it.build.host
+                    it.build.libtorch,
+                    it.build.on(),
+                    it.build.threads,
+                    it.build.host
                 )
             })
         };

@@ -28,9 +28,9 @@ pub(crate) fn run(common: &Common, arguments: &args::Watch) -> anyhow::Result<Ex
             return Ok(Exit::Interrupted);
         }
         let reader = record::open(common)?;
-        let best = best(&reader, Question::of(sweep, 5))?.ranking;
+        let best = best(&reader, Question::of(sweep, 5))?;
         writeln!(anstream::stdout().lock(), "`{sweep}`  {}", output::summary(&reader.counts(sweep)?))?;
-        if best.total > 0 {
+        if best.ranking.total > 0 {
             ranking(&best, None)?;
         }
         return Ok(Exit::Done);

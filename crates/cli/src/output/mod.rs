@@ -128,7 +128,7 @@ pub(crate) fn line() -> usize {
 }
 
 /// A sentence below a table on standard output: two columns in, and broken between words where that is a terminal.
-fn below(sentence: &str) -> String {
+pub(crate) fn below(sentence: &str) -> String {
     let width = width(&std::io::stdout()).map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
     format!("  {}", wrapped(sentence, width, 2))
 }

@@ -2,8 +2,9 @@
 
 use super::{DIM, Table, below, dots, seconds};
 use frostline_sweep::metric::{SECONDS, is_measured, measured};
-use frostline_view::best::{Ranking, Row, answer, remarks};
+use frostline_view::best::{self, Best, Ranking, Row, remarks};
 use frostline_view::csv::Lines;
+use frostline_view::kinds::remark;
 use frostline_view::shown;
 use std::io::Write;
 
@@ -14,7 +15,8 @@ const DEVIATION: &str = "±";
 const MODEL: &str = "model";
 
 /// `columns` are names of hyperparameters and metrics to show instead of the usual ones.
-pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Result<()> {
+pub(crate) fn ranking(answer: &Best, columns: Option<&[String]>) -> anyhow::Result<()> {
+    let best = &answer.ranking;
     let rows = &best.rows;
     let mut out = anstream::stdout().lock();
     write!(out, "{}", table(best, columns).fitted())?;
@@ -22,7 +24,8 @@ pub(crate) fn ranking(best: &Ranking, columns: Option<&[String]>) -> anyhow::Res
     if hidden > 0 {
         writeln!(out, "{DIM}  {} and {hidden} more{DIM:#}", dots())?;
     }
-    for sentence in answer(best).into_iter().chain(remarks(best)) {
+    let sentences = best::answer(best).into_iter().chain(remarks(best));
+    for sentence in sentences.chain(remark("These trials were", &answer.kinds)) {
         writeln!(out, "{DIM}{}{DIM:#}", below(&sentence))?;
     }
     Ok(())

@@ -149,7 +149,7 @@ pub(crate) fn trial(
             super::count(u64::from(attempt.epochs), "epoch"),
             attempt.worker,
             build.host,
-            build.device,
+            build.on(),
             super::count(u64::from(build.threads), "thread"),
             build.libtorch,
         );

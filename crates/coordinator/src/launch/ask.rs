@@ -1,7 +1,7 @@
 //! Programs of others that are asked something, or told to do something.
 
 use std::io;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -16,7 +16,7 @@ pub(super) async fn run(
     arguments: &[impl AsRef<std::ffi::OsStr>],
     input: Option<&str>,
 ) -> Result<String, String> {
-    let answer = async {
+    let ends = async {
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
@@ -26,12 +26,17 @@ pub(super) async fn run(
         }
         child.wait_with_output().await
     };
-    let output = match timeout(PATIENCE, answer).await {
+    let output = match timeout(PATIENCE, ends).await {
         // The words of a controller that is too busy.
         Err(_) => return Err(format!("{program}: Socket timed out: no answer within {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => return Err(format!("{program}: {error}")),
         Ok(Ok(output)) => output,
     };
+    answer(&output)
+}
+
+/// What a program printed. An error is what it complained of, in one line.
+pub(super) fn answer(output: &Output) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

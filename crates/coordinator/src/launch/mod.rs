@@ -41,6 +41,11 @@ pub trait Engine: Send {
         None
     }
 
+    /// Workers that are kept as long as the sweep is unfinished, though nothing waits for them.
+    fn least(&self) -> u32 {
+        0
+    }
+
     /// # Errors
     /// Where it can't start anything here.
     fn start(self: Box<Self>, access: Access) -> io::Result<Box<dyn Launcher>>;

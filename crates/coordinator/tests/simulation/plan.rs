@@ -150,6 +150,8 @@ impl Plan {
             failed_starts: rng.random_range(2..=4),
             // Workers wait in a queue until it is their turn.
             backlog: rng.random_bool(0.3).then(|| rng.random_range(1..=2)),
+            // Drawn with the lease, so that a seed goes on to mean what it meant.
+            least: (lease % 3) as u32,
             awaits_guests: rng.random_bool(0.3),
         };
         let quiet = rng.random_bool(0.05);

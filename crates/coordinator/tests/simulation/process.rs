@@ -553,5 +553,6 @@ fn build(worker: WorkerId) -> Build {
         device: format!("cuda:{}", worker.0 / 2),
         threads: 1,
         host: "h".to_owned(),
+        processor: None,
     }
 }

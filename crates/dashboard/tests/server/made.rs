@@ -62,6 +62,7 @@ fn started(attempt: u64, trial: &Trial) -> Record {
         device: "cpu".into(),
         threads: 2,
         host: "there".into(),
+        processor: None,
     };
     let task = TaskKey::Trial(trial.id);
     Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None, start: None }

@@ -192,7 +192,7 @@ fn told(attempt: &Attempt) -> String {
         attempt.outcome,
         number::count(u64::from(attempt.epochs), "epoch"),
         attempt.worker,
-        build.device,
+        build.on(),
         number::count(u64::from(build.threads), "thread"),
         build.libtorch,
         build.host

@@ -217,5 +217,5 @@ pub(crate) fn about(build: Build) -> About {
 
 pub(crate) fn build() -> Build {
     let text = || "t".to_owned();
-    Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text() }
+    Build { version: text(), libtorch: text(), device: text(), threads: 1, host: text(), processor: None }
 }

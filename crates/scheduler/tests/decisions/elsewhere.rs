@@ -118,6 +118,31 @@ fn machines_go_back_once_nothing_waits() {
 }
 
 #[test]
+fn the_least_number_of_machines_is_kept_until_the_last_trial_is_finished() {
+    let settings = Settings { backlog: Some(4), least: 2, ..Settings::default() };
+    let mut bench = Bench::with(settings, restored(vec![row(1, None), row(2, None), row(3, None)], 4));
+    assert_eq!(bench.launched(), [1, 2, 3], "as many as there is work for");
+    for worker in [1, 2, 3] {
+        bench.joins(worker, None);
+    }
+    let given = [1, 2, 3].map(|worker| bench.given(worker));
+    bench.look_away();
+    bench.trains(3, &given[2]);
+    assert!(bench.told(3, ToWorker::Drain), "two others are at work");
+    bench.look_away();
+    bench.trains(2, &given[1]);
+    assert!(!bench.told(2, ToWorker::Drain), "it is one of two");
+    // Its job's time is over: another one comes in its stead, though nothing waits.
+    bench.does(Event::Leaving { worker: WorkerId(2) });
+    assert_eq!(bench.launched(), [4]);
+    bench.look_away();
+    bench.trains(1, &given[0]);
+    assert!(bench.scheduler.is_finished());
+    assert_eq!(bench.launched(), [0; 0]);
+    assert!(bench.effects.contains(&Effect::Kill(WorkerId(4))), "nothing is left");
+}
+
+#[test]
 fn who_leaves_gets_no_more_work_and_its_trial_is_not_to_blame() {
     let mut bench = Bench::new(restored(vec![row(1, None), row(2, None)], 1));
     bench.joins(1, None);

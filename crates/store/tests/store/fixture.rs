@@ -102,6 +102,7 @@ pub fn build() -> Build {
         device: "cpu".into(),
         threads: 2,
         host: "there".into(),
+        processor: None,
     }
 }
 

@@ -176,6 +176,8 @@ pub struct Slurm {
     pub folder: Option<PathBuf>,
     /// Workers at a time.
     pub max_jobs: u32,
+    /// Workers that are kept though nothing waits for them.
+    pub min_jobs: u32,
     /// Jobs that wait in the queue at a time.
     pub backlog: u32,
     /// Further arguments of `sbatch`.

@@ -6,7 +6,7 @@ use super::kind::Kind;
 const OF_SBATCH: Kind =
     Kind::List { noun: "arguments of sbatch", of: &Kind::Text("an argument"), filled: false, distinct: false };
 
-pub(super) static RUNNING: [Key; 45] = [
+pub(super) static RUNNING: [Key; 46] = [
     Key {
         section: "workers",
         name: "launcher",
@@ -284,6 +284,14 @@ pub(super) static RUNNING: [Key; 45] = [
         default: Fallback::Is("4"),
         meaning: "Workers at a time. Fewer are asked for where less is left to do.",
         example: "16",
+    },
+    Key {
+        section: "slurm",
+        name: "min_jobs",
+        kind: Kind::Whole { least: 0, most: 1024 },
+        default: Fallback::Is("0"),
+        meaning: "Workers that are kept as long as a trial is unfinished, though nothing waits for them.",
+        example: "2",
     },
     Key {
         section: "slurm",

@@ -5,15 +5,18 @@ use crate::Columns;
 use frostline_sweep::backbone::{self, Architecture};
 use frostline_sweep::metric::Metric;
 use frostline_sweep::parameters::BACKBONE;
+use frostline_sweep::record::Kind;
 use frostline_sweep::trial::{GroupId, TrialId};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first places, as programs and as people see them.
 #[derive(Debug, Clone)]
 pub struct Best {
     pub rows: Rows,
     pub ranking: Ranking,
+    /// On what the results come from, where only people are told.
+    pub kinds: BTreeSet<Kind>,
 }
 
 /// Some rows of a ranking.

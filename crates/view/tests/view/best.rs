@@ -1,12 +1,15 @@
 //! What `best` answers, by trials that a store holds.
 
-use crate::fixture::{Score, TEXT, filled, filled_with, one_seed};
+use crate::fixture::{Score, TEXT, filled, filled_with, launched, lived, one_seed};
 use frostline_store::Reader;
 use frostline_sweep::filter::Filter;
 use frostline_sweep::metric;
+use frostline_sweep::record::{Kind, Record};
 use frostline_view::best::{Basis, Best, Group, Missing, Question, Ranked, Rows, best, remarks};
 use frostline_view::effects::effects;
+use frostline_view::kinds::of_each;
 use frostline_view::table::Table;
+use std::collections::BTreeSet;
 
 fn ask(reader: &Reader, filters: &[Filter]) -> Best {
     best(reader, Question { filters, ..Question::of("demo", 10) }).unwrap()
@@ -230,4 +233,32 @@ fn conditions_on_what_was_measured_choose_rows_and_change_no_rank() {
     let table = Table::read(&reader, "demo").unwrap();
     let refused = effects(&table, &[filter("test_loss<1")]).unwrap_err();
     assert!(refused.to_string().contains("`test_loss` would be effects of the choice"), "{refused}");
+}
+
+#[test]
+fn on_how_many_kinds_of_processor_a_sweep_was_computed_is_asked_of_what_is_complete() {
+    let (folder, mut writer, trials) = launched(TEXT);
+    let on = |attempt: u64, device: &str, processor: Option<&str>| {
+        let mut records = lived(attempt, &trials[attempt as usize - 1], Score::Share(0.5).into());
+        let Record::Started { build, .. } = &mut records[0] else { panic!() };
+        (build.device, build.processor) = (device.to_owned(), processor.map(str::to_owned));
+        records
+    };
+    let kinds = |of: &[&str]| -> BTreeSet<Kind> { of.iter().map(|it| Kind::Processor((*it).to_owned())).collect() };
+    let known = || {
+        let reader = Reader::open(folder.path()).unwrap();
+        let (best, each) = (ask(&reader, &[]).kinds, of_each(&reader, ["demo"].into_iter()).unwrap().remove(0).1);
+        assert_eq!(best, each);
+        best
+    };
+    assert_eq!(known(), kinds(&[]));
+    // Of an earlier version, which did not say it.
+    writer.apply("demo", &on(1, "cpu", None)).unwrap();
+    writer.apply("demo", &[on(2, "cpu", Some("A (AVX2)")), on(3, "cpu", Some("A (AVX2)"))].concat()).unwrap();
+    assert_eq!(known(), kinds(&[]));
+    // One that is not complete counts for nothing.
+    writer.apply("demo", &on(4, "cpu", Some("B (AVX512)"))[..1]).unwrap();
+    assert_eq!(known(), kinds(&[]));
+    writer.apply("demo", &on(4, "cpu", Some("B (AVX512)"))[1..]).unwrap();
+    assert_eq!(known(), kinds(&["A (AVX2)", "B (AVX512)"]));
 }

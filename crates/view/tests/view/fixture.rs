@@ -96,7 +96,8 @@ pub(crate) fn one_seed(right: [&dyn Fn(usize) -> bool; 3]) -> (TempDir, Reader) 
 
 pub(crate) fn started(attempt: u64, task: TaskKey) -> Record {
     let word = || "test".to_owned();
-    let build = Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word() };
+    let build =
+        Build { version: word(), libtorch: word(), device: word(), threads: 1, host: word(), processor: None };
     Record::Started { attempt: AttemptId(attempt), task, worker: 1, build, micro_batch: None, start: None }
 }
 

@@ -7,6 +7,8 @@
 
 mod own;
 mod queue;
+#[cfg(test)]
+mod recorded;
 mod script;
 mod watch;
 
@@ -120,6 +122,10 @@ impl Engine for SlurmWorkers {
 
     fn backlog(&self) -> Option<u32> {
         Some(self.options.backlog)
+    }
+
+    fn least(&self) -> u32 {
+        self.options.min_jobs
     }
 
     /// Finds the jobs of the coordinator before this one.

@@ -117,7 +117,7 @@ pub struct OwnJob {
 
 /// What becomes of a job that was told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// It goes on for now: its time is nearly over.
     Warned,
     /// Slurm has put it back into the queue.
@@ -182,7 +182,7 @@ impl OwnJob {
 
 /// By what `scontrol -o show job` says. A job that is put back counts its next start at once, while it still ends; one that
 /// was cancelled does not. In any other state (it may be `SIGNALING` just now) it has been warned.
-fn fate(said: &str, restarts: u32) -> Fate {
+pub(super) fn fate(said: &str, restarts: u32) -> Fate {
     let now = value(said, "Restarts").and_then(|text| text.parse().ok()).unwrap_or(0u32);
     match value(said, "JobState").as_deref() {
         None => Fate::Unknown,

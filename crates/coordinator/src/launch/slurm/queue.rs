@@ -113,16 +113,16 @@ pub(super) fn end(text: &str) -> End {
     End { state: value(text, "JobState").unwrap_or_else(|| "gone".to_owned()), code: value(text, "ExitCode") }
 }
 
-/// The job's number in what `sbatch --parsable` prints: "123" or "123;cluster".
+/// The job's number in what `sbatch --parsable` prints: "123" or "123;cluster", on a line of its own among a site's own words.
 pub(super) fn submitted(text: &str) -> Option<String> {
-    let line = text.lines().rfind(|line| !line.trim().is_empty())?;
-    let id = line.trim().split(';').next()?;
-    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
+    let ids = text.lines().rev().filter_map(|line| line.trim().split(';').next());
+    let mut numbers = ids.filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers.next().map(str::to_owned)
 }
 
 /// Whether a command failed because nobody answered, and not because of what was asked.
 pub(super) fn is_passing(message: &str) -> bool {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 12] = [
         "Unable to contact slurm controller",
         "Socket timed out",
         "Connection refused",
@@ -133,6 +133,10 @@ pub(super) fn is_passing(message: &str) -> bool {
         "Slurm backup controller in standby mode",
         "slurm_receive_msg",
         "Transport endpoint is not connected",
+        // Of a controller that takes a connection and says nothing more.
+        "Unexpected message received",
+        // Nobody is there who proves whose request it is: munge is being restarted.
+        "Protocol authentication error",
     ];
     WORDS.iter().any(|words| message.contains(words))
 }
@@ -223,8 +227,9 @@ slurm_load_jobs error: warning: something\n\
     }
 
     #[test]
-    fn the_number_of_a_submitted_job_is_the_last_thing_said() {
+    fn the_number_of_a_submitted_job_has_a_line_of_its_own() {
         assert_eq!(submitted("123\n").as_deref(), Some("123"));
+        assert_eq!(submitted("12 jobs wait\n125\nGood luck!\n").as_deref(), Some("125"));
         assert_eq!(submitted("sbatch: INFO: checking account\n124;cluster\n\n").as_deref(), Some("124"));
         for nonsense in ["", "\n", "Submitted batch job 12", "12a", ";x"] {
             assert_eq!(submitted(nonsense), None, "{nonsense:?}");
