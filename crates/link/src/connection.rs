@@ -20,6 +20,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// The last of those where a coordinator that is away is waited for.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
+/// So long it is waited for: a machine that somebody pays for is of more use to others then.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// It is said for whom a worker waits: soon, and then again and again.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 const NEXT_WORD: Duration = Duration::from_secs(300);
@@ -54,8 +56,8 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
 
 async fn keep_up(options: &Options, desk: &Shared, has_met: &Cell<bool>) -> Result<(), LinkError> {
     let mut grace = if options.way.comes_back() { options.patience } else { Duration::ZERO };
-    let mut alone_since = Instant::now();
-    let mut next_word = alone_since + FIRST_WORD;
+    let begin = Instant::now();
+    let (mut alone_since, mut next_word) = (begin, begin + FIRST_WORD);
     let mut pause = FIRST_PAUSE;
     loop {
         let greeted = timeout(WELCOME_TIMEOUT, greet(options, desk)).await;
@@ -81,7 +83,8 @@ async fn keep_up(options: &Options, desk: &Shared, has_met: &Cell<bool>) -> Resu
             }
             Err(error) => error,
         };
-        let is_away = options.awaits && !has_met.get() && reason.kind() == io::ErrorKind::HostUnreachable;
+        let may_be_away = options.awaits && !has_met.get() && begin.elapsed() < LONGEST_WAIT;
+        let is_away = may_be_away && reason.kind() == io::ErrorKind::HostUnreachable;
         if is_away {
             alone_since = Instant::now();
             if next_word <= alone_since {
@@ -281,6 +284,9 @@ mod tests {
         assert!(ended.is_ok(), "{ended:?}");
         // A minute before its end, as always.
         assert!((58 * MINUTE..=59 * MINUTE + PATIENCE).contains(&after), "{after:?}");
+        let (ended, after) = looks(options(&file, true, None), async {}).await;
+        assert!(matches!(ended, Err(LinkError::CoordinatorLost { .. })), "{ended:?}");
+        assert!((60 * MINUTE..62 * MINUTE).contains(&after), "an hour is enough: {after:?}");
         let (ended, after) = looks(options(&file, false, None), async {}).await;
         assert!(matches!(ended, Err(LinkError::CoordinatorLost { .. })), "{ended:?}");
         assert!(

@@ -64,18 +64,15 @@ impl Reader {
         })
     }
 
-    /// The workers that results come from, each once: of all complete trials.
+    /// The workers that there ever were, each once.
     ///
     /// # Errors
     /// Failures of the database.
     pub fn builds(&self) -> Result<Vec<Build>, StoreError> {
-        self.snapshot(|connection| {
-            let sql = "SELECT DISTINCT build FROM attempt WHERE outcome = 'complete' AND trial IS NOT NULL";
-            Ok(builds(connection.prepare_cached(sql)?.query([])?)?)
-        })
+        self.snapshot(|connection| Ok(builds(connection.prepare_cached("SELECT json FROM build")?.query([])?)?))
     }
 
-    /// The same of a sweep's complete trials, whichever sweep had them first. Takes several times as long.
+    /// The same of a sweep's complete trials, whichever sweep had them first, all of which are looked at.
     ///
     /// # Errors
     /// [`StoreError::UnknownSweep`].

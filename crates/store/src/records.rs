@@ -36,6 +36,9 @@ pub(crate) fn write(
                 TaskKey::Fill(key) => (None, Some(&key.0)),
             };
             let estimate = start.and_then(|start| start.estimate);
+            let build = json(build)?;
+            let known = "INSERT INTO build (json) VALUES (?1) ON CONFLICT (json) DO NOTHING";
+            transaction.prepare_cached(known)?.execute([&build])?;
             let sql =
                 "INSERT INTO attempt (id, trial, features, worker, build, started_at, micro_batch, cut, estimate,
                 estimate_without) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -44,7 +47,7 @@ pub(crate) fn write(
                 trial.map(|trial| trial.0),
                 features,
                 worker,
-                json(build)?,
+                build,
                 now,
                 micro_batch,
                 start.map(|start| start.cut),

@@ -245,6 +245,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE UNIQUE INDEX attempt_of_trial
         ON attempt (trial, outcome, iif(outcome IN ('running', 'complete'), 0, id));
     CREATE INDEX running_attempt ON attempt (trial) WHERE outcome = 'running';
+    -- What `attempt.build` has ever been, each once: of how many kinds the machines are is asked with every ranking.
+    CREATE TABLE build (json TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+    INSERT INTO build SELECT DISTINCT build FROM attempt;
     ",
 ];
 
@@ -390,7 +393,7 @@ mod tests {
             "4c3fbe6590d6ca09a98cb748d0ac91a789323ecc50545fa1d34ca5b8cf6b3018",
             "1b283c0a01386f359196974013dcdae53aba4e4e311b4c60b26ce3800e742f5c",
             "d291f23216b3de1ac96306181044ce3ae56e3fb9ad06bf1a4bbc3cf3772df2d7",
-            "257f8d7593b84596c03a3d69819f71fc22b03537d82399536eb2c93b430a7723",
+            "7194d36f0c35ecd35fb234ee5b86909b29d9566e24ccb2ef52cf2ab47af49fc6",
         ];
         let digests = MIGRATIONS.iter().map(|batch| blake3::hash(batch.as_bytes()).to_string());
         assert_eq!(digests.collect::<Vec<_>>(), released);

@@ -74,7 +74,10 @@ mod tests {
         assert_eq!(nearest("zebra", ["optimizer", "epochs"]), None);
         // Two letters are in too many words.
         assert_eq!((nearest("ep", ["epochs"]), nearest("epo", ["epochs"])), (None, Some("epochs")));
-        assert_eq!((near("optimiser", ["optimizer"]).as_str(), near("zebra", ["epochs"]).as_str()), (", did you mean `optimizer`", ""));
+        assert_eq!(
+            (near("optimiser", ["optimizer"]).as_str(), near("zebra", ["epochs"]).as_str()),
+            (", did you mean `optimizer`", "")
+        );
     }
 
     #[test]

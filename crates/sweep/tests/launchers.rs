@@ -17,7 +17,7 @@ fn ssh_needs_machines() {
     assert_eq!(of("hosts = [\"gpu1\"]"), "");
     assert!(of("").contains("[ssh] names no `hosts`"), "{}", of(""));
     let options = of("hosts = [\"gpu1\", \"-oProxyCommand=x\", \" \"]");
-    assert!(options.contains("demo.toml:12") && options.contains("\"-oProxyCommand=x\""), "{options}");
+    assert!(options.contains("demo.toml:13") && options.contains("\"-oProxyCommand=x\""), "{options}");
     assert_eq!(options.matches("which is no machine but an option of ssh").count(), 2, "{options}");
     // Nobody asks them where workers run here.
     assert_eq!(mistakes(""), "");

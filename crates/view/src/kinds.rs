@@ -6,7 +6,7 @@ use frostline_sweep::record::{Build, Kind};
 use std::collections::BTreeSet;
 
 /// The kinds of machine that the results of a sweep's complete trials come from, as far as they are known, by name; empty
-/// where the whole results folder has one alone, which is soon found out.
+/// where the whole results folder has seen one alone, which is soon found out.
 ///
 /// # Errors
 /// There is no such sweep, or a failure of the database.

@@ -45,6 +45,7 @@ fn a_database_of_every_version_is_sound_after_its_upgrade() {
         let writer = Writer::open(folder.path()).unwrap();
         let reader = writer.reader();
         assert_eq!(reader.verify(None).unwrap().findings, [], "version {version}");
+        assert_eq!(reader.builds().unwrap(), reader.builds_of("seeded").unwrap(), "all of one build");
         let cancelled = Counts { complete: 1, cancelled: 1, ..Counts::default() };
         assert_eq!(reader.counts("shared").unwrap(), cancelled, "as their users left them, in every sweep");
         let seeded = Counts { complete: 2, failed: 1, cancelled: 1, running: 1, waiting: 1, ..Counts::default() };
