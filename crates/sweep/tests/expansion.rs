@@ -87,6 +87,26 @@ fn hyperparameters_are_read_back_as_they_were_written() {
 }
 
 #[test]
+fn words_on_the_command_line_need_no_quotes() {
+    for (written, name) in [("2024", "2024"), ("\"two\"", "two"), ("'three'", "three"), ("true", "true")] {
+        assert_eq!(parse(TEXT, &[("sweep.name", written)]).name, name);
+    }
+    for written in ["[adam, sgd]", "[\"adam\", \"sgd\"]", "[ 'adam', 'sgd' ]"] {
+        assert_eq!(trials(&parse(TEXT, &[("grid.optimizer", written)])).len(), 20, "{written}");
+    }
+    let refused = |key: &str| {
+        let overrides = [(key.to_owned(), "1".to_owned())];
+        Definition::parse("demo.toml", &format!("cluster = 7\n{TEXT}"), &overrides).unwrap_err().to_string()
+    };
+    assert!(refused("cluster.size").contains("`cluster` is not a section"), "{}", refused("cluster.size"));
+    assert!(
+        refused("model.weights.x").contains("is one for all here: set model.weights"),
+        "{}",
+        refused("model.weights.x")
+    );
+}
+
+#[test]
 fn all_dense_layers_are_there_where_no_depth_is_given() {
     let definition =
         parse(&TEXT.replace("head_depth = [1, 2]\n[[exclude]]\nfrozen_layers = \"all\"\nhead_depth = [2]", ""), &[]);

@@ -208,3 +208,23 @@ fn a_normalization_trains_as_long_as_one_lies_behind_the_frozen_layers() {
     let trains = [0, 510, 511, 512, 513].map(|frozen| architecture.trains_normalization(frozen));
     assert_eq!(trains, [true, true, true, false, false]);
 }
+
+/// As `torchvision.models.efficientnet` builds them: B0 to B4 with the defaults of `BatchNorm2d`, B5 to B7 with TensorFlow's, V2
+/// with 0.001 and the default momentum, which is one minus ours.
+#[test]
+fn torchvisions_networks_normalise_as_torchvision_does() {
+    for (names, epsilon, momentum) in [
+        (&["b0", "b1", "b2", "b3", "b4"][..], 1e-5, 0.9),
+        (&["b5", "b6", "b7"], 1e-3, 0.99),
+        (&["v2_s", "v2_m", "v2_l"], 1e-3, 0.9),
+    ] {
+        for name in names {
+            let name = format!("efficientnet_{name}");
+            let theirs = backbone::find(&name).unwrap().torchvision.expect("torchvision has it");
+            assert_eq!((theirs.name, theirs.epsilon, theirs.momentum), (name.as_str(), epsilon, momentum));
+        }
+    }
+    for name in ["efficientnet_lite0", "efficientnet_v2_b0"] {
+        assert!(backbone::find(name).unwrap().torchvision.is_none(), "{name}");
+    }
+}
