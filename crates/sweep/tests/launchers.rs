@@ -39,3 +39,11 @@ fn an_engine_needs_all_three_commands_with_their_places() {
     }
     assert_eq!(mistakes("[workers]\nlauncher = \"local\"\n[command]\nsubmit = \"x\"\n"), "");
 }
+
+#[test]
+fn no_more_jobs_are_kept_than_there_may_be() {
+    let of = |keys: &str| mistakes(&format!("[slurm]\n{keys}"));
+    assert_eq!((of("min_jobs = 4").as_str(), of("min_jobs = 9\nmax_jobs = 9").as_str()), ("", ""));
+    let more = of("max_jobs = 8\nmin_jobs = 9");
+    assert!(more.contains("demo.toml:12:12: `min_jobs` is 9, and `max_jobs` 8: raise that, or keep fewer"), "{more}");
+}

@@ -3,7 +3,7 @@
 use super::document::find;
 use super::problems::Place;
 use super::reader::Reader;
-use super::types::{Commands, LauncherChoice, Launchers, Ssh, Workers};
+use super::types::{Commands, LauncherChoice, Launchers, Slurm, Ssh, Workers};
 
 /// `[workers]`, and the sections of those who can start them.
 pub(super) fn workers(reader: &Reader) -> Option<(Workers, Launchers)> {
@@ -13,6 +13,7 @@ pub(super) fn workers(reader: &Reader) -> Option<(Workers, Launchers)> {
     let command = reader.section("command").into(reader);
     let (workers, launchers) = (workers?, Launchers { ssh: ssh?, slurm: slurm?, command: command? });
     check_hosts(reader, &launchers.ssh, workers.launcher);
+    check_jobs(reader, &launchers.slurm);
     check_commands(reader, &launchers.command, workers.launcher);
     Some((workers, launchers))
 }
@@ -28,6 +29,17 @@ fn check_hosts(reader: &Reader, ssh: &Ssh, launcher: LauncherChoice) {
     }
     for host in ssh.hosts.iter().filter(|host| host.starts_with('-') || host.trim().is_empty()) {
         reader.problem(place, format!("`hosts` has \"{host}\", which is no machine but an option of ssh"));
+    }
+}
+
+/// No more are kept than there may be.
+fn check_jobs(reader: &Reader, slurm: &Slurm) {
+    if slurm.min_jobs > slurm.max_jobs {
+        let entry = find(reader.entries("slurm"), "min_jobs");
+        let place = entry.map_or(&Place::File, |entry| &entry.node.place);
+        let Slurm { min_jobs, max_jobs, .. } = slurm;
+        let message = format!("`min_jobs` is {min_jobs}, and `max_jobs` {max_jobs}: raise that, or keep fewer");
+        reader.problem(place, message);
     }
 }
 
