@@ -9,7 +9,7 @@ use frostline_assets::catalogue::{self, Entry};
 use frostline_assets::data::{Survey, Wanted};
 use frostline_protocol::Places;
 use frostline_results::{Folder, classes};
-use frostline_sweep::costs::Images;
+use frostline_sweep::costs::ImageCounts;
 use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::{Definition, KeepModels, Network, toml_string};
 use frostline_sweep::expand::{Sources, Trials};
@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
     pub(crate) definition: Definition,
     pub(crate) sources: Sources,
     pub(crate) trials: Trials,
-    pub(crate) images: Images,
+    pub(crate) images: ImageCounts,
     /// Names of the data set's classes, in the order of their numbers.
     pub(crate) classes: Vec<String>,
     /// Data folder, and the weights file of each network that has one.

@@ -10,7 +10,7 @@ use frostline_assets::weights::{self, Named, WeightsFileError};
 use frostline_assets::{fetch, layout, subset};
 use frostline_results::{Folder, classes};
 use frostline_sweep::backbone::{self, Architecture};
-use frostline_sweep::costs::Images;
+use frostline_sweep::costs::ImageCounts;
 use frostline_sweep::dataset::Files;
 use frostline_sweep::definition::Data;
 use frostline_sweep::suggest;
@@ -183,12 +183,12 @@ pub(crate) fn classes(results: &Path, data: &DataSpec, count: usize) -> Vec<Stri
 }
 
 /// How many images a trial sees.
-pub(crate) fn images(data: &Data, counts: data::Counts) -> Images {
+pub(crate) fn images(data: &Data, counts: data::Counts) -> ImageCounts {
     let limited = |count: u64, limit: Option<u32>| limit.map_or(count, |limit| count.min(u64::from(limit)));
     let all = counts.train + counts.validation;
     let train = limited(all, data.train_limit);
     let own_validation = subset::own_of(train as usize, all as usize, counts.validation as usize) as u64;
-    Images { train, own_validation, test: limited(counts.test, data.test_limit) }
+    ImageCounts { train, own_validation, test: limited(counts.test, data.test_limit) }
 }
 
 /// Says what to do about data files that are not as they should be.

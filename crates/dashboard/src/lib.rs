@@ -39,14 +39,14 @@ pub trait Gallery: Send + Sync {
 }
 
 /// The images of a trial, or a sentence that says why there are none.
-pub type Images = Arc<dyn Fn(&Shown) -> Result<Arc<dyn Gallery>, String> + Send + Sync>;
+pub type Galleries = Arc<dyn Fn(&Shown) -> Result<Arc<dyn Gallery>, String> + Send + Sync>;
 
 /// What every page needs to be made.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) results: PathBuf,
     pub(crate) classes: Classes,
-    pub(crate) images: Images,
+    pub(crate) images: Galleries,
     /// The program and its version.
     pub(crate) made_by: String,
     pub(crate) live: live::Live,

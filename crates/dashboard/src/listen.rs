@@ -5,7 +5,7 @@ use crate::guard::{Guard, Refusal, Verdict};
 use crate::live::Live;
 use crate::question::Question;
 use crate::token::token;
-use crate::{Classes, Images, Site, api, assets, pages};
+use crate::{Classes, Galleries, Site, api, assets, pages};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -69,7 +69,7 @@ pub struct Options {
     /// Whether others than this machine may be listened to.
     pub allow_remote: bool,
     pub classes: Classes,
-    pub images: Images,
+    pub images: Galleries,
     /// The program and its version.
     pub made_by: String,
     pub limits: Limits,

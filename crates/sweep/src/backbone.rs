@@ -20,7 +20,7 @@ pub struct Architecture {
     pub torchvision: Option<Torchvision>,
     /// What timm calls its form that pads as TensorFlow does.
     pub timm: &'static str,
-    pub layout: Layout,
+    pub layout: KerasLayout,
     pub scaling: Scaling,
     pub stem_channels: u32,
     pub stages: &'static [Stage],
@@ -49,7 +49,7 @@ pub struct Torchvision {
 
 /// How Keras lays out the layers of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum KerasLayout {
     /// Of `efficientnet.py` with ImageNet's weights: pixels are normalized in three layers, and padding is a layer of its own.
     First,
     /// Of `efficientnet_v2.py`: pixels are scaled in one layer.
@@ -257,7 +257,7 @@ impl Architecture {
                     name: format!("block{number}{}", char::from(b'a' + repeat as u8)),
                     place: (number, repeat),
                     kind: stage.kind,
-                    depthwise: if self.layout == Layout::First { "dwconv" } else { "dwconv2" },
+                    depthwise: if self.layout == KerasLayout::First { "dwconv" } else { "dwconv2" },
                     kernel: stage.kernel,
                     stride,
                     input,

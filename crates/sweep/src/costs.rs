@@ -75,7 +75,7 @@ impl Costs {
 
 /// How many images a trial sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Images {
+pub struct ImageCounts {
     /// Of the training pool, validation included.
     pub train: u64,
     /// Of those in the training pool, the ones that the data set has for validation alone.
@@ -220,7 +220,7 @@ impl Costs {
 pub struct TrialSize<'a> {
     pub validation: Validation,
     pub parameters: &'a Parameters,
-    pub images: Images,
+    pub images: ImageCounts,
     /// Trained parameters, of backbone and head.
     pub trained: u64,
     /// The last cut at or before its frozen boundary.

@@ -6,7 +6,7 @@ mod lineage;
 mod schedule;
 
 use crate::backbone;
-use crate::costs::{Images, Work};
+use crate::costs::{ImageCounts, Work};
 use crate::features::{FeatureKey, FeatureSpec};
 use crate::learned::Figures;
 use crate::trial::{Precision, TrialSpec};
@@ -169,7 +169,7 @@ pub struct Premises<'a> {
 pub struct Workload(Vec<Lineage>);
 
 impl Workload {
-    pub fn of(trials: impl Iterator<Item = impl Borrow<TrialSpec>>, images: Images) -> Workload {
+    pub fn of(trials: impl Iterator<Item = impl Borrow<TrialSpec>>, images: ImageCounts) -> Workload {
         let mut lineages: Vec<Lineage> = Vec::new();
         for spec in trials {
             let spec = spec.borrow();

@@ -1,7 +1,7 @@
 //! Estimates against times that are computed by hand.
 
 use frostline_sweep::backbone;
-use frostline_sweep::costs::{Costs, Images, Kind, SegmentCosts, Start, TrialSize, Work};
+use frostline_sweep::costs::{Costs, ImageCounts, Kind, SegmentCosts, Start, TrialSize, Work};
 use frostline_sweep::layers::{Row, table};
 use frostline_sweep::learned::{Figures, Taken};
 use frostline_sweep::trial::{Optimizer, Parameters, Precision, Recipe, Validation};
@@ -54,7 +54,7 @@ fn a_trial_trains_on_the_share_that_validation_leaves_and_evaluates_after_each_e
         batch_size: 32,
         precision: Precision::Float32,
     };
-    let images = Images { train: 50_000, own_validation: 2_000, test: 10_000 };
+    let images = ImageCounts { train: 50_000, own_validation: 2_000, test: 10_000 };
     let amounts = |validation, epochs, is_complete| {
         let size = TrialSize { validation, parameters: &parameters, images, trained: 10, cut: 1 };
         let work = Work::train(&size, Start { cut: 0, bytes: 0 }, epochs, is_complete);

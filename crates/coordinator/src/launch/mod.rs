@@ -13,6 +13,7 @@ mod queued;
 mod slurm;
 mod ssh;
 mod torch;
+mod words;
 
 pub use command::{CUDA_LIBRARY, Gpus, worker_command, worker_program};
 pub use local::LocalWorkers;

@@ -7,9 +7,10 @@
 use super::ask::{run, run_apart};
 use super::failures::Failures;
 use super::log::LogStart;
+use super::words::Words;
 use super::{Access, Engine, Exit, Launcher, Notices, job_prefix, join_line};
 use frostline_protocol::{Incarnation, WorkerId};
-use frostline_results::{Folder, JOB_NUMBER, quoted};
+use frostline_results::{Folder, JOB_NUMBER};
 use frostline_scheduler::Survivor;
 use frostline_sweep::definition::Commands;
 use frostline_sweep::device::Device;
@@ -134,29 +135,6 @@ struct Shared {
     notices: Notices,
 }
 
-/// What stands for something in a command.
-struct Words<'a> {
-    script: &'a Path,
-    log: &'a Path,
-    name: &'a str,
-    id: &'a str,
-}
-
-impl Words<'_> {
-    /// Definitions that name no such command are refused.
-    fn put_into(&self, command: Option<&str>) -> String {
-        let words = [
-            ("{script}", quoted(self.script)),
-            ("{log}", quoted(self.log)),
-            ("{name}", self.name.to_owned()),
-            ("{id}", quoted(Path::new(self.id))),
-        ];
-        words
-            .into_iter()
-            .fold(command.unwrap_or_default().to_owned(), |command, (word, value)| command.replace(word, &value))
-    }
-}
-
 impl Shared {
     /// Where a job's number is written down.
     fn number(&self, worker: WorkerId, incarnation: Incarnation) -> PathBuf {
@@ -279,24 +257,5 @@ impl Life {
         let words = Words { script, log: &self.log.path, name: &name, id };
         let line = words.put_into(command);
         run("sh", &["-c", &line], None).await.map_err(|error| format!("`{line}`: {error}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_for_something_is_put_into_a_command_as_a_shell_reads_it() {
-        let words = Words {
-            script: Path::new("/my results/run/worker-1.sh"),
-            log: Path::new("/r/logs/worker-1.log"),
-            name: "frostline-0a1b2c3d-1-5",
-            id: "12;rm -rf x",
-        };
-        assert_eq!(
-            words.put_into(Some("qsub -N {name} -o {log} {script} && qdel {id}")),
-            "qsub -N frostline-0a1b2c3d-1-5 -o /r/logs/worker-1.log '/my results/run/worker-1.sh' && qdel '12;rm -rf x'"
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! A network laid out: which layers its table says, one after another, and where its segments end.
 
-use super::{Architecture, Block, BlockKind, Layer, LayerKind, Layout, Segment};
+use super::{Architecture, Block, BlockKind, KerasLayout, Layer, LayerKind, Segment};
 use std::sync::OnceLock;
 
 /// What follows from the rest, once somebody has asked.
@@ -39,18 +39,18 @@ impl PartialEq for Once {
 
 /// The layers of a network, in the order of Keras' `model.layers`.
 pub(super) fn lay_out(network: &Architecture) -> LaidOut {
-    let pads = network.layout == Layout::First;
+    let pads = network.layout == KerasLayout::First;
     let mut plan = Plan { layers: Vec::new(), segments: Vec::new(), scale: 1, pads };
     plan.layer("input_layer", LayerKind::Input);
     plan.layer("rescaling", LayerKind::Rescaling);
     match network.layout {
-        Layout::First => {
+        KerasLayout::First => {
             // Mean and deviation of three colours, and a count.
             plan.layer("normalization", LayerKind::Normalization { values: 7 });
             plan.layer("rescaling_1", LayerKind::Rescaling);
         }
-        Layout::SmallSecond => plan.layer("normalization", LayerKind::Normalization { values: 0 }),
-        Layout::Second => {}
+        KerasLayout::SmallSecond => plan.layer("normalization", LayerKind::Normalization { values: 0 }),
+        KerasLayout::Second => {}
     }
     plan.padding("stem_conv_pad", 3, 2);
     plan.convolution("stem_conv", 3, 2, 3, network.stem_channels);

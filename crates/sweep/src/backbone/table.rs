@@ -1,6 +1,6 @@
 //! The members of the family, one row each, and how the smaller ones grow into the larger.
 
-use super::{Activation, Architecture, BlockKind, Layout, Once, Scaling, Stage, Torchvision};
+use super::{Activation, Architecture, BlockKind, KerasLayout, Once, Scaling, Stage, Torchvision};
 use Activation::{Relu6, Silu};
 use BlockKind::{FusedMbConv, MbConv};
 
@@ -100,7 +100,7 @@ const fn first(
         name,
         torchvision,
         timm,
-        layout: Layout::First,
+        layout: KerasLayout::First,
         scaling: Scaling::ImageNet,
         stem_channels: wide(32, width),
         stages,
@@ -119,7 +119,7 @@ const fn small(name: &'static str, timm: &'static str, width: u32, stages: &'sta
         name,
         torchvision: None,
         timm,
-        layout: Layout::SmallSecond,
+        layout: KerasLayout::SmallSecond,
         scaling: Scaling::ImageNet,
         stem_channels: nearest(32, width),
         stages,
@@ -145,7 +145,7 @@ const fn second(
         name,
         torchvision: Some(Torchvision { name, epsilon: 1e-3, momentum: 0.9, scaling }),
         timm,
-        layout: Layout::Second,
+        layout: KerasLayout::Second,
         scaling: Scaling::Unit,
         stem_channels,
         stages,
@@ -164,7 +164,7 @@ const fn lite(name: &'static str, timm: &'static str, stages: &'static [Stage]) 
         name,
         torchvision: None,
         timm,
-        layout: Layout::Second,
+        layout: KerasLayout::Second,
         scaling: Scaling::Unit,
         stem_channels: 32,
         stages,

@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::schedule::Schedule;
 use super::{Computed, Cut, Decision};
 use crate::backbone;
-use crate::costs::{Images, Start, TrialSize, Work};
+use crate::costs::{ImageCounts, Start, TrialSize, Work};
 use crate::features::{FeatureKey, FeatureSpec};
 use crate::learned::Figures;
 use crate::trial::{Parameters, TrialSpec, Validation};
@@ -19,7 +19,7 @@ pub(super) struct Lineage {
     network: &'static str,
     layout: Arc<Layout>,
     validation: Validation,
-    images: Images,
+    images: ImageCounts,
     /// Images whose features are stored, every view counted.
     stored: u64,
     candidates: BTreeMap<u32, Candidate>,
@@ -57,7 +57,7 @@ fn deepest(chosen: &BTreeSet<u32>, cut: u32) -> u32 {
 
 impl Lineage {
     /// Of a trial's network, data and precision; without the trial itself.
-    pub(super) fn of(spec: &TrialSpec, images: Images) -> Option<Lineage> {
+    pub(super) fn of(spec: &TrialSpec, images: ImageCounts) -> Option<Lineage> {
         let architecture = backbone::find(&spec.model.backbone)?;
         Some(Lineage {
             spec: FeatureSpec::of(spec, 0),

@@ -6,7 +6,7 @@ use crate::definition::Definition;
 use crate::expand::{Sources, Trial};
 use crate::{backbone, layers};
 
-const IMAGES: Images = Images { train: 800, own_validation: 0, test: 200 };
+const IMAGES: ImageCounts = ImageCounts { train: 800, own_validation: 0, test: 200 };
 
 fn trials(grid: &str) -> Vec<Trial> {
     let text = format!(

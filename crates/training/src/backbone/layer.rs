@@ -5,7 +5,7 @@ use super::forward::Pass;
 use super::network::Network;
 use super::tensors::channels_last;
 use frostline_assets::layout::Conventions;
-use frostline_sweep::backbone::{Layer, LayerKind, Layout};
+use frostline_sweep::backbone::{KerasLayout, Layer, LayerKind};
 use tch::{Device, Kind, Tensor};
 
 impl Network {
@@ -82,13 +82,13 @@ impl Network {
 }
 
 /// What layer `index`, one of those that scale pixels, has done to them.
-fn partly(conventions: &Conventions, layout: Layout, index: u32) -> Conventions {
+fn partly(conventions: &Conventions, layout: KerasLayout, index: u32) -> Conventions {
     let none = ([0.0; 3], [1.0; 3]);
     let (mean, deviation) = match (layout, index) {
         (_, 0) => none,
-        (Layout::First | Layout::SmallSecond, 1) => (none.0, [255.0; 3]),
+        (KerasLayout::First | KerasLayout::SmallSecond, 1) => (none.0, [255.0; 3]),
         // The last layer of the three divides by the deviation's root once more.
-        (Layout::First, 2) => (conventions.mean, conventions.deviation.map(|it| 255.0 * (it / 255.0).sqrt())),
+        (KerasLayout::First, 2) => (conventions.mean, conventions.deviation.map(|it| 255.0 * (it / 255.0).sqrt())),
         _ => (conventions.mean, conventions.deviation),
     };
     Conventions { mean, deviation, ..conventions.clone() }
