@@ -30,7 +30,7 @@ pub(super) fn run<T: Send, E>(
     // Bounded, so that what is not yet taken does not fill the memory.
     let (send, receive) = mpsc::sync_channel(threads.max(1));
     thread::scope(|scope| {
-        let start = |_| {
+        let start = || {
             let send = send.clone();
             let (next, stop, work) = (&next, &stop, &work);
             let work = move || {
@@ -43,7 +43,7 @@ pub(super) fn run<T: Send, E>(
             };
             thread::Builder::new().spawn_scoped(scope, work).is_ok()
         };
-        let started = (0..threads).take_while(|thread| start(*thread)).count();
+        let started = (0..threads).take_while(|_| start()).count();
         drop(send);
         let taken = match started {
             // No thread can be had, so it is done here.

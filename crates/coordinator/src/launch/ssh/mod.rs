@@ -33,6 +33,7 @@ use tokio::time::{sleep, timeout};
 
 /// A worker whose connection has ended has this long to end, too.
 const LINGER: Duration = Duration::from_secs(5);
+
 /// The machines, and what runs there.
 #[derive(Debug, Clone)]
 pub struct SshWorkers {
