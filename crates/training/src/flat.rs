@@ -8,8 +8,14 @@ use tch::{Device, Kind, Tensor};
 const ALIGNMENT: i64 = 16;
 
 /// One buffer of values, and a leaf tensor for each parameter that is a view of it.
+///
+/// Parameters that are needed in bfloat16 have their leaves in a copy of the buffer in that type: all of them are cast at once
+/// and not one by one in each pass, and so are their gradients.
 pub struct FlatParameters {
     values: Tensor,
+    /// The same in bfloat16, where a leaf is.
+    narrow: Option<Tensor>,
+    parameters: Vec<Tensor>,
     leaves: Vec<Tensor>,
     elements: u64,
 }
@@ -18,23 +24,45 @@ impl FlatParameters {
     /// Copies `initial` into one float32 buffer on `device`. Weights of convolutions (`[out, in, height, width]`) keep
     /// channels-last strides, which libtorch's convolutions want.
     pub fn new(initial: &[Tensor], device: Device) -> FlatParameters {
+        FlatParameters::of_kinds(initial, device, |_| Kind::Float)
+    }
+
+    /// The same, with leaves of these types, float32 or bfloat16, by their place in `initial`.
+    pub fn of_kinds(initial: &[Tensor], device: Device, kind: impl Fn(usize) -> Kind) -> FlatParameters {
         let elements: i64 = initial.iter().map(|tensor| tensor.numel() as i64).sum();
         let total = initial.iter().map(|tensor| padded(tensor.numel() as i64)).sum::<i64>();
         let values = Tensor::zeros([total], (Kind::Float, device));
-        let leaves = no_grad(|| {
-            let windows = initial.iter().zip(starts(initial)).map(|(tensor, start)| {
-                let mut window = window(&values, start, &tensor.size());
-                window.copy_(tensor);
-                window.detach().set_requires_grad(true)
-            });
-            windows.collect()
-        });
-        FlatParameters { values, leaves, elements: elements as u64 }
+        let windows = |buffer: &Tensor| -> Vec<Tensor> {
+            initial.iter().zip(starts(initial)).map(|(tensor, start)| window(buffer, start, &tensor.size())).collect()
+        };
+        let parameters = windows(&values);
+        no_grad(|| parameters.iter().zip(initial).for_each(|(window, tensor)| window.shallow_clone().copy_(tensor)));
+        let is_narrow: Vec<bool> = (0..initial.len()).map(|place| kind(place) == Kind::BFloat16).collect();
+        let narrow = is_narrow.contains(&true).then(|| values.to_kind(Kind::BFloat16));
+        let narrow_windows = narrow.as_ref().map(windows).unwrap_or_default();
+        let leaf = |place: usize| {
+            let window = if is_narrow[place] { &narrow_windows[place] } else { &parameters[place] };
+            window.detach().set_requires_grad(true)
+        };
+        let leaves = (0..initial.len()).map(leaf).collect();
+        FlatParameters { values, narrow, parameters, leaves, elements: elements as u64 }
     }
 
-    /// The parameters in the order they were given, views of [`Self::values`] that require gradients.
+    /// What losses are computed with: in the order the parameters were given, tensors that require gradients.
     pub fn leaves(&self) -> &[Tensor] {
         &self.leaves
+    }
+
+    /// The parameters themselves, float32, in the order they were given: views of [`Self::values`].
+    pub fn parameters(&self) -> &[Tensor] {
+        &self.parameters
+    }
+
+    /// Has leaves in bfloat16 follow the values, which a step or a checkpoint has changed.
+    pub fn follow(&self) {
+        if let Some(narrow) = &self.narrow {
+            no_grad(|| narrow.shallow_clone().copy_(&self.values));
+        }
     }
 
     /// `[n]`, float32; padding between parameters is zero and stays zero under every optimizer.
@@ -50,7 +78,9 @@ impl FlatParameters {
             let gradient = if gradient.defined() { gradient } else { leaf.zeros_like() };
             (start, elements_of(&gradient))
         });
-        Gradients { parts: parts.collect() }
+        let mut parts: Vec<(i64, Tensor)> = parts.collect();
+        widen(&mut parts);
+        Gradients { parts }
     }
 
     /// How many parameters there are, without padding.
@@ -106,6 +136,22 @@ impl Gradients {
         for (_, part) in &mut self.parts {
             *part = &*part * &factor;
         }
+    }
+}
+
+/// Casts what is in bfloat16 to float32, all of it at once.
+fn widen(parts: &mut [(i64, Tensor)]) {
+    let narrow: Vec<Tensor> =
+        parts.iter().filter(|(_, part)| part.kind() != Kind::Float).map(|(_, part)| part.shallow_clone()).collect();
+    if narrow.is_empty() {
+        return;
+    }
+    let wide = Tensor::cat(&narrow, 0).to_kind(Kind::Float);
+    let mut start = 0;
+    for (_, part) in parts.iter_mut().filter(|(_, part)| part.kind() != Kind::Float) {
+        let length = part.size()[0];
+        *part = wide.narrow(0, start, length);
+        start += length;
     }
 }
 
@@ -173,6 +219,35 @@ mod tests {
             let found = gradients.parts().iter().map(|(_, part)| part.double_value(&[0]) / factor);
             assert!(found.zip([3.0, -4.0]).all(|(found, expected)| (found - expected).abs() < 1e-6));
         }
+    }
+
+    /// A weight that is cast by itself in each pass has the same gradient, to the bit.
+    #[test]
+    fn a_narrow_leaf_has_the_gradient_of_a_cast() {
+        let _alone = crate::testing::alone();
+        let initial =
+            [Tensor::randn([4, 3, 3, 3], (Kind::Float, Device::Cpu)), Tensor::randn([4], (Kind::Float, Device::Cpu))];
+        let input = Tensor::randn([2, 3, 8, 8], (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16);
+        let loss = |kernel: &Tensor, bias: &Tensor| {
+            let out = input.conv2d(&kernel.to_kind(Kind::BFloat16), None::<&Tensor>, 1, 0, 1, 1).to_kind(Kind::Float);
+            (out + bias.view([1, 4, 1, 1])).square().sum(Kind::Float)
+        };
+        let plain = FlatParameters::new(&initial, Device::Cpu);
+        let narrow = FlatParameters::of_kinds(&initial, Device::Cpu, |place| [Kind::BFloat16, Kind::Float][place]);
+        assert_eq!(narrow.leaves()[0].kind(), Kind::BFloat16);
+        for _ in 0..3 {
+            let found = [&plain, &narrow].map(|flat| {
+                let gradients = flat.gradients(&loss(&flat.leaves()[0], &flat.leaves()[1]));
+                gradients.gathered(flat.values())
+            });
+            assert_eq!(found[0], found[1]);
+            assert!(found[0].abs().sum(Kind::Float).double_value(&[]) > 1.0);
+            for (flat, gradients) in [&plain, &narrow].into_iter().zip(&found) {
+                let _ = no_grad(|| flat.values().shallow_clone().g_sub_(&(gradients * 1e-3)));
+                flat.follow();
+            }
+        }
+        assert_eq!(plain.parameters()[0], narrow.parameters()[0]);
     }
 
     #[test]

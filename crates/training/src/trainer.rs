@@ -61,8 +61,14 @@ impl<'a> Trainer<'a> {
         let head_leaves = initial.len();
         let names = network.trainable_names();
         initial.extend(names.iter().map(|name| network.tensor(name).shallow_clone()));
-        let flat = FlatParameters::new(&initial, input.device);
-        network.replace(names.into_iter().zip(flat.leaves()[head_leaves..].iter().map(Tensor::shallow_clone)));
+        let kind =
+            |place: usize| place.checked_sub(head_leaves).map_or(Kind::Float, |it| network.kind_of(&names[it]));
+        let flat = FlatParameters::of_kinds(&initial, input.device, kind);
+        let named = |tensors: &[Tensor]| {
+            names.iter().cloned().zip(tensors[head_leaves..].iter().map(Tensor::shallow_clone)).collect::<Vec<_>>()
+        };
+        network.replace(named(flat.parameters()));
+        network.differentiate_by(named(flat.leaves()));
         let optimizer = Optimizer::new(parameters, flat.values());
         let division = data.division(spec.data.validation);
         let class_weights = match parameters.recipe.class_weights {
@@ -207,6 +213,7 @@ impl<'a> Trainer<'a> {
             let loss = self.loss(&scores, &truth);
             learning_rate = parameters.rate_at(u64::from(epoch - 1) * steps + step, steps);
             self.optimizer.step(self.flat.values(), self.flat.gradients(&loss), learning_rate);
+            self.flat.follow();
             no_grad(|| {
                 loss_sum += loss.detach().to_kind(Kind::Double) * images as f64;
                 correct += scores.argmax(1, false).eq_tensor(&truth).sum(Kind::Int64);
@@ -311,14 +318,14 @@ impl<'a> Trainer<'a> {
     pub(crate) fn trained(&self) -> Vec<(String, Tensor)> {
         let network = &self.network;
         let names = model::head_names(self.head_leaves).chain(network.trainable_names());
-        let leaves = self.flat.leaves().iter().map(Tensor::shallow_clone);
+        let parameters = self.flat.parameters().iter().map(Tensor::shallow_clone);
         let statistics = network.statistic_names().into_iter().map(|name| {
             let tensor = network.tensor(&name).shallow_clone();
             (name, tensor)
         });
         let said = [("said.validation", &self.validated), ("said.test", &self.tested)]
             .map(|(name, answers)| (name.to_owned(), Tensor::from_slice(&answers.predicted)));
-        names.zip(leaves).chain(statistics).chain(said).collect()
+        names.zip(parameters).chain(statistics).chain(said).collect()
     }
 
     fn progress(&self, history: &[EpochMetrics], within: Option<Within>) -> Progress {
@@ -350,6 +357,7 @@ impl<'a> Trainer<'a> {
                 self.network.tensor(name).shallow_clone().copy_(saved);
             }
         });
+        self.flat.follow();
         (progress.history, progress.within)
     }
 }

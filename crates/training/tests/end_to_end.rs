@@ -341,8 +341,13 @@ fn a_fill_that_waits_for_another_stops_when_it_is_told_to() {
 fn a_trial_that_was_stopped_goes_on_as_if_it_never_had_been() {
     let _alone = alone();
     let views = Augment::Views { count: 3, policy: Policy::Crop };
-    for (frozen, optimizer, augment) in [(middle(), Optimizer::Adam, views), (0, Optimizer::Rmsprop, Augment::Flip)] {
+    for (frozen, precision, optimizer, augment) in [
+        (middle(), Precision::Float32, Optimizer::Adam, views),
+        (0, Precision::Float32, Optimizer::Rmsprop, Augment::Flip),
+        (middle(), Precision::Bfloat16, Optimizer::Adam, Augment::None),
+    ] {
         let mut spec = spec(frozen);
+        spec.parameters.precision = precision;
         spec.data.augment = augment;
         spec.parameters.optimizer = optimizer;
         spec.parameters.epochs = 3;

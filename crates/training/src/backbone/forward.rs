@@ -178,7 +178,7 @@ impl Pass<'_> {
     }
 
     fn tensor(&self, layer: &str, part: &str, kind: Kind) -> Tensor {
-        self.network.tensor(&format!("{layer}.{part}")).to_kind(kind)
+        self.network.leaf(&format!("{layer}.{part}"), kind)
     }
 
     pub(super) fn activation(&self, x: Tensor) -> Tensor {
@@ -216,8 +216,8 @@ impl Pass<'_> {
             };
             return self.convolve(&x.to_kind(kind), weight, Some(bias), stride, groups);
         }
-        let weight = network.tensor(&format!("{conv}.weight"));
-        let x = self.convolve(&x.to_kind(kind), &weight.to_kind(kind), None, stride, groups);
+        let weight = network.leaf(&format!("{conv}.weight"), kind);
+        let x = self.convolve(&x.to_kind(kind), &weight, None, stride, groups);
         self.batch_normalization(norm, &x)
     }
 
@@ -255,16 +255,16 @@ impl Pass<'_> {
 
     /// Ioffe & Szegedy 2015 (arXiv:1502.03167) by Keras' rule: the moving variance takes up the batch's biased variance.
     pub(super) fn batch_normalization(&self, layer: &str, x: &Tensor) -> Tensor {
-        let part = |part: &str| self.network.tensor(&format!("{layer}.{part}"));
-        let (weight, bias, mean, variance) =
-            (part("weight"), part("bias"), part("running_mean"), part("running_var"));
+        let (weight, bias) = (self.tensor(layer, "weight", Kind::Float), self.tensor(layer, "bias", Kind::Float));
         let epsilon = self.network.shared.conventions.epsilon;
         if !self.trains(layer) {
-            return x.batch_norm(Some(weight), Some(bias), Some(mean), Some(variance), false, 0.0, epsilon, false);
+            let [mean, variance] =
+                ["running_mean", "running_var"].map(|part| self.network.tensor(&format!("{layer}.{part}")));
+            return x.batch_norm(Some(&weight), Some(&bias), Some(mean), Some(variance), false, 0.0, epsilon, false);
         }
         let none: Option<&Tensor> = None;
         let (out, batch_mean, inverse) =
-            x.native_batch_norm(Some(weight), Some(bias), none, none, true, 0.0, epsilon);
+            x.native_batch_norm(Some(&weight), Some(&bias), none, none, true, 0.0, epsilon);
         self.found.borrow_mut().push((self.network.statistics.starts[layer], batch_mean, inverse));
         out
     }

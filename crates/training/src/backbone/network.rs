@@ -80,7 +80,14 @@ impl Backbone {
             tensors.insert(slot.name.clone(), copy.set_requires_grad(slot.role == Role::Weight));
         }
         let statistics = Statistics::of(&mut tensors, &self.shared.slots, frozen_layers);
-        Network { shared: Rc::clone(&self.shared), tensors, frozen_layers, statistics, folds: HashMap::new() }
+        Network {
+            shared: Rc::clone(&self.shared),
+            tensors,
+            leaves: HashMap::new(),
+            frozen_layers,
+            statistics,
+            folds: HashMap::new(),
+        }
     }
 }
 
@@ -124,6 +131,8 @@ impl Statistics {
 pub struct Network {
     pub(super) shared: Rc<Shared>,
     tensors: HashMap<String, Tensor>,
+    /// What stands for a parameter in passes that losses are differentiated through.
+    leaves: HashMap<String, Tensor>,
     pub(super) frozen_layers: u32,
     pub(super) statistics: Statistics,
     /// As [`Shared::folded`], of convolutions whose normalization trains: only where nothing trains any more.
@@ -146,6 +155,7 @@ impl Network {
         Network {
             shared: Rc::clone(shared),
             tensors: self.tensors.iter().map(copied).collect(),
+            leaves: self.leaves.iter().map(copied).collect(),
             frozen_layers: self.frozen_layers,
             statistics: Statistics {
                 values: self.statistics.values.shallow_clone(),
@@ -186,6 +196,23 @@ impl Network {
     /// Exchanges parameters for others of the same shapes, such as views of a flat buffer.
     pub fn replace(&mut self, tensors: impl IntoIterator<Item = (String, Tensor)>) {
         self.tensors.extend(tensors);
+    }
+
+    /// Has passes take these in the place of the parameters: equal to them, in the type that they are needed in.
+    pub fn differentiate_by(&mut self, leaves: impl IntoIterator<Item = (String, Tensor)>) {
+        self.leaves.extend(leaves);
+    }
+
+    /// What passes take for the parameter called `name`, in this type.
+    pub(super) fn leaf(&self, name: &str, kind: Kind) -> Tensor {
+        self.leaves.get(name).unwrap_or_else(|| self.tensor(name)).to_kind(kind)
+    }
+
+    /// Type that passes need the parameter called `name` in: normalizations compute in float32, whatever the others do.
+    pub fn kind_of(&self, name: &str) -> Kind {
+        let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer);
+        let is_convolution = self.tensor(&format!("{layer}.weight")).dim() == 4;
+        if is_convolution { self.shared.kind } else { Kind::Float }
     }
 
     /// Width of the pooled output.
