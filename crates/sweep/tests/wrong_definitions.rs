@@ -42,3 +42,21 @@ fn several_mistakes_are_reported_together_in_order() {
     assert_eq!(errors.problems.len(), 2);
     assert!(errors.problems[0].message.contains("`name`"));
 }
+
+#[test]
+fn keys_that_do_not_go_together_are_named_with_the_remedy() {
+    let mut report = String::new();
+    for (from, to) in [
+        ("\"cifar10\"\npath = \"images\"", "\"folder\""),
+        ("image_size = 64", "augment = \"flip\"\nviews = 3"),
+        ("image_size = 64", "augment = \"crop\""),
+        ("image_size = 64", "augment = \"crop\"\nviews = 3\nmagnitude = 9"),
+        ("image_size = 64", "lr = 0.1"),
+        ("frozen_layers = 0.5\n", "lr = 0.1\n"),
+    ] {
+        let text = GOOD.replacen(from, to, 1);
+        let errors = Definition::parse("demo.toml", &text, &[]).expect_err(to);
+        report += &format!("{errors}\n\n");
+    }
+    insta::assert_snapshot!(report);
+}
