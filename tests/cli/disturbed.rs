@@ -292,3 +292,21 @@ fn a_sweep_can_be_looked_at_while_it_runs() {
     place.release();
     assert_eq!(running.wait().code, Some(0));
 }
+
+#[test]
+fn a_sweep_can_be_noted_while_it_runs() {
+    let (place, running, _) = half_done();
+    says!(place, "note demo wide", @r"
+    exit code 0
+    --- error
+    noted of `demo`: wide
+    ");
+    assert_eq!(place.json("list --json")[0]["note"], "wide", "before the sweep ends");
+    let refused = place.run("note demos wide");
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("demo"), "{refused}");
+    place.release();
+    assert_eq!(running.wait().code, Some(0));
+    assert_eq!(place.succeed("note demo").stdout, "wide\n");
+    assert_all_complete_once(&place);
+}

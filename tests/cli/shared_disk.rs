@@ -37,7 +37,7 @@ fn a_sweep_that_is_killed_there_ends_as_it_would_elsewhere() {
         assert_eq!(said.matches("As of ").count(), 1, "{command}: {said}");
         assert!(said.contains(" ago: process ") && said.contains("holds the results, or was killed"), "{said}");
     }
-    for command in ["note demo mine", "resume demo", "rm demo --yes", "launch demo.toml"] {
+    for command in ["extend demo --seeds 7", "resume demo", "rm demo --yes", "launch demo.toml"] {
         let refused = place.run(command);
         assert_eq!(refused.code, Some(1), "{command}: {refused}");
         assert!(refused.stderr.contains("is in use by process "), "{command}: {refused}");

@@ -280,9 +280,13 @@ fn a_command_is_answered_behind_what_it_did() {
     let (core, facts, actions) = ask(core, "demo", vec![trial(2), trial(9)]);
     assert_eq!(facts[0].record, Record::State { trial: trial(2), state: TrialState::Cancelled });
     assert_eq!(facts[0].ended(), Some(trial(2)));
-    assert_eq!(actions, [Action::Answer { ask: AskId(3), response: Response::Cancelled(1) }]);
-    let (_, _, actions) = ask(core, "demo", vec![]);
-    assert_eq!(actions.last(), Some(&Action::Answer { ask: AskId(3), response: Response::Cancelled(1) }));
+    assert_eq!(actions, [Action::Answer { ask: AskId(3), response: Response::Done(1) }]);
+    let (core, _, actions) = ask(core, "demo", vec![]);
+    assert_eq!(actions.last(), Some(&Action::Answer { ask: AskId(3), response: Response::Done(1) }));
+    let command = Command::Note { sweep: "another".to_owned(), text: "wide heads".to_owned() };
+    let (_, facts, actions) = turn(core, vec![Input::Asked { ask: AskId(4), command }]);
+    assert_eq!(facts[0].record, Record::Noted { sweep: "another".to_owned(), text: "wide heads".to_owned() });
+    assert_eq!(actions, [Action::Answer { ask: AskId(4), response: Response::Done(0) }]);
 }
 
 #[test]

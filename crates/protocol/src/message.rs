@@ -286,13 +286,15 @@ pub struct Request {
 pub enum Command {
     /// Cancel these trials, or every unfinished trial of the sweep where none is named.
     Cancel { sweep: String, trials: Vec<TrialId> },
+    /// Note this of a sweep, whichever runs; what was noted before goes.
+    Note { sweep: String, text: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// How many trials were cancelled.
-    Cancelled(u64),
+    /// It is done and committed: of trials, of so many.
+    Done(u64),
     Refused(String),
 }
 

@@ -97,7 +97,17 @@ pub(crate) fn write(
             }
             Ok(Some(*trial))
         }
+        Record::Noted { sweep, text } => {
+            note(transaction, sweep, text, now)?;
+            Ok(None)
+        }
     }
+}
+
+/// Notes something of a sweep, where there is one of this name.
+pub(crate) fn note(transaction: &Transaction, sweep: &str, text: &str, now: f64) -> rusqlite::Result<()> {
+    let sql = "UPDATE sweep SET note = nullif(?2, ''), updated_at = ?3 WHERE name = ?1";
+    transaction.prepare_cached(sql)?.execute((sweep, text, now)).map(|_| ())
 }
 
 /// Checks that an attempt may start, and sets its trial running.

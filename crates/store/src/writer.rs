@@ -299,10 +299,8 @@ impl Writer {
     /// [`StoreError::UnknownSweep`].
     pub fn note(&mut self, sweep: &str, text: &str) -> Result<(), StoreError> {
         self.write(|transaction| {
-            let sweep = sweep_id(transaction, sweep)?;
-            let sql = "UPDATE sweep SET note = nullif(?2, ''), updated_at = ?3 WHERE id = ?1";
-            transaction.execute(sql, (sweep, text, now()))?;
-            Ok(())
+            sweep_id(transaction, sweep)?;
+            Ok(records::note(transaction, sweep, text, now())?)
         })
     }
 

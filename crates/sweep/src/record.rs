@@ -104,6 +104,8 @@ pub enum Record {
     Ended { attempt: AttemptId, ending: Ending, trial: Option<(TrialId, TrialState)> },
     /// A trial that no attempt runs has changed its state. One that is finished is not cancelled any more.
     State { trial: TrialId, state: TrialState },
+    /// Somebody's sentence about a sweep, this one or another, in the place of an earlier one; an empty one takes that away.
+    Noted { sweep: String, text: String },
 }
 
 /// How an attempt ended that has no result.

@@ -70,7 +70,7 @@ fn cancel(common: &Common, Wanted { sweeps, trials }: &Wanted) -> anyhow::Result
     for sweep in sweeps {
         let command = Command::Cancel { sweep: sweep.clone(), trials: trials.clone() };
         match request(&common.results, command)? {
-            Some(Response::Cancelled(cancelled)) => return Ok(vec![(sweep.clone(), cancelled)]),
+            Some(Response::Done(cancelled)) => return Ok(vec![(sweep.clone(), cancelled)]),
             Some(Response::Refused(reason)) => refused = reason,
             None => {
                 let mut writer = Writer::open(&common.results)?;

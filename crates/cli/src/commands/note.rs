@@ -4,6 +4,9 @@ use crate::args::{self, Common};
 use crate::exit::{Exit, wrong_input};
 use crate::output;
 use crate::record;
+use anyhow::bail;
+use frostline_coordinator::request;
+use frostline_protocol::{Command, Response};
 use frostline_store::Writer;
 use std::io::Write;
 
@@ -25,8 +28,13 @@ pub(crate) fn run(common: &Common, arguments: &args::Note) -> anyhow::Result<Exi
     if length > MOST {
         return Err(wrong_input(format!("the note has {length} characters, and room for {MOST}: shorten it")));
     }
-    // Of a sweep that runs somebody else holds the folder.
-    Writer::open(&common.results)?.note(sweep, &text)?;
+    record::open(common)?.note(sweep)?;
+    match request(&common.results, Command::Note { sweep: sweep.clone(), text: text.clone() })? {
+        Some(Response::Done(_)) => {}
+        Some(Response::Refused(reason)) => bail!("nothing was noted: {reason}"),
+        // Where no coordinator runs, its database is free to be written.
+        None => Writer::open(&common.results)?.note(sweep, &text)?,
+    }
     output::note(&match text.is_empty() {
         true => format!("nothing is noted of `{sweep}` any more"),
         false => format!("noted of `{sweep}`: {text}"),

@@ -68,6 +68,7 @@ fn event(fact: &Fact, objective: &'static Metric) -> Value {
             let (trial, state) = trial.map_or((None, None), |(trial, state)| (Some(trial), Some(state)));
             json!({"event": how, "attempt": attempt, "trial": trial, "state": state, "failure": failure})
         }
+        Record::Noted { sweep, text } => json!({"event": "noted", "sweep": sweep, "text": text}),
         Record::State { trial, state } => json!({"event": "state", "trial": trial, "state": state}),
     }
 }

@@ -245,7 +245,10 @@ impl Screen {
             Record::State { trial, state: TrialState::Cancelled } => {
                 self.ended(*trial, TrialState::Cancelled, &Ending::Cancelled);
             }
-            Record::Started { .. } | Record::Ended { trial: None, .. } | Record::State { .. } => {}
+            Record::Started { .. }
+            | Record::Ended { trial: None, .. }
+            | Record::State { .. }
+            | Record::Noted { .. } => {}
         }
     }
 

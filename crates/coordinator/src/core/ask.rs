@@ -3,17 +3,24 @@
 use super::{Action, AskId, Core, Journal};
 use frostline_protocol::{Command, Response};
 use frostline_scheduler::{Effect, Event, Time};
+use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
 
 impl<J: Journal> Core<J> {
     /// Takes up a command. It is answered once what it did is committed.
     pub(super) fn ask(&mut self, now: Time, ask: AskId, command: Command, effects: &mut Vec<Effect>) {
-        let Command::Cancel { sweep, trials } = command;
-        let response = if sweep == self.terms.sweep {
-            Response::Cancelled(self.cancel(now, trials, effects))
-        } else {
-            let running = &self.terms.sweep;
-            Response::Refused(format!("the coordinator of this results folder runs `{running}`, not `{sweep}`"))
+        let response = match command {
+            Command::Cancel { sweep, trials } if sweep == self.terms.sweep => {
+                Response::Done(self.cancel(now, trials, effects))
+            }
+            Command::Cancel { sweep, .. } => {
+                let running = &self.terms.sweep;
+                Response::Refused(format!("the coordinator of this results folder runs `{running}`, not `{sweep}`"))
+            }
+            Command::Note { sweep, text } => {
+                effects.push(Effect::Record(Record::Noted { sweep, text }));
+                Response::Done(0)
+            }
         };
         self.answers.push(Action::Answer { ask, response });
     }

@@ -123,6 +123,7 @@ impl Database {
                 }
                 self.set_state(*trial, *state)
             }
+            Record::Noted { .. } => Ok(()),
         }
     }
 

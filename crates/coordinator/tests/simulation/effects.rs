@@ -101,7 +101,7 @@ impl World {
                 let Some(asked) = coordinator.asked.remove(&ask) else {
                     return Err(format!("{ask:?} is answered, and nobody has asked"));
                 };
-                let Response::Cancelled(count) = response else {
+                let Response::Done(count) = response else {
                     return Err(format!("a cancellation is answered with {response:?}"));
                 };
                 self.say(|| format!("{count} of {} trials are cancelled", asked.len()));
@@ -191,5 +191,6 @@ fn in_short(record: &Record) -> String {
         Record::Filled { attempt, .. } => format!("attempt {attempt} has filled"),
         Record::Ended { attempt, ending, trial } => format!("attempt {attempt} ends: {ending:?}, {trial:?}"),
         Record::State { trial, state } => format!("trial {trial} is {state}"),
+        Record::Noted { sweep, text } => format!("{sweep} is noted: {text}"),
     }
 }

@@ -178,6 +178,7 @@ impl World {
                 }
                 self.see("a waiting trial that is cancelled");
             }
+            Record::Noted { .. } => return Err("nobody asked to note anything".to_owned()),
         }
         Ok(())
     }
