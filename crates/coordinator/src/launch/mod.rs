@@ -7,6 +7,7 @@ mod adopt;
 mod ask;
 mod command;
 mod failures;
+mod lives;
 mod local;
 mod log;
 mod queued;

@@ -5,10 +5,9 @@
 //! the next coordinator ends what this one leaves behind.
 
 use super::ask::{run, run_apart};
-use super::failures::Failures;
-use super::log::LogStart;
+use super::lives::{Life, Lives};
 use super::words::Words;
-use super::{Access, Engine, Exit, Launcher, Notices, job_prefix, join_line};
+use super::{Access, Engine, Launcher, Notices, job_prefix, join_line};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::{Folder, JOB_NUMBER};
 use frostline_scheduler::Survivor;
@@ -19,8 +18,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// Answers in a row by which a job counts as gone; one where it was ended.
@@ -57,21 +54,13 @@ impl Engine for QueuedWorkers {
             shared.end_apart(id.trim().to_owned());
             std::fs::remove_file(file)?;
         }
-        Ok(Box::new(QueuedLauncher { shared, runtime, jobs: BTreeMap::new() }))
+        Ok(Box::new(QueuedLauncher { shared, lives: Lives::new(runtime) }))
     }
 }
 
 struct QueuedLauncher {
     shared: Arc<Shared>,
-    runtime: Handle,
-    jobs: BTreeMap<WorkerId, Job>,
-}
-
-struct Job {
-    incarnation: Incarnation,
-    is_wanted_no_more: Arc<Notify>,
-    failures: Arc<Failures>,
-    log: LogStart,
+    lives: Lives,
 }
 
 impl Launcher for QueuedLauncher {
@@ -84,30 +73,17 @@ impl Launcher for QueuedLauncher {
     }
 
     fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
-        let (_, log) = LogStart::open(&self.shared.workers.folder, worker)?;
-        let failures = self.jobs.remove(&worker).map_or_else(Arc::default, |before| before.failures);
-        let job = Job { incarnation, is_wanted_no_more: Arc::default(), failures, log };
-        let life = Life {
-            shared: Arc::clone(&self.shared),
-            worker,
-            incarnation,
-            is_wanted_no_more: Arc::clone(&job.is_wanted_no_more),
-            failures: Arc::clone(&job.failures),
-            log: job.log.clone(),
-        };
-        self.runtime.spawn(life.live());
-        self.jobs.insert(worker, job);
-        Ok(())
+        let shared = Arc::clone(&self.shared);
+        let live = |life, _| async move { Job { shared, life }.live().await };
+        self.lives.begin(&self.shared.workers.folder, worker, incarnation, live)
     }
 
     fn kill(&mut self, worker: WorkerId) {
-        if let Some(job) = self.jobs.get(&worker) {
-            job.is_wanted_no_more.notify_one();
-        }
+        self.lives.end(worker);
     }
 
     fn log(&self, worker: WorkerId) -> Vec<String> {
-        self.jobs.get(&worker).map_or(Vec::new(), |job| job.log.tail())
+        self.lives.log(worker)
     }
 
     fn folder(&self) -> &Folder {
@@ -118,8 +94,8 @@ impl Launcher for QueuedLauncher {
 /// Jobs that nobody asked for would wait in the queue, and then on a GPU, for nothing.
 impl Drop for QueuedLauncher {
     fn drop(&mut self) {
-        for (worker, job) in &self.jobs {
-            let number = self.shared.number(*worker, job.incarnation);
+        for life in self.lives.newest() {
+            let number = self.shared.number(life);
             if let Ok(id) = std::fs::read_to_string(&number) {
                 self.shared.end_apart(id.trim().to_owned());
                 let _ = std::fs::remove_file(number);
@@ -137,8 +113,8 @@ struct Shared {
 
 impl Shared {
     /// Where a job's number is written down.
-    fn number(&self, worker: WorkerId, incarnation: Incarnation) -> PathBuf {
-        self.workers.folder.job_number(worker.0, incarnation.0)
+    fn number(&self, life: &Life) -> PathBuf {
+        self.workers.folder.job_number(life.worker.0, life.incarnation.0)
     }
 
     /// Where the coordinator before this one has written down its jobs' numbers.
@@ -150,10 +126,10 @@ impl Shared {
     }
 
     /// What a job is to run: the worker is its own process, so that signals reach it.
-    fn script(&self, worker: WorkerId, incarnation: Incarnation) -> String {
+    fn script(&self, life: &Life) -> String {
         let Shared { workers, .. } = self;
         let device = if workers.on_gpu { Device::Cuda(0) } else { Device::Cpu };
-        let join = join_line(&workers.program, &workers.folder.access(), worker, incarnation, device);
+        let join = join_line(&workers.program, &workers.folder.access(), life.worker, life.incarnation, device);
         format!("#!/bin/sh\nexec {join}\n")
     }
 
@@ -169,28 +145,20 @@ impl Shared {
 }
 
 /// One job, from before it is handed over until it is gone.
-struct Life {
+struct Job {
     shared: Arc<Shared>,
-    worker: WorkerId,
-    incarnation: Incarnation,
-    is_wanted_no_more: Arc<Notify>,
-    failures: Arc<Failures>,
-    log: LogStart,
+    life: Life,
 }
 
-impl Life {
-    async fn live(self) {
-        tokio::select! {
-            () = sleep(self.failures.pause()) => {}
-            () = self.is_wanted_no_more.notified() => {
-                return self.ends(true, "it was not submitted any more".to_owned());
-            }
+impl Job {
+    async fn live(&self) {
+        if !self.life.may_start().await {
+            return self.ends(true, "it was not submitted any more".to_owned());
         }
-        self.failures.one_more();
         match self.submit().await {
             Ok(id) => {
-                self.failures.none();
-                tracing::info!(worker = self.worker.0, "job {id} is submitted");
+                self.life.failures.none();
+                tracing::info!(worker = self.life.worker.0, "job {id} is submitted");
                 self.watch(&id).await;
             }
             Err(description) => self.ends(false, description),
@@ -198,30 +166,26 @@ impl Life {
     }
 
     fn ends(&self, is_excused: bool, description: String) {
-        self.shared.notices.exit(self.exit(is_excused, description));
-    }
-
-    fn exit(&self, is_excused: bool, description: String) -> Exit {
-        Exit { worker: self.worker, is_excused, description, log: self.log.tail() }
+        self.shared.notices.exit(self.life.exit(is_excused, description));
     }
 
     fn name(&self) -> String {
-        format!("{}-{}-{}", self.shared.prefix, self.worker.0, self.incarnation.0)
+        format!("{}-{}-{}", self.shared.prefix, self.life.worker.0, self.life.incarnation.0)
     }
 
     /// Hands the job over; its number.
     async fn submit(&self) -> Result<String, String> {
         let Shared { workers, .. } = &*self.shared;
-        let script = workers.folder.job_script(self.worker.0);
-        let text = self.shared.script(self.worker, self.incarnation);
+        let script = workers.folder.job_script(self.life.worker.0);
+        let text = self.shared.script(&self.life);
         std::fs::write(&script, text).map_err(|error| format!("{} cannot be written: {error}", script.display()))?;
         let said = self.ask(workers.commands.submit.as_deref(), "", &script).await?;
         let id = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
         if id.is_empty() {
             return Err("command.submit printed no number of a job".to_owned());
         }
-        if let Err(error) = std::fs::write(self.shared.number(self.worker, self.incarnation), &id) {
-            tracing::warn!(worker = self.worker.0, "job {id} is not written down: {error}");
+        if let Err(error) = std::fs::write(self.shared.number(&self.life), &id) {
+            tracing::warn!(worker = self.life.worker.0, "job {id} is not written down: {error}");
         }
         Ok(id)
     }
@@ -231,22 +195,22 @@ impl Life {
         let commands = &self.shared.workers.commands;
         let poll = Duration::from_secs_f64(commands.poll.clamp(0.1, 3_600.0));
         let (mut misses, mut is_ended) = (0, false);
-        // The task ends with the runtime, or where nobody holds its job any more.
-        while Arc::strong_count(&self.is_wanted_no_more) > 1 {
+        // The task ends with the runtime, too.
+        while self.life.is_newest() {
             tokio::select! {
                 () = sleep(if is_ended { SOON.min(poll) } else { poll }) => {}
-                () = self.is_wanted_no_more.notified(), if !is_ended => {
+                () = self.life.told_to_end(), if !is_ended => {
                     is_ended = true;
                     if let Err(error) = self.ask(commands.cancel.as_deref(), id, Path::new("")).await {
-                        tracing::warn!(worker = self.worker.0, "job {id} is not ended: {error}");
+                        tracing::warn!(worker = self.life.worker.0, "job {id} is not ended: {error}");
                     }
                 }
             }
             misses =
                 if self.ask(commands.alive.as_deref(), id, Path::new("")).await.is_ok() { 0 } else { misses + 1 };
             if misses >= if is_ended { 1 } else { MISSES } {
-                let _ = std::fs::remove_file(self.shared.number(self.worker, self.incarnation));
-                self.shared.notices.missing(self.incarnation, self.exit(true, format!("job {id} is gone")));
+                let _ = std::fs::remove_file(self.shared.number(&self.life));
+                self.shared.notices.missing(self.life.incarnation, self.life.exit(true, format!("job {id} is gone")));
             }
         }
     }
@@ -254,7 +218,7 @@ impl Life {
     /// What a command prints. An error says why it failed.
     async fn ask(&self, command: Option<&str>, id: &str, script: &Path) -> Result<String, String> {
         let name = self.name();
-        let words = Words { script, log: &self.log.path, name: &name, id };
+        let words = Words { script, log: &self.life.log.path, name: &name, id };
         let line = words.put_into(command);
         run("sh", &["-c", &line], None).await.map_err(|error| format!("`{line}`: {error}"))
     }

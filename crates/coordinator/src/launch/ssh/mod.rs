@@ -8,9 +8,8 @@ mod said;
 
 pub use said::ssh_command;
 
-use super::failures::Failures;
-use super::log::LogStart;
-use super::{Access, Engine, Exit, Launcher, Notices};
+use super::lives::{Life, Lives};
+use super::{Access, Engine, Launcher, Notices};
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_results::{Conditions, Endpoint, Folder, Pass};
 use frostline_scheduler::Survivor;
@@ -27,9 +26,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional, join};
 use tokio::net::UnixStream;
 use tokio::process::Child;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// A worker whose connection has ended has this long to end, too.
 const LINGER: Duration = Duration::from_secs(5);
@@ -66,21 +63,13 @@ impl Engine for SshWorkers {
         let Access { endpoint, token, notices, runtime } = access;
         let pass = Pass { conditions: self.conditions.clone(), token };
         let shared = Shared { workers: *self, pass: pass.line()?, endpoint, notices };
-        Ok(Box::new(SshLauncher { shared: Arc::new(shared), runtime, processes: BTreeMap::new() }))
+        Ok(Box::new(SshLauncher { shared: Arc::new(shared), lives: Lives::new(runtime) }))
     }
 }
 
 struct SshLauncher {
     shared: Arc<Shared>,
-    runtime: Handle,
-    processes: BTreeMap<WorkerId, Process>,
-}
-
-struct Process {
-    is_wanted_no_more: Arc<Notify>,
-    /// Starts in a row that came to nothing.
-    failures: Arc<Failures>,
-    log: LogStart,
+    lives: Lives,
 }
 
 impl Launcher for SshLauncher {
@@ -93,33 +82,19 @@ impl Launcher for SshLauncher {
     }
 
     fn launch(&mut self, worker: WorkerId, incarnation: Incarnation) -> io::Result<()> {
-        let (file, log) = LogStart::open(&self.shared.workers.folder, worker)?;
-        let failures = self.processes.remove(&worker).map_or_else(Arc::default, |before| before.failures);
-        let is_wanted_no_more = Arc::new(Notify::new());
-        let life = Life {
-            shared: Arc::clone(&self.shared),
-            worker,
-            incarnation,
-            is_wanted_no_more: Arc::clone(&is_wanted_no_more),
-            failures: Arc::clone(&failures),
-        };
-        let (notices, start) = (self.shared.notices.clone(), log.clone());
-        self.runtime.spawn(async move {
-            let (is_excused, description) = life.live(file).await;
-            notices.exit(Exit { worker, is_excused, description, log: start.tail() });
-        });
-        self.processes.insert(worker, Process { is_wanted_no_more, failures, log });
-        Ok(())
+        let shared = Arc::clone(&self.shared);
+        self.lives.begin(&self.shared.workers.folder, worker, incarnation, |life, log| async move {
+            let (is_excused, description) = shared.live(&life, log).await;
+            shared.notices.exit(life.exit(is_excused, description));
+        })
     }
 
     fn kill(&mut self, worker: WorkerId) {
-        if let Some(process) = self.processes.get(&worker) {
-            process.is_wanted_no_more.notify_one();
-        }
+        self.lives.end(worker);
     }
 
     fn log(&self, worker: WorkerId) -> Vec<String> {
-        self.processes.get(&worker).map_or(Vec::new(), |process| process.log.tail())
+        self.lives.log(worker)
     }
 
     fn folder(&self) -> &Folder {
@@ -136,38 +111,27 @@ struct Shared {
     notices: Notices,
 }
 
-/// One process in a worker's place, from before its start to its end.
-struct Life {
-    shared: Arc<Shared>,
-    worker: WorkerId,
-    incarnation: Incarnation,
-    is_wanted_no_more: Arc<Notify>,
-    failures: Arc<Failures>,
-}
-
-impl Life {
+impl Shared {
     /// How it ended, and whether that is the machine's or the connection's affair.
-    async fn live(&self, log: File) -> (bool, String) {
-        let Some(place) = self.shared.workers.places.get(self.worker.0 as usize - 1) else {
-            return (false, format!("there is no worker {}", self.worker.0));
+    async fn live(&self, life: &Life, log: File) -> (bool, String) {
+        let Some(place) = self.workers.places.get(life.worker.0 as usize - 1) else {
+            return (false, format!("there is no worker {}", life.worker.0));
         };
-        tokio::select! {
-            () = sleep(self.failures.pause()) => {}
-            () = self.is_wanted_no_more.notified() => return (true, "ended before its start".to_owned()),
+        if !life.may_start().await {
+            return (true, "ended before its start".to_owned());
         }
-        self.failures.one_more();
-        let mut child = match self.spawn(place, log) {
+        let mut child = match self.spawn(life, place, log) {
             Ok(child) => child,
             Err(error) => return (false, format!("ssh: {error}")),
         };
         let was_ended = tokio::select! {
-            carried = self.carry(&mut child) => {
+            carried = self.carry(life, &mut child) => {
                 if let Err(error) = carried {
-                    tracing::warn!(worker = self.worker.0, host = place.host, "the wire has ended: {error}");
+                    tracing::warn!(worker = life.worker.0, host = place.host, "the wire has ended: {error}");
                 }
                 false
             }
-            () = self.is_wanted_no_more.notified() => true,
+            () = life.told_to_end() => true,
         };
         // The worker there hears the end of its input and ends, with what it has to put in order.
         drop((child.stdin.take(), child.stdout.take()));
@@ -184,10 +148,10 @@ impl Life {
         }
     }
 
-    fn spawn(&self, place: &SshPlace, log: File) -> io::Result<Child> {
-        let workers = &self.shared.workers;
-        let line = command_there(&workers.options, self.worker, self.incarnation, place.device);
-        let command = ssh_command(&workers.options, &place.host, &line);
+    fn spawn(&self, life: &Life, place: &SshPlace, log: File) -> io::Result<Child> {
+        let options = &self.workers.options;
+        let line = command_there(options, life.worker, life.incarnation, place.device);
+        let command = ssh_command(options, &place.host, &line);
         let mut command = tokio::process::Command::from(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         // Its own group: a terminal's Ctrl-C is for the coordinator, which ends its workers in good order.
@@ -195,13 +159,13 @@ impl Life {
     }
 
     /// Carries what the worker and the coordinator say, until one of them has no more to say.
-    async fn carry(&self, child: &mut Child) -> io::Result<()> {
+    async fn carry(&self, life: &Life, child: &mut Child) -> io::Result<()> {
         let (Some(input), Some(output)) = (&mut child.stdin, &mut child.stdout) else { return Ok(()) };
-        input.write_all(&self.shared.pass).await?;
+        input.write_all(&self.pass).await?;
         let first = behind_preamble(output).await?;
-        self.failures.none();
-        self.shared.notices.began(self.worker);
-        let endpoint = Endpoint::read(&self.shared.endpoint)?.ok_or(io::ErrorKind::NotFound)?;
+        life.failures.none();
+        self.notices.began(life.worker);
+        let endpoint = Endpoint::read(&self.endpoint)?.ok_or(io::ErrorKind::NotFound)?;
         let wire = UnixStream::connect(&endpoint.socket).await?;
         passed_on(wire, &first, join(output, input)).await
     }
