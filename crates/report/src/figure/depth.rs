@@ -53,6 +53,8 @@ const HEIGHT: u32 = (PLOT + GAP + BARS + 6.0 + STRIP + 34.0) as u32;
 const STEP: f64 = 7.0;
 /// Pixels of the narrowest drawing: levels side by side do not run into each other there.
 const NARROWEST: f64 = 300.0;
+/// Pixels of a letter of a bar's label, and of a line of them.
+const LETTER: (f64, f64) = (6.5, 12.0);
 /// Room before the first level, of what lies between it and the network's end.
 const BEFORE: f64 = 0.5;
 
@@ -74,6 +76,33 @@ impl Depth {
         let most = self.levels.iter().map(|level| level.points.len()).max().unwrap_or(1);
         STEP.min(0.8 * room / most.max(1) as f64)
     }
+
+    /// With labels above them that do not run into each other where the drawing is narrow.
+    fn bars(&self, across: &dyn Fn(f64) -> f64) -> Vec<Bar> {
+        let longest = self.levels.iter().map(|level| level.seconds).filter(|it| it.is_finite()).fold(0.0, f64::max);
+        let (letter, line) = LETTER;
+        // Middle, half of the width, and height.
+        let mut taken: Vec<(f64, f64, f64)> = Vec::new();
+        let bar = |level: &Level| {
+            let share = if longest > 0.0 && level.seconds.is_finite() { level.seconds / longest } else { 0.0 };
+            // What takes any time at all is seen.
+            let height = (BARS * share).max(1.0);
+            let label = seconds(level.seconds);
+            let (middle, half) = (NARROWEST * across(level.share), 0.5 * letter * (label.chars().count() + 1) as f64);
+            let mut lifted = height + 5.0;
+            let near: Vec<f64> =
+                taken.iter().filter(|it| (it.0 - middle).abs() < it.1 + half).map(|it| it.2).collect();
+            while let Some(other) = near.iter().find(|other| (lifted - *other).abs() < line) {
+                lifted = other + line;
+            }
+            let has_room = lifted + line <= BARS + GAP;
+            if has_room {
+                taken.push((middle, half, lifted));
+            }
+            Bar { height, label, lifted: has_room.then_some(lifted) }
+        };
+        self.levels.iter().map(bar).collect()
+    }
 }
 
 pub fn figure(words: &Words, depth: &Depth) -> Markup {
@@ -87,21 +116,21 @@ pub fn figure(words: &Words, depth: &Depth) -> Markup {
     let ticks: Vec<axis::Tick> =
         found.values.iter().map(|&value| (scale.share(value), fixed(value, found.decimals))).collect();
     let up = |value: f64| PLOT * (1.0 - scale.share(value));
-    let longest = depth.levels.iter().map(|level| level.seconds).filter(|it| it.is_finite()).fold(0.0, f64::max);
     let floor = PLOT + GAP + BARS;
     let (_, begin) = depth.begin();
     let across = |share: f64| ((share - begin) / (1.0 - begin)).clamp(0.0, 1.0);
     let step = depth.step(&across);
+    let bars = depth.bars(&across);
     let drawing = html! {
         (axis::y(&ticks, 0.0, PLOT))
         @for pair in depth.levels.windows(2) {
             line.trend x1=(Percent(across(pair[0].share))) y1=(Px(up(pair[0].mean)))
                 x2=(Percent(across(pair[1].share))) y2=(Px(up(pair[1].mean))) {}
         }
-        @for level in &depth.levels {
+        @for (level, bar) in depth.levels.iter().zip(&bars) {
             svg.at x=(Percent(across(level.share))) {
                 (dots(level, step, &up))
-                (bar(level, longest, floor))
+                (bar.draw(floor))
             }
         }
         line.axis x1="0" x2="100%" y1=(Px(floor)) y2=(Px(floor)) {}
@@ -127,13 +156,22 @@ fn dots(level: &Level, step: f64, up: &dyn Fn(f64) -> f64) -> Markup {
     }
 }
 
-fn bar(level: &Level, longest: f64, floor: f64) -> Markup {
-    let share = if longest > 0.0 && level.seconds.is_finite() { level.seconds / longest } else { 0.0 };
-    // What takes any time at all is seen.
-    let height = (BARS * share).max(1.0);
-    html! {
-        rect.cost x="-9" width="18" y=(Px(floor - height)) height=(Px(height)) {}
-        text.label.middle x="0" y=(Px(floor - height - 5.0)) { (seconds(level.seconds)) }
+/// What a level's trials take.
+struct Bar {
+    height: f64,
+    label: String,
+    /// Where the label stands above the floor; none where there is no room for it.
+    lifted: Option<f64>,
+}
+
+impl Bar {
+    fn draw(&self, floor: f64) -> Markup {
+        html! {
+            rect.cost x="-9" width="18" y=(Px(floor - self.height)) height=(Px(self.height)) {}
+            @if let Some(lifted) = self.lifted {
+                text.label.middle x="0" y=(Px(floor - lifted)) { (self.label) }
+            }
+        }
     }
 }
 
@@ -210,6 +248,21 @@ mod tests {
         assert!(drawn.contains(r#"y="220" height="52""#) && drawn.contains(r#"height="1.3""#), "{drawn}");
         assert!(drawn.contains("&lt;0.75&gt;"), "labels are escaped");
         assert!(drawn.contains(r#"role="img""#) && drawn.contains("Deeper is worse."));
+    }
+
+    #[test]
+    fn labels_of_bars_that_stand_close_do_not_run_into_each_other() {
+        let labels = |levels: &[(f64, f64)]| {
+            let level = |&(share, seconds)| Level { frozen_layers: 1, share, mean: 0.5, seconds, points: vec![] };
+            let depth = Depth { levels: levels.iter().map(level).collect(), ..depth() };
+            depth.bars(&|share| share).into_iter().map(|bar| bar.lifted).collect::<Vec<_>>()
+        };
+        let hour = 3600.0;
+        assert_eq!(labels(&[(0.0, hour), (0.5, hour), (1.0, 0.0)]), [Some(57.0), Some(57.0), Some(6.0)]);
+        // 30 pixels apart: one is put above the other; a low bar's is below both.
+        assert_eq!(labels(&[(0.0, hour), (0.1, hour), (0.15, 1.0)]), [Some(57.0), Some(69.0), Some(6.0)]);
+        // A third one has no room between plot and bars.
+        assert_eq!(labels(&[(0.0, hour), (0.05, hour), (0.1, hour)]), [Some(57.0), Some(69.0), None]);
     }
 
     #[test]
