@@ -1,6 +1,8 @@
 //! What becomes of the values of a definition.
 
 use frostline_sweep::definition::{Definition, KeepModels};
+use frostline_sweep::keys::Kind;
+use serde_json::json;
 
 const START: &str = "[sweep]\nname = \"demo\"\n[data]\ndataset = \"shapes\"\n\
                      [model]\nbackbone = \"efficientnet_lite0\"\nweights = \"random\"\n";
@@ -27,6 +29,36 @@ fn features_are_kept_where_nobody_says_off() {
     assert!(features(""));
     assert!(features("[cache]\nfeatures = \"auto\""));
     assert!(!features("[cache]\nfeatures = \"off\""));
+}
+
+#[test]
+fn bytes_have_the_units_of_the_decimal_and_of_the_binary_system() {
+    let bytes = |written: &str| parsed(&format!("[cache]\nmax_bytes = {written}")).cache.max_bytes;
+    for (written, wanted) in [
+        ("7", 7),
+        ("\"7\"", 7),
+        ("\"7 B\"", 7),
+        ("\"2kB\"", 2_000),
+        ("\"2 KB\"", 2_000),
+        ("\"1.5 MB\"", 1_500_000),
+        ("\"20 GB\"", 20_000_000_000),
+        ("\"2 TB\"", 2_000_000_000_000),
+        ("\"3 KiB\"", 3 << 10),
+        ("\"3 MiB\"", 3 << 20),
+        ("\"3 GiB\"", 3 << 30),
+        ("\"3 TiB\"", 3 << 40),
+    ] {
+        assert_eq!(bytes(written), wanted, "{written}");
+    }
+}
+
+#[test]
+fn weights_are_a_text_for_all_networks_or_one_for_each() {
+    let good = |value: serde_json::Value| Kind::Weights.check(&value).is_ok();
+    assert!(good(json!("random")) && good(json!({"efficientnet_lite0": "random", "efficientnet_b0": "b0.pth"})));
+    for wrong in [json!(7), json!(""), json!({"efficientnet_lite9": "random"}), json!({"efficientnet_lite0": 7})] {
+        assert!(!good(wrong.clone()), "{wrong}");
+    }
 }
 
 #[test]
