@@ -65,3 +65,53 @@ impl Layout {
         if cut == 0 { 0 } else { self.ends[cut as usize - 1].elements * size }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone;
+    use crate::definition::Definition;
+    use crate::expand::Sources;
+
+    fn parameters(frozen_layers: u32, head_units: &[u32]) -> Parameters {
+        let text = "[sweep]\nname = \"x\"\n[data]\ndataset = \"shapes\"\n[model]\nbackbone = \"efficientnet_lite0\"\n\
+            weights = \"random\"\n[train]\nfrozen_layers = 0\n";
+        let trial = Definition::parse("x.toml", text, &[]).unwrap().expand(&Sources::plain("d".into())).remove(0);
+        Parameters { frozen_layers, head_units: head_units.to_vec(), ..trial.spec.parameters }
+    }
+
+    /// Of Keras' `EfficientNetV2S(include_top=False)`, whose summary says 20,177,488 trainable parameters.
+    #[test]
+    fn what_trains_has_the_parameters_that_keras_counts() {
+        let architecture = backbone::find("efficientnet_v2_s").unwrap();
+        let layout = Layout::of(architecture, 224);
+        let trained = |frozen, head: &[u32]| layout.trained_parameters(&parameters(frozen, head));
+        assert_eq!(trained(0, &[]), 20_177_488);
+        // The top: a convolution of 256 to 1280 channels, a normalization's scales and shifts, an activation.
+        let count = architecture.layer_count();
+        assert_eq!([3, 2, 1, 0].map(|last| trained(count - last, &[])), [256 * 1280 + 2560, 2560, 0, 0]);
+        assert_eq!(trained(count, &[256, 128]), 1281 * 256 + 257 * 128);
+    }
+
+    #[test]
+    fn a_cut_is_behind_the_last_segment_that_is_frozen_whole() {
+        let architecture = backbone::find("efficientnet_v2_s").unwrap();
+        let layout = Layout::of(architecture, 224);
+        for frozen in 0..=architecture.layer_count() {
+            assert_eq!(layout.cut_at(frozen), architecture.cut_at(frozen), "{frozen} layers");
+        }
+    }
+
+    #[test]
+    fn an_image_has_the_bytes_of_what_comes_out_of_a_segment() {
+        let layout = Layout::of(backbone::find("efficientnet_v2_s").unwrap(), 224);
+        let bytes = |cut| {
+            [Precision::Float32, Precision::Tf32, Precision::Bfloat16]
+                .map(|precision| layout.image_bytes(cut, precision))
+        };
+        assert_eq!(bytes(0), [0; 3]);
+        // The stem's 24 channels of 112 by 112 pixels, and the pooled vector.
+        assert_eq!(bytes(1), [4, 4, 2].map(|size| 24 * 112 * 112 * size));
+        assert_eq!(bytes(layout.ends.len() as u32), [4, 4, 2].map(|size| 1280 * size));
+    }
+}
