@@ -23,8 +23,18 @@ fn costs() -> Costs {
 }
 
 fn planned(trials: &[Trial], max_bytes: u64, costs: &Costs, present: &BTreeSet<FeatureKey>) -> Reuse {
+    planned_on(false, trials, max_bytes, costs, present)
+}
+
+fn planned_on(
+    on_gpu: bool,
+    trials: &[Trial],
+    max_bytes: u64,
+    costs: &Costs,
+    present: &BTreeSet<FeatureKey>,
+) -> Reuse {
     let figures = |_| Figures::from(costs.clone());
-    let premises = Premises { figures: &figures, max_bytes, present, on_gpu: false };
+    let premises = Premises { figures: &figures, max_bytes, present, on_gpu };
     Workload::of(trials.iter().map(|trial| &trial.spec), IMAGES).plan(&premises)
 }
 
@@ -109,6 +119,33 @@ fn what_is_computed_is_told_by_network_and_precision() {
     let expected = [Precision::Float32, Precision::Bfloat16]
         .map(|precision| Computed { network: "efficientnet_v2_s", precision });
     assert_eq!(computed, BTreeSet::from(expected));
+}
+
+#[test]
+fn features_are_known_by_what_computes_them() {
+    let trials = trials("frozen_layers = [384, \"all\"]");
+    let [cpu, gpu] = [false, true].map(|on_gpu| {
+        let plan = planned_on(on_gpu, &trials, u64::MAX, &costs(), &BTreeSet::new());
+        for cut in &plan.cuts {
+            let of_trial = FeatureSpec::of(&trials[0].spec, cut.spec.cut).computed(on_gpu);
+            assert_eq!((&cut.spec, &cut.key), (&of_trial, &of_trial.key()));
+        }
+        assert_eq!(plan.cuts[1].decision, Decision::Fill { from: Some(plan.cuts[0].key.clone()) });
+        plan.cuts.into_iter().map(|cut| cut.key).collect::<BTreeSet<_>>()
+    });
+    assert_eq!((cpu.len(), gpu.len(), cpu.intersection(&gpu).count()), (2, 2, 0));
+}
+
+#[test]
+fn each_view_of_a_training_image_has_features_of_its_own() {
+    let mut trials = trials("frozen_layers = [\"all\"]");
+    assert_eq!(reuse(&trials, u64::MAX).cuts[0].bytes, 1280 * 4 * (800 + 200));
+    for trial in &mut trials {
+        trial.spec.data.augment = crate::trial::Augment::Flip;
+    }
+    let flipped = reuse(&trials, u64::MAX);
+    assert_eq!(flipped.cuts[0].bytes, 1280 * 4 * (2 * 800 + 200));
+    assert_eq!((flipped.cuts[0].trials, flipped.cuts[0].epochs), (2, 6));
 }
 
 #[test]
