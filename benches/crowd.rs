@@ -158,7 +158,7 @@ async fn work(access: Access, number: usize, of: usize, waited: Arc<Mutex<Vec<Du
                     }
                 }
                 ToWorker::Drain => return Ok(()),
-                ToWorker::Welcome(_) | ToWorker::Stop { .. } => {}
+                ToWorker::Welcome(_) | ToWorker::Stop { .. } | ToWorker::Piece { .. } | ToWorker::Kept { .. } => {}
             },
             _ = ticks.tick() => {
                 let Some((claim, trial, number)) = running.take() else {

@@ -171,6 +171,7 @@ pub fn play_worker() -> anyhow::Result<bool> {
                 host: None,
                 places: Box::new(Ok),
                 outgoing: None,
+                checkpoints: None,
                 ends: None,
                 leaves_on_signals: false,
                 log: Tail::default(),

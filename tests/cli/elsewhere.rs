@@ -154,6 +154,62 @@ fn models_come_from_a_machine_that_does_not_see_the_results_folder() {
     assert_eq!(far.shell("find far -name 'outgoing*'").stdout, "", "nothing is left of it there");
 }
 
+/// What an attempt's epochs took, by the database: one that goes on reports what it has taken over with the seconds that it took
+/// then.
+fn seconds(place: &Place) -> Vec<Vec<f64>> {
+    let database = rusqlite::Connection::open(place.path("results/frostline.db")).unwrap();
+    let sql =
+        "SELECT attempt.id, seconds FROM epoch JOIN attempt ON attempt.id = epoch.attempt ORDER BY 1, epoch.epoch";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?))).unwrap();
+    let rows: Vec<(i64, f64)> = rows.map(Result::unwrap).collect();
+    rows.chunk_by(|a, b| a.0 == b.0).map(|chunk| chunk.iter().map(|(_, seconds)| *seconds).collect()).collect()
+}
+
+#[test]
+fn a_trial_goes_on_where_another_machine_has_left_it_though_they_share_no_disk() {
+    // Nothing frozen and larger images: an epoch takes many times as long as a look at the status, and a checkpoint has 40 MB.
+    let trains = |count| {
+        let place = trains(count);
+        place.edit("[0.9, \"all\"]", "[0]");
+        place.edit("image_size = 32", "image_size = 64");
+        place.edit("epochs = 2", "epochs = 12");
+        place
+    };
+    let (mut far, near) = (trains(0), trains(1));
+    far.set("FROSTLINE_WORKER_ARGUMENTS", "--checkpoint-seconds 3600");
+    let running = far.start(OPEN);
+    until("the way in to be open", || far.path("results/run/access.json").exists().then_some(()));
+    fs::copy(far.path("results/run/access.json"), far.path("access.json")).unwrap();
+    // The first one is told to leave once a few epochs are recorded, by which it has kept nothing on its own.
+    let script = "mount -t tmpfs none results || exit 99\nmkdir one two\n\
+        \"$FROSTLINE\" join access.json --scratch one & first=$!\n\
+        while ! [ -e leave ]; do sleep 0.01; done\nkill -TERM $first\nwait $first || exit 98\n\
+        exec \"$FROSTLINE\" join access.json --scratch two";
+    let workers = std::thread::scope(|scope| {
+        let workers = scope.spawn(|| far.in_own_mounts(script));
+        until("a few epochs, or the end", || {
+            let is_begun = far.run("status demo --json").code == Some(0) && far.trials("demo")[0].epoch >= 3;
+            (is_begun || workers.is_finished()).then_some(())
+        });
+        far.write("leave", "");
+        workers.join().unwrap()
+    });
+    let Some(workers) = workers else { return running.signal(Signal::KILL) };
+    assert_eq!(workers.code, Some(0), "{workers}");
+    assert!(workers.stderr.contains("leaving: SIGTERM"), "{workers}");
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let seconds = seconds(&far);
+    let [first, second] = &seconds[..] else { panic!("two attempts: {seconds:?}") };
+    assert!((3..12).contains(&first.len()) && second.len() == 12, "{seconds:?}");
+    assert_eq!(first[..], second[..first.len()], "what the first had done was not done again");
+    near.succeed("launch demo.toml");
+    assert_eq!(measured(&far), measured(&near));
+    assert_eq!(far.json("verify --json")["sound"], true);
+    assert_eq!(fs::read_dir(far.path("results/checkpoints")).unwrap().count(), 0, "nothing is left of it");
+}
+
 #[test]
 fn what_had_arrived_when_a_coordinator_ended_is_kept_where_its_trial_is_complete() {
     let place = Place::edited("[1e-3, 1e-2]", "[1e-3]");

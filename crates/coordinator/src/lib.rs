@@ -13,6 +13,7 @@
 //! A turn takes all events that are there, lets the scheduler decide, commits its records in one transaction, and only
 //! then does what follows from them.
 
+mod checkpoints;
 mod client;
 mod clock;
 pub mod core;

@@ -3,6 +3,7 @@
 //! Only waiting is async. The thread that calls [`run`] decides and commits; connections, ends of processes and signals are
 //! waited for on one thread of the runtime, which shares nothing with it but channels.
 
+use crate::checkpoints::Checkpoints;
 use crate::clock::Clock;
 use crate::core::{Committed, Core, Input, Outcome, Running, Status, Terms};
 use crate::error::CoordinatorError;
@@ -75,8 +76,14 @@ pub fn run(writer: Writer, job: Job, hub: Hub) -> Result<Outcome, CoordinatorErr
         Some(folder) => Some(Models::find(folder.clone(), job.keep, job.sweep.clone(), writer.reader(), job.ties)?),
         None => None,
     };
-    let house = House { token: token.into(), models: job.places.models.as_deref().map(Arc::from), events: to_net };
-    let upkeep = Upkeep { checkpoints: job.places.checkpoints.clone(), models };
+    let checkpoints = Arc::new(Checkpoints::new(job.places.checkpoints.clone(), worklist.trials().collect()));
+    let house = House {
+        token: token.into(),
+        models: job.places.models.as_deref().map(Arc::from),
+        checkpoints: Arc::clone(&checkpoints),
+        events: to_net,
+    };
+    let upkeep = Upkeep { checkpoints, models };
     let milliseconds = |seconds: f64| (1000.0 * seconds) as u64;
     let settings = Settings {
         lease: milliseconds(job.lease),

@@ -1,8 +1,9 @@
 //! What a run begins with: room in the cache, and the rows that its core is rebuilt from.
 
+use crate::checkpoints::remove as remove_checkpoints;
 use crate::core::Worklist;
 use crate::launch::Launcher;
-use crate::upkeep::{make_room, remove_checkpoints};
+use crate::upkeep::make_room;
 use frostline_protocol::{Incarnation, WorkerId};
 use frostline_scheduler::{FillPlan, Restored, RestoredTrial, Survivor};
 use frostline_store::{RestoreRow, StoreError, Writer};

@@ -1,19 +1,21 @@
 //! Keeps the connection: connects, greets, says what the desk has to say, and comes back after a loss.
 
+use crate::errands::{Errands, lose_patience};
 use crate::parcel;
 use crate::shared::Shared;
 use crate::{LinkError, Options, Way, end, pipe, tls};
-use frostline_protocol::codec::{CodecError, Messages};
+use frostline_protocol::codec::{CodecError, Messages, encode};
 use frostline_protocol::{Greeting, Hello, ToWorker, VERSION, Welcome};
 use frostline_results::{Access, Endpoint};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use std::cell::Cell;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::codec::Framed;
+use tokio_util::codec::FramedRead;
 
 /// Pauses between tries to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -33,7 +35,11 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-type Wire = Framed<Box<dyn Stream>, Messages<Greeting, ToWorker>>;
+/// What is said is written while what comes is read: both sides may have much to say at a time.
+struct Wire {
+    words: FramedRead<ReadHalf<Box<dyn Stream>>, Messages<Greeting, ToWorker>>,
+    writer: WriteHalf<Box<dyn Stream>>,
+}
 
 /// Runs until the coordinator has no more work, or is lost for longer than the grace period, or until this process has to go
 /// that has never seen one.
@@ -51,6 +57,7 @@ pub(crate) async fn keep(options: &Options, desk: &Shared) -> Result<(), LinkErr
     tokio::select! {
         kept = keep_up(options, desk, &has_met) => kept,
         left = leaving => left,
+        () = lose_patience(desk) => Ok(()),
     }
 }
 
@@ -59,6 +66,7 @@ async fn keep_up(options: &Options, desk: &Shared, has_met: &Cell<bool>) -> Resu
     let begin = Instant::now();
     let (mut alone_since, mut next_word) = (begin, begin + FIRST_WORD);
     let mut pause = FIRST_PAUSE;
+    let mut errands = Errands::default();
     loop {
         let greeted = timeout(WELCOME_TIMEOUT, greet(options, desk)).await;
         let reason = match greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -70,9 +78,11 @@ async fn keep_up(options: &Options, desk: &Shared, has_met: &Cell<bool>) -> Resu
                     grace = Duration::from_secs_f64(welcome.reconnect_grace.clamp(0.0, 1e9));
                 }
                 let places = (options.places)(welcome.places).map_err(|reason| LinkError::Places { reason })?;
-                desk.with(|desk| desk.connected(places));
+                let is_apart = options.checkpoints.as_ref() == Some(&places.checkpoints);
+                desk.with(|desk| desk.connected(places, is_apart));
+                errands.connected();
                 has_met.set(true);
-                match converse(wire, welcome.heartbeat, desk).await {
+                match converse(wire, welcome.heartbeat, options, &mut errands, desk).await {
                     Ok(()) => return Ok(()),
                     Err(error) => {
                         tracing::warn!("lost the coordinator: {error}");
@@ -137,9 +147,13 @@ async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> 
             .map(|ends| ends.saturating_duration_since(std::time::Instant::now()).as_secs_f64()),
         running: desk.with(|desk| desk.running()),
     };
-    let mut wire = Wire::new(stream, Messages::default());
-    wire.send(&Greeting::Worker(hello)).await.map_err(other)?;
-    match wire.next().await.transpose().map_err(other)? {
+    let (reader, writer) = split(stream);
+    let mut wire = Wire { words: FramedRead::new(reader, Messages::default()), writer };
+    let mut greeting = Vec::new();
+    encode(&Greeting::Worker(hello), &mut greeting).map_err(other)?;
+    wire.writer.write_all(&greeting).await?;
+    wire.writer.flush().await?;
+    match wire.words.next().await.transpose().map_err(other)? {
         Some(ToWorker::Welcome(welcome)) => Ok((wire, welcome)),
         Some(_) => Err(io::Error::other("the coordinator's first word was not a welcome")),
         None => Err(io::Error::other("the coordinator turned this worker away")),
@@ -147,39 +161,71 @@ async fn greet(options: &Options, desk: &Shared) -> io::Result<(Wire, Welcome)> 
 }
 
 /// Sends what the desk has to say, and a heartbeat where it has nothing, until all is said or the connection breaks.
-async fn converse(mut wire: Wire, heartbeat: f64, desk: &Shared) -> io::Result<()> {
+async fn converse(
+    wire: Wire,
+    heartbeat: f64,
+    options: &Options,
+    errands: &mut Errands,
+    desk: &Shared,
+) -> io::Result<()> {
+    let Wire { mut words, mut writer } = wire;
     let heartbeat = Duration::from_secs_f64(heartbeat.clamp(0.01, 1e6));
     let mut next_beat = Instant::now() + heartbeat;
     loop {
-        let (mut frames, piece, is_done) = desk.with(|desk| (desk.unsent(), desk.piece(), desk.is_done()));
+        errands.begin(desk, heartbeat);
+        errands.hurry(desk, options.ends);
+        let (mut frames, part, is_done) = desk.with(|desk| (desk.unsent(), desk.part(), desk.is_done()));
         if is_done {
-            return wire.get_mut().shutdown().await;
+            return writer.shutdown().await;
         }
-        let goes_on = piece.is_some();
-        if let Some(piece) = piece
-            && let Err(error) = parcel::encode(&piece, &mut frames)
-        {
-            tracing::error!("the model of attempt {} stays behind: {error}", piece.claim.attempt);
-            desk.with(|desk| desk.attach(piece.claim.attempt, None));
-        }
+        // Pieces of a file say nothing of how the trainer gets on.
         if frames.is_empty() && next_beat <= Instant::now() {
             frames = desk.with(|desk| desk.sign_of_life()).map_err(other)?;
         }
+        let is_word = !frames.is_empty();
+        let goes_on = part.is_some();
+        if let Some(part) = &part {
+            errands.sends(part);
+            if let Err(error) = parcel::encode(part, &mut frames) {
+                tracing::error!("a file of attempt {} stays behind: {error}", part.claim.attempt);
+                desk.with(|desk| desk.let_go(part.claim.attempt));
+            }
+        }
         if !frames.is_empty() {
             // A write to a coordinator that has stopped reading must not last for ever: the connection counts as broken.
-            timeout(heartbeat * 10, wire.get_mut().write_all(&frames)).await??;
-            next_beat = Instant::now() + heartbeat;
+            let mut writing = pin!(timeout(heartbeat * 10, write(&mut writer, &frames)));
+            loop {
+                tokio::select! {
+                    written = &mut writing => break written??,
+                    message = words.next() => errands.hear(some(message)?, desk),
+                }
+            }
+            if let Some(part) = &part {
+                errands.sent(part);
+            }
+            if is_word {
+                next_beat = Instant::now() + heartbeat;
+            }
         }
         tokio::select! {
-            message = wire.next() => match message.transpose().map_err(other)? {
-                Some(message) => desk.with(|desk| desk.on_message(message)),
-                None => return Err(io::Error::other("it closed the connection")),
-            },
+            message = words.next() => errands.hear(some(message)?, desk),
+            look = errands.done() => errands.found(look, desk),
             () = desk.something_to_say() => {}
             () = std::future::ready(()), if goes_on => {}
             () = sleep_until(next_beat) => {}
         }
     }
+}
+
+async fn write(writer: &mut WriteHalf<Box<dyn Stream>>, frames: &[u8]) -> io::Result<()> {
+    writer.write_all(frames).await?;
+    writer.flush().await
+}
+
+/// The next message, where the connection is not over.
+fn some(message: Option<Result<ToWorker, CodecError>>) -> io::Result<ToWorker> {
+    let message = message.ok_or_else(|| io::Error::other("it closed the connection"))?;
+    message.map_err(other)
 }
 
 fn other(error: CodecError) -> io::Error {
@@ -233,6 +279,7 @@ mod tests {
             host: None,
             places: Box::new(Ok),
             outgoing: None,
+            checkpoints: None,
             ends,
             leaves_on_signals: false,
             log: Tail::default(),

@@ -1,19 +1,25 @@
 //! What a worker holds and owes: the assignment, the outbox of reports, and the wish to stop.
 //!
-//! No threads, no sockets, no clock: messages go in, frames come out.
+//! No threads, no sockets, no clock, no files: messages go in, frames come out.
 
-pub use crate::held::{PIECE, Parcel, Piece};
+pub use crate::held::Part;
+pub use frostline_results::{PIECE, Parcel};
 
 use crate::held::Held;
+use crate::next::{Next, Start};
 use frostline_protocol::codec::{CodecError, encode};
-use frostline_protocol::{Assignment, Claim, FromWorker, Places, Report, Stop, ToWorker};
+use frostline_protocol::{Assignment, Claim, Freight, FromWorker, Places, Report, Stop, TaskKey, ToWorker};
+use frostline_results::checkpoint;
 use frostline_sweep::outcome::AttemptId;
+use std::path::PathBuf;
 
 #[derive(Debug, Default)]
 pub struct Desk {
     places: Option<Places>,
+    /// No other machine sees the checkpoints here: they go to the coordinator, and come from it.
+    is_apart: bool,
     /// Given out, not yet taken up by the trainer.
-    next: Option<Assignment>,
+    next: Option<Next>,
     held: Option<Held>,
     /// No work will come after what is held.
     draining: bool,
@@ -28,12 +34,23 @@ impl Desk {
     /// The next assignment for a trainer that has none.
     pub fn take(&mut self) -> Option<(Places, Assignment)> {
         let places = self.places.clone()?;
-        let assignment = self.next.take()?;
-        self.held = Some(Held::new(assignment.claim()));
+        let start = self.next.as_ref()?.start()?.clone();
+        let assignment = self.next.take()?.assignment;
+        let (sends_checkpoints, known) = match start {
+            Start::Own => (self.is_apart, None),
+            Start::Common(digest) => (self.is_apart, Some(digest)),
+            Start::Unasked => (false, None),
+        };
+        self.held = Some(Held::new(assignment.claim(), sends_checkpoints, known));
         if !self.draining && self.leaving.is_none() {
             self.stop = Stop::No;
         }
         Some((places, assignment))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> Option<Places> {
+        self.places.clone()
     }
 
     /// Whether the trainer will get no more work.
@@ -57,11 +74,84 @@ impl Desk {
         }
     }
 
-    /// A file goes ahead of the last report of an attempt; or none any more, where it cannot be read.
-    pub fn attach(&mut self, attempt: AttemptId, parcel: Option<Parcel>) {
+    /// A file is to go ahead of the last report of an attempt.
+    pub fn attach(&mut self, attempt: AttemptId, freight: Freight, parcel: Parcel) {
         if let Some(held) = held(&mut self.held, attempt) {
-            held.attach(parcel);
+            held.attach(freight, parcel);
         }
+    }
+
+    /// No file goes ahead of it any more.
+    pub fn let_go(&mut self, attempt: AttemptId) {
+        if let Some(held) = held(&mut self.held, attempt) {
+            held.let_go();
+        }
+    }
+
+    /// Where the newest checkpoint of the attempt lies that the trainer works on, where the coordinator is to have it.
+    pub fn newest(&self) -> Option<(AttemptId, PathBuf)> {
+        let held = self.held.as_ref().filter(|held| held.takes_checkpoints())?;
+        Some((held.claim.attempt, self.checkpoint(&held.claim)?))
+    }
+
+    fn checkpoint(&self, claim: &Claim) -> Option<PathBuf> {
+        let TaskKey::Trial(trial) = claim.task else { return None };
+        Some(self.places.as_ref()?.checkpoints.join(checkpoint::name(trial)))
+    }
+
+    /// Whether a file is on its way.
+    pub fn is_laden(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::is_laden)
+    }
+
+    /// The attempt whose last report waits for a checkpoint that goes ahead of it.
+    pub fn holds_back(&self) -> Option<AttemptId> {
+        self.held.as_ref().filter(|held| held.holds_back()).map(|held| held.claim.attempt)
+    }
+
+    /// Whether this process is going to end.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// Where the checkpoint lies of an attempt that is to begin, where somebody has to look what that is; said once a
+    /// connection, and answered with [`Desk::has`].
+    pub fn looks(&mut self) -> Option<(AttemptId, PathBuf)> {
+        let next = self.next.as_mut()?;
+        if !next.wants_look() {
+            return None;
+        }
+        let claim = next.assignment.claim();
+        Some((claim.attempt, self.checkpoint(&claim)?))
+    }
+
+    /// The digest of the checkpoint that lies here: the coordinator is asked for another.
+    pub fn has(&mut self, attempt: AttemptId, digest: Option<String>) {
+        if let Some(next) = self.next(attempt) {
+            next.has(digest);
+        }
+    }
+
+    /// The checkpoint of this digest has come, so that the attempt may begin.
+    pub fn fetched(&mut self, attempt: AttemptId, digest: String) {
+        self.settle(attempt, Start::Common(digest));
+    }
+
+    /// The attempt begins with what lies here.
+    pub fn begin_without(&mut self, attempt: AttemptId) {
+        self.settle(attempt, Start::Unasked);
+    }
+
+    fn settle(&mut self, attempt: AttemptId, start: Start) {
+        if let Some(next) = self.next(attempt) {
+            next.settle(start);
+        }
+    }
+
+    /// The attempt that waits for a checkpoint, and how often something of it has come.
+    pub fn awaits(&self) -> Option<(AttemptId, u64)> {
+        let next = self.next.as_ref().filter(|next| next.start().is_none())?;
+        Some((next.assignment.attempt, next.steps))
     }
 
     /// Remembers the newest progress; the connection sends it when it sends something anyway.
@@ -85,16 +175,21 @@ impl Desk {
 
     /// The claim to come back with.
     pub fn running(&self) -> Option<Claim> {
-        let next = self.next.as_ref().map(Assignment::claim);
+        let next = self.next.as_ref().map(|next| next.assignment.claim());
         next.or_else(|| self.held.as_ref().map(|held| held.claim.clone()))
     }
 
-    /// A connection is welcome: everything that is not acknowledged is sent again on it.
-    pub fn connected(&mut self, places: Places) {
+    /// A connection is welcome: everything that is not acknowledged is sent again on it, and what is awaited is asked for
+    /// once more. `is_apart` says that no other machine sees the checkpoints here.
+    pub fn connected(&mut self, places: Places, is_apart: bool) {
         self.places = Some(places);
+        self.is_apart = is_apart;
         self.leaving = self.leaving.map(|_| false);
         if let Some(held) = &mut self.held {
             held.begin_anew();
+        }
+        if let Some(next) = &mut self.next {
+            next.begin_anew();
         }
     }
 
@@ -102,7 +197,7 @@ impl Desk {
     /// and answers by draining it: then nothing can be on its way any more.
     pub fn leave(&mut self) {
         self.leaving.get_or_insert(false);
-        self.stop = self.stop.max(Stop::AfterBatch);
+        self.hurry(Stop::AfterBatch);
     }
 
     /// Gives up: the trainer is told to stop, and finds no more work.
@@ -110,6 +205,14 @@ impl Desk {
         self.ended = true;
         self.next = None;
         self.stop = self.stop.max(Stop::AfterBatch);
+    }
+
+    /// Soon there is nobody to go on: a trial that has not begun waits for nothing.
+    fn hurry(&mut self, stop: Stop) {
+        self.stop = self.stop.max(stop);
+        if let Some(next) = &mut self.next {
+            next.settle(Start::Unasked);
+        }
     }
 
     pub fn on_message(&mut self, message: ToWorker) {
@@ -120,12 +223,25 @@ impl Desk {
             ToWorker::Stop { attempt } => self.on_stop(attempt),
             ToWorker::Drain => {
                 self.draining = true;
-                self.stop = self.stop.max(Stop::AfterEpoch);
+                self.hurry(Stop::AfterEpoch);
+            }
+            ToWorker::Piece { attempt, .. } => {
+                if let Some(next) = self.next(attempt) {
+                    next.step();
+                }
+            }
+            ToWorker::Kept { attempt, same } => {
+                if let Some(next) = self.next(attempt) {
+                    next.kept(same);
+                }
             }
         }
     }
 
     fn on_assign(&mut self, assignment: Assignment) {
+        if self.next(assignment.attempt).is_some() {
+            return;
+        }
         if let Some(held) = &mut self.held {
             if held.claim.attempt == assignment.attempt {
                 return;
@@ -138,7 +254,8 @@ impl Desk {
                 self.held = None;
             }
         }
-        self.next = Some(assignment);
+        let asks = self.is_apart && !self.draining && self.leaving.is_none();
+        self.next = Some(Next::new(assignment, asks));
     }
 
     fn on_acknowledge(&mut self, attempt: AttemptId, number: u32) {
@@ -150,9 +267,10 @@ impl Desk {
     }
 
     fn on_stop(&mut self, attempt: AttemptId) {
-        self.next.take_if(|assignment| assignment.attempt == attempt);
+        self.next.take_if(|next| next.assignment.attempt == attempt);
         let Some(held) = held(&mut self.held, attempt) else { return };
         if held.training {
+            held.keep_checkpoints();
             self.stop = Stop::Now;
         } else {
             // Nothing is left to stop, so the coordinator has given the attempt up and will not acknowledge it.
@@ -170,15 +288,22 @@ impl Desk {
         if let Some(held) = &mut self.held {
             held.unsent(&mut frames);
         }
+        if let Some(next) = &mut self.next
+            && let Some(question) = next.question()
+            && encode(&question, &mut frames).is_err()
+        {
+            next.settle(Start::Unasked);
+        }
         frames
     }
 
-    /// What this connection sends next of a finished attempt's parcel: its last report goes behind it.
-    pub fn piece(&mut self) -> Option<Piece> {
-        self.held.as_mut()?.piece()
+    /// What this connection sends next of a file: an attempt's last report goes behind it.
+    pub fn part(&mut self) -> Option<Part> {
+        self.held.as_mut()?.part()
     }
 
-    /// A sign of life: how far the held attempt has come where that is new, else a heartbeat.
+    /// A sign of life: that the next attempt comes nearer, or how far the held one has come, where that is new, else a
+    /// heartbeat.
     ///
     /// # Errors
     /// Where it can't be encoded, which no message of this kind is known to do.
@@ -187,9 +312,20 @@ impl Desk {
             let (done, total) = held.progress.take()?;
             Some(FromWorker::Progress { claim: held.claim.clone(), done, total })
         };
+        let comes_nearer = |next: &mut Next| {
+            std::mem::take(&mut next.gets_on).then(|| FromWorker::Progress {
+                claim: next.assignment.claim(),
+                done: 0,
+                total: 0,
+            })
+        };
+        let news = self.next.as_mut().and_then(comes_nearer).or_else(|| self.held.as_mut().and_then(progress));
         let mut frame = Vec::new();
-        let message = self.held.as_mut().and_then(progress).unwrap_or(FromWorker::Heartbeat);
-        encode(&message, &mut frame).map(|()| frame)
+        encode(&news.unwrap_or(FromWorker::Heartbeat), &mut frame).map(|()| frame)
+    }
+
+    fn next(&mut self, attempt: AttemptId) -> Option<&mut Next> {
+        self.next.as_mut().filter(|next| next.assignment.attempt == attempt)
     }
 }
 
@@ -198,245 +334,4 @@ fn held(held: &mut Option<Held>, attempt: AttemptId) -> Option<&mut Held> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::idle;
-    use frostline_protocol::Work;
-    use frostline_protocol::codec::read_message;
-    use frostline_sweep::features::FeatureSpec;
-    use frostline_sweep::outcome::FailureKind;
-    use frostline_sweep::trial::{Augment, Dataset, ModelSpec, Precision, TrialId, WeightsIdentity};
-
-    const SEVENTH: AttemptId = AttemptId(7);
-    const EIGHTH: AttemptId = AttemptId(8);
-
-    fn places() -> Places {
-        Places {
-            data: None,
-            weights: Default::default(),
-            features: "f".into(),
-            checkpoints: "c".into(),
-            models: None,
-        }
-    }
-
-    fn assignment(attempt: AttemptId) -> Assignment {
-        let spec = FeatureSpec {
-            dataset: Dataset::Shapes,
-            data_digest: "d".to_owned(),
-            train_limit: None,
-            test_limit: None,
-            image_size: 32,
-            augment: Augment::None,
-            model: ModelSpec { backbone: "efficientnet_lite0".to_owned(), weights: WeightsIdentity::Random },
-            precision: Precision::Float32,
-            arithmetic: Default::default(),
-            cut: 1,
-            pictures: None,
-        };
-        Assignment { attempt, work: Work::Fill { spec, from: None, streams: 1, micro_batch: None } }
-    }
-
-    fn epoch(epoch: u32) -> Report {
-        Report::Epoch(idle::metrics(TrialId([1; 16]), epoch))
-    }
-
-    /// A desk whose trainer works on attempt 7.
-    fn at_work() -> Desk {
-        let mut desk = Desk::default();
-        desk.connected(places());
-        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
-        assert_eq!(desk.take().map(|(_, assignment)| assignment.attempt), Some(SEVENTH));
-        desk
-    }
-
-    /// Numbers of the reports that go out now.
-    fn sent(desk: &mut Desk) -> Vec<u32> {
-        let frames = desk.unsent();
-        let mut bytes = frames.as_slice();
-        let mut numbers = Vec::new();
-        while let Some(message) = read_message::<FromWorker>(&mut bytes).unwrap() {
-            let FromWorker::Report { number, .. } = message else { panic!("{message:?}") };
-            numbers.push(number);
-        }
-        numbers
-    }
-
-    #[test]
-    fn what_is_not_acknowledged_is_sent_again_on_the_next_connection() {
-        let mut desk = at_work();
-        (1..=3).for_each(|number| desk.report(SEVENTH, epoch(number)));
-        assert_eq!(sent(&mut desk), [1, 2, 3]);
-        assert_eq!(sent(&mut desk), [0; 0], "once a connection");
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        desk.connected(places());
-        assert_eq!(sent(&mut desk), [2, 3]);
-        desk.report(SEVENTH, epoch(4));
-        assert_eq!(sent(&mut desk), [4]);
-    }
-
-    #[test]
-    fn a_model_goes_ahead_of_the_last_report_and_anew_on_each_connection() {
-        let mut desk = at_work();
-        let file = std::fs::File::open("/dev/null").unwrap();
-        let parcel = Parcel { file: file.into(), bytes: 2 * PIECE + 1, digest: "d".to_owned() };
-        let pieces = |desk: &mut Desk| -> Vec<(u64, u64)> {
-            std::iter::from_fn(|| desk.piece()).map(|piece| (piece.at, piece.length)).collect()
-        };
-        desk.report(SEVENTH, epoch(1));
-        desk.attach(EIGHTH, Some(parcel.clone()));
-        desk.attach(SEVENTH, Some(parcel));
-        assert_eq!(pieces(&mut desk), [], "it is not finished");
-        desk.report(SEVENTH, Report::Complete(idle::evaluation(TrialId([1; 16]))));
-        assert_eq!(sent(&mut desk), [1]);
-        assert_eq!(desk.piece().map(|piece| (piece.at, piece.length)), Some((0, PIECE)));
-        assert_eq!(sent(&mut desk), [0; 0]);
-        desk.connected(places());
-        assert_eq!(sent(&mut desk), [1]);
-        assert_eq!(pieces(&mut desk), [(0, PIECE), (PIECE, PIECE), (2 * PIECE, 1)]);
-        assert_eq!(sent(&mut desk), [2]);
-        desk.connected(places());
-        desk.attach(SEVENTH, None);
-        assert_eq!(
-            (sent(&mut desk), pieces(&mut desk)),
-            (vec![1, 2], vec![]),
-            "one that cannot be read stays behind"
-        );
-        desk.connected(places());
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 2 });
-        assert_eq!((desk.running(), pieces(&mut desk)), (None, vec![]));
-    }
-
-    #[test]
-    fn an_attempt_is_held_until_its_last_report_is_acknowledged() {
-        let mut desk = at_work();
-        desk.report(SEVENTH, Report::Stopped);
-        desk.report(SEVENTH, epoch(1));
-        assert_eq!(sent(&mut desk), [1], "what comes behind the last report comes too late");
-        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH));
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        assert_eq!(desk.running(), None);
-
-        let mut desk = at_work();
-        desk.report(SEVENTH, epoch(1));
-        desk.report(SEVENTH, Report::Stopped);
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH), "its last report is under way");
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 2 });
-        assert_eq!(desk.running(), None);
-    }
-
-    #[test]
-    fn an_assignment_over_a_held_one_stops_the_trainer_and_drops_its_reports() {
-        let mut desk = at_work();
-        desk.report(SEVENTH, epoch(1));
-        desk.on_message(ToWorker::Assign(Box::new(assignment(EIGHTH))));
-        assert_eq!((desk.stop(), sent(&mut desk)), (Stop::Now, vec![]));
-        assert_eq!(desk.running().map(|claim| claim.attempt), Some(EIGHTH));
-        desk.report(SEVENTH, Report::Stopped);
-        assert_eq!(desk.take().map(|(_, assignment)| assignment.attempt), Some(EIGHTH));
-        assert_eq!(desk.stop(), Stop::No);
-        desk.report(SEVENTH, epoch(2));
-        assert_eq!(sent(&mut desk), [0; 0], "a late report of an earlier attempt is dropped");
-    }
-
-    #[test]
-    fn a_stop_for_what_nobody_works_on_lets_it_go() {
-        let mut desk = at_work();
-        desk.on_message(ToWorker::Stop { attempt: EIGHTH });
-        assert_eq!(desk.stop(), Stop::No, "about another attempt");
-        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
-        assert_eq!(desk.stop(), Stop::Now);
-        desk.leave();
-        assert_eq!(desk.stop(), Stop::Now, "what nobody wants is not kept");
-        desk.report(SEVENTH, Report::Stopped);
-        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
-        assert_eq!(desk.running(), None);
-
-        let mut desk = Desk::default();
-        desk.connected(places());
-        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
-        desk.on_message(ToWorker::Stop { attempt: SEVENTH });
-        assert!(desk.take().is_none(), "it was not taken up yet");
-    }
-
-    #[test]
-    fn a_report_that_cannot_travel_ends_its_attempt_as_a_failure() {
-        let mut desk = at_work();
-        let mut metrics = idle::metrics(TrialId([1; 16]), 1);
-        metrics.val_loss = f64::NAN;
-        desk.report(SEVENTH, Report::Epoch(metrics));
-        assert_eq!(desk.stop(), Stop::Now);
-        let frames = desk.unsent();
-        let message = read_message::<FromWorker>(&mut frames.as_slice()).unwrap();
-        assert!(
-            matches!(&message, Some(FromWorker::Report { number: 1, report: Report::Failed(failure), .. })
-                if failure.kind == FailureKind::Internal),
-            "{message:?}"
-        );
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        assert_eq!(desk.running().map(|claim| claim.attempt), Some(SEVENTH), "until the trainer has stopped");
-    }
-
-    #[test]
-    fn a_desk_that_leaves_says_so_first_and_is_done_once_it_is_answered() {
-        let mut desk = Desk::default();
-        desk.connected(places());
-        desk.on_message(ToWorker::Assign(Box::new(assignment(SEVENTH))));
-        desk.take().unwrap();
-        desk.leave();
-        assert_eq!(desk.stop(), Stop::AfterBatch);
-        desk.report(SEVENTH, Report::Stopped);
-        let said = |desk: &mut Desk| {
-            let frames = desk.unsent();
-            let mut frames = frames.as_slice();
-            std::iter::from_fn(|| read_message::<FromWorker>(&mut frames).unwrap()).collect::<Vec<_>>()
-        };
-        let first = said(&mut desk);
-        assert!(matches!(first[..], [FromWorker::Leaving, FromWorker::Report { number: 1, .. }]), "{first:?}");
-        assert_eq!(said(&mut desk), []);
-        // On another connection once more; nobody knows what the first has brought.
-        desk.connected(places());
-        assert_eq!(said(&mut desk), first);
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        assert!(!desk.is_done(), "an assignment may be on its way");
-        desk.on_message(ToWorker::Assign(Box::new(assignment(EIGHTH))));
-        desk.take().unwrap();
-        assert_eq!(desk.stop(), Stop::AfterBatch, "it is not begun");
-        desk.report(EIGHTH, Report::Stopped);
-        desk.on_message(ToWorker::Drain);
-        desk.on_message(ToWorker::Acknowledge { attempt: EIGHTH, number: 1 });
-        assert!(desk.is_done());
-    }
-
-    #[test]
-    fn a_drained_desk_is_done_once_all_is_said() {
-        let mut desk = at_work();
-        desk.on_message(ToWorker::Drain);
-        assert_eq!((desk.stop(), desk.is_done()), (Stop::AfterEpoch, false));
-        desk.report(SEVENTH, Report::Stopped);
-        assert!(!desk.is_done());
-        desk.on_message(ToWorker::Acknowledge { attempt: SEVENTH, number: 1 });
-        assert!(desk.is_done() && desk.is_over());
-        let mut alone = at_work();
-        alone.end();
-        assert_eq!((alone.stop(), alone.is_over(), alone.is_done()), (Stop::AfterBatch, true, false));
-    }
-
-    #[test]
-    fn a_sign_of_life_carries_new_progress_once() {
-        let mut desk = at_work();
-        desk.progress(SEVENTH, 3, 9);
-        desk.progress(EIGHTH, 4, 9);
-        let said = |desk: &mut Desk| {
-            let frame = desk.sign_of_life().unwrap();
-            read_message::<FromWorker>(&mut frame.as_slice()).unwrap().unwrap()
-        };
-        assert!(matches!(said(&mut desk), FromWorker::Progress { done: 3, total: 9, .. }));
-        assert_eq!(said(&mut desk), FromWorker::Heartbeat);
-        // An evaluation has no steps, and goes on all the same.
-        desk.gets_on(SEVENTH);
-        assert!(matches!(said(&mut desk), FromWorker::Progress { done: 3, total: 9, .. }));
-        assert_eq!(said(&mut desk), FromWorker::Heartbeat);
-    }
-}
+pub(crate) mod tests;

@@ -1,14 +1,10 @@
-//! What a worker owes of one attempt: reports that are not acknowledged, and a file that goes ahead of the last one.
+//! What a worker owes of one attempt: reports that are not acknowledged, and files that go ahead of the last one.
 
 use frostline_protocol::codec::{CodecError, encode};
-use frostline_protocol::{Claim, FromWorker, Report};
+use frostline_protocol::{Claim, Freight, FromWorker, Report};
+use frostline_results::Parcel;
 use frostline_sweep::outcome::{Failure, FailureKind};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::sync::Arc;
-
-/// Bytes of a file that travel in one message: a slow line carries them within the time that a write may take.
-pub const PIECE: u64 = 256 << 10;
 
 /// The attempt that this worker holds: from its assignment until its last report is acknowledged.
 #[derive(Debug)]
@@ -20,10 +16,13 @@ pub(crate) struct Held {
     outbox: VecDeque<Message>,
     /// How many of `outbox` this connection has sent.
     sent: usize,
-    /// What the coordinator has to have before the last report.
-    parcel: Option<Parcel>,
-    /// Bytes of the parcel that this connection has handed out; none where that is all of them.
-    next: Option<u64>,
+    /// The file that is on its way.
+    load: Option<Load>,
+    /// Whether checkpoints of it are of use to the coordinator.
+    sends_checkpoints: bool,
+    /// Digests of the checkpoint that the coordinator surely has, and of the last one that this connection has sent.
+    known: Option<String>,
+    delivered: Option<String>,
     last_number: u32,
     /// The last report is in the outbox, or was: whatever the trainer says now comes too late.
     pub(crate) closed: bool,
@@ -33,21 +32,28 @@ pub(crate) struct Held {
 }
 
 /// A file that goes to the coordinator.
-#[derive(Debug, Clone)]
-pub struct Parcel {
-    pub file: Arc<File>,
-    pub bytes: u64,
-    /// BLAKE3 of its content, in hexadecimal digits.
-    pub digest: String,
+#[derive(Debug)]
+struct Load {
+    freight: Freight,
+    parcel: Parcel,
+    /// Bytes of it that this connection has handed out; none where that is all of them.
+    next: Option<u64>,
 }
 
 /// A part of a parcel that is to be sent now.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct Part {
     pub claim: Claim,
+    pub freight: Freight,
     pub parcel: Parcel,
     pub at: u64,
-    pub length: u64,
+}
+
+impl Part {
+    /// Whether nothing of its parcel comes behind it.
+    pub fn is_last(&self) -> bool {
+        self.at + self.parcel.length(self.at) == self.parcel.bytes
+    }
 }
 
 #[derive(Debug)]
@@ -57,14 +63,17 @@ struct Message {
 }
 
 impl Held {
-    pub(crate) fn new(claim: Claim) -> Held {
+    /// `sends_checkpoints` says whether the coordinator is to have them, and `known` which it has already.
+    pub(crate) fn new(claim: Claim, sends_checkpoints: bool, known: Option<String>) -> Held {
         Held {
             claim,
             training: true,
             outbox: VecDeque::new(),
             sent: 0,
-            parcel: None,
-            next: None,
+            load: None,
+            sends_checkpoints,
+            known,
+            delivered: None,
             last_number: 0,
             closed: false,
             progress: None,
@@ -76,6 +85,9 @@ impl Held {
     pub(crate) fn push(&mut self, report: Report) -> bool {
         let number = self.last_number + 1;
         let last = report.is_last();
+        if matches!(report, Report::Complete(_)) {
+            self.load.take_if(|load| load.freight == Freight::Checkpoint);
+        }
         let (frame, fits) = match self.frame(number, report) {
             Ok(frame) => (frame, true),
             Err(error) => {
@@ -101,18 +113,60 @@ impl Held {
         self.closed = true;
         self.outbox.clear();
         self.sent = 0;
-        (self.parcel, self.next) = (None, None);
+        self.load = None;
     }
 
-    pub(crate) fn attach(&mut self, parcel: Option<Parcel>) {
-        self.next = parcel.as_ref().map(|_| 0);
-        self.parcel = parcel;
+    /// Checkpoints are of no use to anybody any more.
+    pub(crate) fn keep_checkpoints(&mut self) {
+        self.sends_checkpoints = false;
+        self.load.take_if(|load| load.freight == Freight::Checkpoint);
+    }
+
+    /// Whether a checkpoint may still be attached.
+    pub(crate) fn takes_checkpoints(&self) -> bool {
+        self.sends_checkpoints && !self.closed
+    }
+
+    pub(crate) fn attach(&mut self, freight: Freight, parcel: Parcel) {
+        let next = match (freight, &self.load) {
+            (Freight::Model, _) => Some(0),
+            (Freight::Checkpoint, Some(Load { freight: Freight::Model, .. })) => return,
+            (Freight::Checkpoint, _) if !self.takes_checkpoints() => return,
+            // It is on its way already.
+            (Freight::Checkpoint, Some(load)) if load.parcel.digest == parcel.digest => return,
+            (Freight::Checkpoint, _) => {
+                let digest = Some(&parcel.digest);
+                (self.known.as_ref() != digest && self.delivered.as_ref() != digest).then_some(0)
+            }
+        };
+        self.load = Some(Load { freight, parcel, next });
+    }
+
+    /// No file goes ahead of the last report any more.
+    pub(crate) fn let_go(&mut self) {
+        self.load = None;
+    }
+
+    /// Whether a file is on its way.
+    pub(crate) fn is_laden(&self) -> bool {
+        self.load.as_ref().is_some_and(|load| load.next.is_some())
+    }
+
+    /// Whether the last report waits for a checkpoint.
+    pub(crate) fn holds_back(&self) -> bool {
+        let is_checkpoint = self.load.as_ref().is_some_and(|load| load.freight == Freight::Checkpoint);
+        self.closed && is_checkpoint && self.is_laden()
     }
 
     /// On another connection.
     pub(crate) fn begin_anew(&mut self) {
         self.sent = 0;
-        self.next = self.parcel.as_ref().map(|_| 0);
+        self.delivered = None;
+        // Of a trial under way there will be a newer one when its turn comes.
+        self.load.take_if(|load| load.freight == Freight::Checkpoint && !self.closed);
+        if let Some(load) = &mut self.load {
+            load.next = (self.known.as_ref() != Some(&load.parcel.digest)).then_some(0);
+        }
     }
 
     pub(crate) fn acknowledge(&mut self, number: u32) {
@@ -127,19 +181,26 @@ impl Held {
         self.closed && self.outbox.is_empty() && !self.training
     }
 
-    /// Appends the frames that this connection has not sent, without the last report where a parcel goes ahead of it.
+    /// Appends the frames that this connection has not sent, without the last report where a file goes ahead of it.
     pub(crate) fn unsent(&mut self, frames: &mut Vec<u8>) {
-        let kept_back = usize::from(self.closed && self.next.is_some());
+        let kept_back = usize::from(self.closed && self.is_laden());
         let ready = self.outbox.len().saturating_sub(kept_back).max(self.sent);
         frames.extend(self.outbox.range(self.sent..ready).flat_map(|message| &message.frame));
         self.sent = ready;
     }
 
-    /// What this connection sends next of the parcel of an attempt that is over.
-    pub(crate) fn piece(&mut self) -> Option<Piece> {
-        let (parcel, at) = self.parcel.clone().filter(|_| self.closed).zip(self.next)?;
-        let length = PIECE.min(parcel.bytes - at);
-        self.next = Some(at + length).filter(|next| *next < parcel.bytes);
-        Some(Piece { claim: self.claim.clone(), parcel, at, length })
+    /// What this connection sends next: of a checkpoint at any time, of a model once its attempt is over.
+    pub(crate) fn part(&mut self) -> Option<Part> {
+        let load = self.load.as_mut().filter(|load| load.freight == Freight::Checkpoint || self.closed)?;
+        let at = load.next?;
+        let (freight, parcel) = (load.freight, load.parcel.clone());
+        let part = Part { claim: self.claim.clone(), freight, parcel, at };
+        load.next = (!part.is_last()).then_some(at + part.parcel.length(at));
+        if part.is_last() && freight == Freight::Checkpoint {
+            self.delivered = Some(part.parcel.digest.clone());
+            // Where the connection is lost, a newer one goes over the next.
+            self.load.take_if(|_| !self.closed);
+        }
+        Some(part)
     }
 }

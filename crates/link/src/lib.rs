@@ -9,6 +9,8 @@
 //!   coordinator's simulation puts the same desk through lost connections and lies.
 //! - A report stays in the outbox until it is acknowledged, and is sent again after a reconnection.
 //! - Nothing waits for an acknowledgement: training goes on while the coordinator commits, and while it is away.
+//! - Where no other machine sees a worker's checkpoints, they go to the coordinator and come from it beside all else that is said,
+//!   and whatever goes wrong with them costs epochs alone.
 //! - A worker that has no coordinator for the grace period stops and returns [`LinkError::CoordinatorLost`].
 //!
 //! It must not know libtorch, nor what an assignment is about.
@@ -16,18 +18,20 @@
 mod connection;
 pub mod desk;
 mod end;
+mod errands;
 mod held;
 pub mod idle;
 pub mod log;
+mod next;
 mod parcel;
 mod pipe;
 mod shared;
 pub mod tls;
 
-use desk::Parcel;
-use frostline_protocol::{Build, Ended, Observer, Places, Report, Stop, Who, Work};
-use frostline_results::models;
+use frostline_protocol::{Build, Ended, Freight, Observer, Places, Report, Stop, Who, Work};
+use frostline_results::{Parcel, checkpoint, models};
 use frostline_sweep::outcome::{AttemptId, EpochMetrics, Failure, FailureKind};
+use frostline_sweep::trial::TrialId;
 use shared::Shared;
 use std::any::Any;
 use std::io;
@@ -92,6 +96,8 @@ pub struct Options {
     pub places: Here,
     /// A folder of this process alone: a model that is written there is sent to the coordinator.
     pub outgoing: Option<PathBuf>,
+    /// A folder that no other machine sees: checkpoints there are sent to the coordinator, and asked of it.
+    pub checkpoints: Option<PathBuf>,
     /// When this process will be ended. It leaves before that, and also on SIGTERM and SIGUSR2 where its end is not the
     /// coordinator's affair.
     pub ends: Option<Instant>,
@@ -125,7 +131,7 @@ pub enum LinkError {
 pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkError> {
     let desk = Arc::new(Shared::default());
     let log = options.log.clone();
-    let outgoing = options.outgoing.clone();
+    let (outgoing, checkpoints) = (options.outgoing.clone(), options.checkpoints.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| LinkError::Runtime { source })?;
     let connection = std::thread::Builder::new().spawn({
@@ -137,27 +143,44 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
             if end.is_err() {
                 leave_hung_trainer(&desk);
             }
+            // A disk that does not answer keeps nobody from ending.
+            runtime.shutdown_background();
             end
         }
     });
     let connection = connection.map_err(|source| LinkError::Runtime { source })?;
-    let mut unfit = None;
-    while let Some((places, assignment)) = desk.next() {
+    let (mut unfit, mut complete) = (None, None);
+    loop {
+        let next = desk.next();
+        if let Some((folder, trial)) = checkpoints.as_ref().zip(complete.take())
+            && next.as_ref().map_or_else(|| desk.with(|desk| desk.is_done()), |(_, next)| is_other(&next.work, trial))
+        {
+            forget(folder, trial);
+        }
+        let Some((places, assignment)) = next else { break };
         let attempt = assignment.attempt;
         let mut reporter = Reporter { desk: &desk, attempt };
         let ended = catch_unwind(AssertUnwindSafe(|| trainer.run(&places, &assignment.work, &mut reporter)))
             .unwrap_or_else(|panic| Err(Problem { kind: FailureKind::Internal, message: panic_message(&*panic) }));
+        let mut load = None;
         let report = match ended {
             Ok(Ended::Complete(evaluation)) => {
-                if let Some(folder) = outgoing.as_ref().filter(|folder| places.models.as_ref() == Some(*folder))
-                    && let Work::Train { trial, .. } = &assignment.work
-                {
-                    desk.with(|desk| desk.attach(attempt, send(&models::path(folder, *trial))));
+                if let Work::Train { trial, .. } = assignment.work {
+                    complete = Some(trial);
+                    if let Some(folder) = outgoing.as_ref().filter(|folder| places.models.as_ref() == Some(*folder)) {
+                        load = send(&models::path(folder, trial)).map(|model| (Freight::Model, model));
+                    }
                 }
                 Report::Complete(evaluation)
             }
             Ok(Ended::Filled(filled)) => Report::Filled(filled),
-            Ok(Ended::Stopped) => Report::Stopped,
+            Ok(Ended::Stopped) => {
+                if let Some((_, newest)) = desk.with(|desk| desk.newest()) {
+                    let checkpoint = errands::readable(&newest, Parcel::open(&newest));
+                    load = checkpoint.map(|checkpoint| (Freight::Checkpoint, checkpoint));
+                }
+                Report::Stopped
+            }
             Ok(Ended::Unfit(reason)) => {
                 tracing::error!(%attempt, "{reason}");
                 // Said before the end of the attempt: nothing else is given to it then.
@@ -170,7 +193,7 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
                 Report::Failed(Failure { kind, message, log: log.lines() })
             }
         };
-        desk.report(attempt, report);
+        desk.last_report(attempt, load, report);
     }
     desk.leave();
     let ended = connection.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -184,6 +207,18 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
 fn send(model: &Path) -> Option<Parcel> {
     let taken = parcel::take(model);
     taken.inspect_err(|error| tracing::error!("the model {} stays behind: {error}", model.display())).ok()
+}
+
+fn is_other(work: &Work, than: TrialId) -> bool {
+    !matches!(work, Work::Train { trial, .. } if *trial == than)
+}
+
+/// Removes the checkpoints of a trial that is complete, as the coordinator knows by now: it does so in its own folder alone.
+fn forget(folder: &Path, trial: TrialId) {
+    for (_, path) in checkpoint::files(folder).into_iter().filter(|(of, _)| *of == trial) {
+        // It costs disk only.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Ends the desk in every case, a panic included: the trainer must not wait for work that nobody can give it.

@@ -1,7 +1,8 @@
 //! The desk between two threads: the trainer's, which waits for work, and the connection's, which waits for reports.
 
 use crate::desk::Desk;
-use frostline_protocol::{Assignment, Places, Report, Stop};
+use frostline_protocol::{Assignment, Freight, Places, Report, Stop};
+use frostline_results::Parcel;
 use frostline_sweep::outcome::AttemptId;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -54,6 +55,17 @@ impl Shared {
 
     pub(crate) fn report(&self, attempt: AttemptId, report: Report) {
         self.with(|desk| desk.report(attempt, report));
+        self.to_say.notify_one();
+    }
+
+    /// The last report of an attempt, and what goes ahead of it.
+    pub(crate) fn last_report(&self, attempt: AttemptId, load: Option<(Freight, Parcel)>, report: Report) {
+        self.with(|desk| {
+            if let Some((freight, parcel)) = load {
+                desk.attach(attempt, freight, parcel);
+            }
+            desk.report(attempt, report);
+        });
         self.to_say.notify_one();
     }
 

@@ -6,10 +6,10 @@ use frostline_link::log::Tail;
 use frostline_link::{LinkError, Options, Problem, Trainer, Way, serve};
 use frostline_protocol::codec::{read_message, write_message};
 use frostline_protocol::{
-    Assignment, Build, Claim, Ended, Filled, FromWorker, Greeting, Hello, Incarnation, Observer, Places, Report,
-    Seat, Stop, TaskKey, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
+    Assignment, Build, Claim, Ended, Filled, Freight, FromWorker, Greeting, Hello, Incarnation, Observer, Piece,
+    Places, Report, Seat, Stop, TaskKey, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
 };
-use frostline_results::{Endpoint, models};
+use frostline_results::{Endpoint, checkpoint, models};
 use frostline_sweep::features::FeatureSpec;
 use frostline_sweep::outcome::{AttemptId, FailureKind};
 use frostline_sweep::trial::{
@@ -42,7 +42,7 @@ impl Stage {
         Stage::set(trainer, false)
     }
 
-    /// Its worker writes models where the coordinator does not see them.
+    /// Its worker writes models and checkpoints where the coordinator does not see them.
     fn apart(trainer: impl Trainer + Send + 'static) -> Stage {
         Stage::set(trainer, true)
     }
@@ -57,6 +57,8 @@ impl Stage {
         log.write_all(b"a line of the log\n").expect("memory takes it");
         let outgoing = is_apart.then(|| folder.path().join("outgoing"));
         let models = outgoing.clone();
+        let checkpoints = is_apart.then(|| folder.path().join("checkpoints"));
+        let here = checkpoints.clone();
         let (sender, served) = channel();
         let word = || "w".to_owned();
         std::thread::spawn(move || {
@@ -64,8 +66,12 @@ impl Stage {
                 way: Way::Local { endpoint, token: "secret".to_owned() },
                 who: WHO,
                 host: None,
-                places: Box::new(move |places| Ok(Places { models: models.clone(), ..places })),
+                places: Box::new(move |places| {
+                    let checkpoints = here.clone().unwrap_or(places.checkpoints);
+                    Ok(Places { models: models.clone(), checkpoints, ..places })
+                }),
                 outgoing,
+                checkpoints,
                 ends: None,
                 leaves_on_signals: false,
                 build: Build {
@@ -138,9 +144,56 @@ impl Wire {
         }
     }
 
+    /// The worker asks for a checkpoint, and has this one.
+    fn is_asked(&mut self, have: Option<&[u8]>) {
+        let have = have.map(digest);
+        assert_eq!(self.hears_more(), Some(FromWorker::Fetch { claim: claim(), have }));
+    }
+
+    /// The worker asks, and is told that there is none.
+    fn keeps_none(&mut self) {
+        self.is_asked(None);
+        self.says(ToWorker::Kept { attempt: ATTEMPT, same: false });
+    }
+
+    /// Sends these bytes of a checkpoint.
+    fn gives(&mut self, checkpoint: &[u8], at: usize, bytes: &[u8]) {
+        let (at, of) = (at as u64, checkpoint.len() as u64);
+        let piece = Piece { at, of, digest: digest(checkpoint), bytes: bytes.to_vec() };
+        self.says(ToWorker::Piece { attempt: ATTEMPT, piece });
+    }
+
+    /// A whole checkpoint that comes, and how many reports came between its pieces.
+    fn receives(&mut self) -> (Vec<u8>, usize) {
+        let (mut came, mut reports) = (Vec::new(), 0);
+        loop {
+            match self.hears_more() {
+                Some(FromWorker::Piece { claim, freight: Freight::Checkpoint, piece }) => {
+                    assert_eq!((claim, piece.at), (self::claim(), came.len() as u64));
+                    came.extend(piece.bytes);
+                    if came.len() as u64 == piece.of {
+                        assert_eq!(piece.digest, digest(&came));
+                        return (came, reports);
+                    }
+                }
+                Some(FromWorker::Report { report: Report::Epoch(_), .. }) => reports += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     fn acknowledges(&mut self, number: u32) {
         self.says(ToWorker::Acknowledge { attempt: ATTEMPT, number });
     }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// More than one piece.
+fn state(number: u8) -> Vec<u8> {
+    (0..PIECE as usize + 10).map(|at| (at as u8).wrapping_mul(number)).collect()
 }
 
 fn places() -> Places {
@@ -263,12 +316,14 @@ fn a_model_travels_ahead_of_the_last_report_and_its_file_is_gone() {
     }));
     let (_, mut wire) = stage.greets(SELDOM, 30.0);
     wire.says(training());
+    wire.keeps_none();
     let mut came = Vec::new();
     while came.len() < model.len() {
-        let Some(FromWorker::Piece { claim, at, of, digest, bytes }) = wire.hears() else { panic!("no piece") };
-        assert_eq!((claim, at, of), (self::claim(), came.len() as u64, model.len() as u64));
-        assert_eq!(digest, wanted);
-        came.extend(bytes);
+        let Some(FromWorker::Piece { claim, freight, piece }) = wire.hears() else { panic!("no piece") };
+        assert_eq!((claim, freight), (self::claim(), Freight::Model));
+        assert_eq!((piece.at, piece.of), (came.len() as u64, model.len() as u64));
+        assert_eq!(piece.digest, wanted);
+        came.extend(piece.bytes);
     }
     assert!(came == model);
     assert_eq!(wire.hears_report(), (1, Report::Complete(idle::evaluation(TRIAL))));
@@ -280,7 +335,160 @@ fn a_model_that_cannot_be_read_keeps_nobody_from_being_complete() {
     let stage = Stage::apart(Led(|_: &Places, _: &mut dyn Observer| Ok(Ended::Complete(idle::evaluation(TRIAL)))));
     let (_, mut wire) = stage.greets(SELDOM, 30.0);
     wire.says(training());
+    wire.keeps_none();
     assert_eq!(wire.hears_report(), (1, Report::Complete(idle::evaluation(TRIAL))));
+}
+
+/// Where the trainer's checkpoints lie.
+fn newest(places: &Places) -> std::path::PathBuf {
+    places.checkpoints.join(checkpoint::name(TRIAL))
+}
+
+/// Replaces the newest checkpoint, as training does.
+fn keep(places: &Places, content: &[u8]) {
+    let newest = newest(places);
+    std::fs::create_dir_all(&places.checkpoints).expect("the folder of the test takes folders");
+    std::fs::write(checkpoint::writing(&newest), content).expect("and files");
+    std::fs::rename(checkpoint::writing(&newest), newest).expect("and other names for them");
+}
+
+#[test]
+fn a_trial_begins_with_the_checkpoint_that_the_coordinator_has() {
+    let (tell, told) = channel();
+    let stage = Stage::apart(Led(move |places: &Places, _: &mut dyn Observer| {
+        tell.send(std::fs::read(newest(places)).ok()).unwrap();
+        Ok(Ended::Stopped)
+    }));
+    let folder = stage.folder.path().join("checkpoints");
+    let (old, new) = (state(3), state(5));
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    // What the coordinator has does not go back to it.
+    let stops = |wire: &mut Wire| {
+        assert_eq!(wire.hears_report(), (1, Report::Stopped));
+        wire.acknowledges(1);
+    };
+    // None, another than the one here, the same.
+    wire.says(training());
+    wire.keeps_none();
+    assert_eq!(told.recv_timeout(FOR_EVER), Ok(None));
+    stops(&mut wire);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(checkpoint::name(TRIAL)), &old).unwrap();
+    wire.says(training());
+    wire.is_asked(Some(&old));
+    wire.gives(&new, 0, &new[..7]);
+    wire.gives(&new, 7, &new[7..]);
+    assert!(told.recv_timeout(FOR_EVER) == Ok(Some(new.clone())));
+    stops(&mut wire);
+    wire.says(training());
+    wire.is_asked(Some(&new));
+    wire.says(ToWorker::Kept { attempt: ATTEMPT, same: true });
+    assert!(told.recv_timeout(FOR_EVER) == Ok(Some(new.clone())));
+    stops(&mut wire);
+    // The connection is lost on the way: it is asked for once more.
+    std::fs::write(folder.join(checkpoint::name(TRIAL)), &old).unwrap();
+    wire.says(training());
+    wire.is_asked(Some(&old));
+    wire.gives(&new, 0, &new[..7]);
+    drop(wire);
+    let (hello, mut wire) = stage.greets(SELDOM, 30.0);
+    assert_eq!(hello.running, Some(claim()));
+    wire.is_asked(Some(&old));
+    wire.gives(&new, 0, &new);
+    assert!(told.recv_timeout(FOR_EVER) == Ok(Some(new.clone())));
+    stops(&mut wire);
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "nothing is left of what had come before");
+}
+
+#[test]
+fn what_a_complete_trial_has_left_is_removed_once_the_coordinator_knows_of_it() {
+    let stage = Stage::apart(Led(|places: &Places, _: &mut dyn Observer| {
+        keep(places, &state(3));
+        std::fs::write(places.checkpoints.join("notes.txt"), "").unwrap();
+        Ok(Ended::Complete(idle::evaluation(TRIAL)))
+    }));
+    let folder = stage.folder.path().join("checkpoints");
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    wire.says(training());
+    wire.keeps_none();
+    assert_eq!(wire.hears_report(), (1, Report::Complete(idle::evaluation(TRIAL))));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
+    wire.acknowledges(1);
+    wire.says(ToWorker::Drain);
+    assert_eq!(wire.hears(), None);
+    let Stage { folder: _kept, served, .. } = stage;
+    served.recv_timeout(FOR_EVER).expect("the worker ends").unwrap();
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_come_whole_keeps_no_trial_from_beginning() {
+    let (tell, told) = channel();
+    let stage = Stage::apart(Led(move |places: &Places, _: &mut dyn Observer| {
+        tell.send(std::fs::read(newest(places)).ok()).unwrap();
+        keep(places, &state(7));
+        Ok(Ended::Stopped)
+    }));
+    let folder = stage.folder.path().join("checkpoints");
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    let (old, new) = (state(3), state(5));
+    let changed = |wire: &mut Wire| wire.gives(&new, 0, &old);
+    let gap = |wire: &mut Wire| wire.gives(&new, 5, &new[5..]);
+    let cut = |wire: &mut Wire| {
+        wire.gives(&new, 0, &new[..7]);
+        wire.says(ToWorker::Kept { attempt: ATTEMPT, same: false });
+    };
+    let wrongs: [&dyn Fn(&mut Wire); 3] = [&changed, &gap, &cut];
+    std::fs::create_dir_all(&folder).unwrap();
+    for (wrong, is_sent) in wrongs.into_iter().zip([false, false, true]) {
+        std::fs::write(folder.join(checkpoint::name(TRIAL)), &old).unwrap();
+        wire.says(training());
+        wire.is_asked(Some(&old));
+        wrong(&mut wire);
+        assert!(told.recv_timeout(FOR_EVER) == Ok(Some(old.clone())));
+        // What the coordinator has may be further, unless it says that it has nothing to give.
+        if is_sent {
+            assert!(wire.receives() == (state(7), 0));
+        }
+        assert_eq!(wire.hears_report(), (1, Report::Stopped));
+        wire.acknowledges(1);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn new_checkpoints_go_to_the_coordinator_and_the_last_one_ahead_of_the_word_that_it_has_stopped() {
+    let (go_on, turns) = channel();
+    let stage = Stage::apart(Led(move |places: &Places, observer: &mut dyn Observer| {
+        keep(places, &state(3));
+        turns.recv().unwrap();
+        observer.epoch(idle::metrics(TRIAL, 1));
+        while observer.should_stop() == Stop::No {
+            std::thread::yield_now();
+        }
+        keep(places, &state(5));
+        Ok(Ended::Stopped)
+    }));
+    // A write may take ten times as long.
+    let (_, mut wire) = stage.greets(0.3, 30.0);
+    wire.says(training());
+    wire.keeps_none();
+    assert!(wire.receives() == (state(3), 0));
+    assert_eq!(wire.hears(), Some(FromWorker::Heartbeat), "the same does not go again");
+    go_on.send(()).unwrap();
+    assert!(matches!(wire.hears_more(), Some(FromWorker::Report { number: 1, .. })));
+    wire.says(ToWorker::Drain);
+    assert!(wire.receives() == (state(5), 0));
+    assert!(matches!(wire.hears_more(), Some(FromWorker::Report { number: 2, report: Report::Stopped, .. })));
+    // Nobody knows what has arrived.
+    drop(wire);
+    let (_, mut wire) = stage.greets(SELDOM, 30.0);
+    assert!(wire.receives() == (state(5), 1));
+    assert_eq!(wire.hears_report(), (2, Report::Stopped));
+    wire.acknowledges(2);
+    assert_eq!(wire.hears(), None);
+    stage.ends().unwrap();
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn decode<T: Message>(body: &[u8]) -> Result<T, CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claim, FromWorker, Report, TaskKey};
+    use crate::{Claim, Freight, FromWorker, Piece, Report, TaskKey, ToWorker};
     use frostline_sweep::outcome::{AttemptId, EpochMetrics};
     use frostline_sweep::trial::TrialId;
 
@@ -193,7 +193,13 @@ mod tests {
 
     fn piece(bytes: &[u8]) -> FromWorker {
         let claim = Claim { task: TaskKey::Trial(TrialId([7; 16])), attempt: AttemptId(3) };
-        FromWorker::Piece { claim, at: 5, of: 9, digest: "d".to_owned(), bytes: bytes.to_vec() }
+        let piece = Piece { at: 5, of: 9, digest: "d".to_owned(), bytes: bytes.to_vec() };
+        FromWorker::Piece { claim, freight: Freight::Checkpoint, piece }
+    }
+
+    fn to_worker(bytes: &[u8]) -> ToWorker {
+        let FromWorker::Piece { claim, piece, .. } = piece(bytes) else { panic!("a piece") };
+        ToWorker::Piece { attempt: claim.attempt, piece }
     }
 
     fn epoch(val_loss: f64) -> FromWorker {
@@ -299,6 +305,10 @@ mod tests {
         encode(&piece(b"\0raw"), &mut frame).unwrap();
         assert!(frame.ends_with(b"}}\0\0raw"), "{frame:?}");
         assert!(matches!(encode(&piece(&[0; MAX_BYTES]), &mut frame), Err(CodecError::TooLong { .. })));
+        let ToWorker::Piece { piece: down, .. } = decode(&body(&to_worker(b"raw\0")).unwrap()).unwrap() else {
+            panic!("a piece")
+        };
+        assert_eq!((down.at, down.bytes.as_slice()), (5, &b"raw\0"[..]), "the other way, too");
         let laden = b"\0\0\0\x0d\"heartbeat\"\0x";
         let error = read_message::<FromWorker>(&mut laden.as_slice()).unwrap_err();
         let words = r#"the message `\"heartbeat\"\0x` can't be read: it carries bytes, and its kind has none"#;

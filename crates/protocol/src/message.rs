@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Raised with every change that an older peer would misunderstand; peers of different versions part at once.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The name in a coordinator's certificate, whatever its machine is called and wherever it is reached.
 pub const SERVER_NAME: &str = "coordinator.frostline.internal";
@@ -101,34 +101,75 @@ pub enum FromWorker {
         number: u32,
         report: Report,
     },
-    /// A part of the trial's model, from a machine that does not see the results folder. Pieces come in their order on one
-    /// connection, ahead of the attempt's last report; after a lost connection they begin anew.
+    /// A part of a file of the trial, from a machine that does not see the results folder: of its model, ahead of the attempt's
+    /// last report, or of its newest checkpoint, at any time.
     Piece {
         claim: Claim,
-        /// Bytes of the file before this piece.
-        at: u64,
-        /// Bytes of the whole file.
-        of: u64,
-        /// BLAKE3 of the whole file, in hexadecimal digits.
-        digest: String,
-        /// Beside the JSON.
-        #[serde(skip)]
-        bytes: Vec<u8>,
+        freight: Freight,
+        piece: Piece,
     },
+    /// Asks for the newest checkpoint of the trial, before the attempt begins, from a machine whose checkpoints no other sees.
+    /// Answered with [`ToWorker::Piece`], or with [`ToWorker::Kept`].
+    Fetch {
+        claim: Claim,
+        /// Digest of the one that lies there.
+        have: Option<String>,
+    },
+}
+
+/// What a file that travels is to its trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freight {
+    Model,
+    Checkpoint,
+}
+
+/// A part of a file that travels. Pieces come in their order on one connection; after a lost connection they begin anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Bytes of the file before this piece.
+    pub at: u64,
+    /// Bytes of the whole file.
+    pub of: u64,
+    /// BLAKE3 of the whole file, in hexadecimal digits.
+    pub digest: String,
+    /// Beside the JSON.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
 }
 
 impl Message for FromWorker {
     fn load(&self) -> Option<&[u8]> {
         match self {
-            FromWorker::Piece { bytes, .. } => Some(bytes),
+            FromWorker::Piece { piece, .. } => Some(&piece.bytes),
             _ => None,
         }
     }
 
     fn take_load(&mut self, came: &[u8]) -> bool {
         match self {
-            FromWorker::Piece { bytes, .. } => {
-                *bytes = came.to_vec();
+            FromWorker::Piece { piece, .. } => {
+                piece.bytes = came.to_vec();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Message for ToWorker {
+    fn load(&self) -> Option<&[u8]> {
+        match self {
+            ToWorker::Piece { piece, .. } => Some(&piece.bytes),
+            _ => None,
+        }
+    }
+
+    fn take_load(&mut self, came: &[u8]) -> bool {
+        match self {
+            ToWorker::Piece { piece, .. } => {
+                piece.bytes = came.to_vec();
                 true
             }
             _ => false,
@@ -137,7 +178,6 @@ impl Message for FromWorker {
 }
 
 impl Message for Greeting {}
-impl Message for ToWorker {}
 impl Message for Response {}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -195,6 +235,16 @@ pub enum ToWorker {
     },
     /// End after the running epoch (answer [`Report::Stopped`]), take no more work, and exit.
     Drain,
+    /// A part of the checkpoint that this attempt has asked for.
+    Piece {
+        attempt: AttemptId,
+        piece: Piece,
+    },
+    /// No checkpoint comes, or nothing more of it: the coordinator has the one that the worker has (`same`), or none.
+    Kept {
+        attempt: AttemptId,
+        same: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,11 @@ pub fn before(newest: &Path) -> PathBuf {
     newest.with_extension("before.checkpoint")
 }
 
+/// Where a checkpoint lies while it comes from another machine; `mark` is nobody else's.
+pub fn arriving(newest: &Path, mark: u64) -> PathBuf {
+    newest.with_extension(format!("{mark}.arriving"))
+}
+
 /// The trial that a file of this name belongs to, finished or not; none where it belongs to no trial.
 pub fn trial_of(name: &str) -> Option<TrialId> {
     name.split_once('.')?.0.parse().ok()
@@ -50,7 +55,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let trial = TrialId([7; 16]);
         let newest = folder.path().join(name(trial));
-        let all = [before(&newest), newest.clone(), writing(&newest)];
+        let all = [arriving(&newest, 12), before(&newest), newest.clone(), writing(&newest)];
         for path in &all {
             assert_eq!(trial_of(path.file_name().unwrap().to_str().unwrap()), Some(trial));
             fs::write(path, "").unwrap();
@@ -62,7 +67,7 @@ mod tests {
         let found = files(folder.path());
         assert_eq!(found, all.clone().map(|path| (trial, path)));
         let finished: Vec<_> = all.iter().filter(|path| is_finished(path)).collect();
-        assert_eq!(finished, [&all[0], &all[1]]);
+        assert_eq!(finished, [&all[1], &all[2]]);
         assert!(files(&folder.path().join("absent")).is_empty());
     }
 }

@@ -7,7 +7,7 @@
 //!   shared-disk, snapshot.db   on a disk that other machines see: says so, and what they read
 //!   run/                       of the running coordinator: token, endpoint.json, status.json, access.json, jobs/
 //!   logs/                      coordinator.log, worker-N.log
-//!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written
+//!   checkpoints/               <trial>.checkpoint, the one before, and one that is being written or comes from elsewhere
 //!   models/                    <trial>.safetensors
 //!   classes/                   <data digest>.json: names of the classes of data that is not published
 //!   cache/features-v1/<key>/   manifest.json, train.safetensors, test.safetensors
@@ -29,6 +29,7 @@ mod holder;
 mod host;
 pub mod models;
 mod own;
+mod parcel;
 pub mod seal;
 mod shell;
 mod status;
@@ -41,5 +42,6 @@ pub use folder::{DATABASE, Folder, JOB_NUMBER, LOCK};
 pub use holder::Holder;
 pub use host::{host, processor};
 pub use own::own_folder;
+pub use parcel::{Arriving, PIECE, Parcel};
 pub use shell::quoted;
 pub use status::{RunStatus, RunningTask};

@@ -45,15 +45,16 @@ pub fn trials(folder: &Path) -> Vec<TrialId> {
 }
 
 const ARRIVED: &str = "arrived";
+const ARRIVING: &str = "arriving";
 
 /// Where a whole model lies that a worker of another machine has sent with an attempt, until that attempt counts.
 pub fn arrived_as(folder: &Path, trial: TrialId, attempt: AttemptId) -> PathBuf {
     folder.join(format!("{trial}.{attempt}.{ARRIVED}"))
 }
 
-/// Where it lies while it comes.
-pub fn arriving(arrived: &Path) -> PathBuf {
-    arrived.with_extension("arriving")
+/// Where it lies while it comes; `mark` is nobody else's.
+pub fn arriving(arrived: &Path, mark: u64) -> PathBuf {
+    arrived.with_extension(format!("{mark}.{ARRIVING}"))
 }
 
 /// What workers have sent, the unfinished too. Nothing where the folder cannot be read.
@@ -62,9 +63,9 @@ pub fn arrived(folder: &Path) -> Vec<(TrialId, AttemptId, PathBuf)> {
         let name = entry.file_name();
         let (trial, attempt) = name.to_str()?.split_once('.')?;
         let trial: TrialId = trial.parse().ok()?;
-        let attempt = AttemptId(attempt.split_once('.')?.0.parse().ok()?);
-        let whole = arrived_as(folder, trial, attempt);
-        [whole.clone(), arriving(&whole)].contains(&entry.path()).then(|| (trial, attempt, entry.path()))
+        let (attempt, stage) = attempt.split_once('.')?;
+        let has_arrived = stage == ARRIVED || stage.ends_with(ARRIVING);
+        has_arrived.then_some((trial, AttemptId(attempt.parse().ok()?), entry.path()))
     };
     let mut arrived: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(read).collect();
     arrived.sort();
@@ -90,7 +91,7 @@ mod tests {
         assert_eq!(files(folder.path()), [(one, 5), (two, 7)], "a mark is no model");
         let attempt = AttemptId(12);
         let whole = arrived_as(folder.path(), two, attempt);
-        let unfinished = arriving(&arrived_as(folder.path(), one, attempt));
+        let unfinished = arriving(&arrived_as(folder.path(), one, attempt), 4);
         for file in [&whole, &unfinished] {
             fs::write(file, "").unwrap();
         }

@@ -96,6 +96,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         host: None,
         places: Box::new(Ok),
         outgoing: None,
+        checkpoints: None,
         ends: None,
         leaves_on_signals: false,
         log,

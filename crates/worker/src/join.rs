@@ -86,6 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let outgoing = scratch.join(format!("outgoing-{}", std::process::id()));
     // Of a process that had this number before.
     let _ = fs::remove_dir_all(&outgoing);
+    let folder = Folder::new(&scratch).checkpoints();
     let own = Own { pass, data, weights, checkpoints, scratch, outgoing: outgoing.clone() };
     let options = Options {
         way,
@@ -94,6 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         host,
         places: Box::new(move |places| own.places(places)),
         outgoing: Some(outgoing.clone()),
+        checkpoints: Some(folder),
         ends,
         leaves_on_signals: true,
         log,

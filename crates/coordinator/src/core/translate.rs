@@ -13,7 +13,8 @@ impl<J: Journal> Core<J> {
             Input::Said { peer, message } => {
                 let worker = self.roster.worker(peer)?;
                 Some(match message {
-                    FromWorker::Heartbeat => Event::Heard { worker },
+                    // What is asked for lies on the disk, and who serves the connection answers.
+                    FromWorker::Heartbeat | FromWorker::Fetch { .. } => Event::Heard { worker },
                     FromWorker::Leaving => Event::Leaving { worker },
                     // How far a worker has come with an attempt that it has no more is not shown.
                     FromWorker::Progress { ref claim, .. } | FromWorker::Piece { ref claim, .. }

@@ -31,6 +31,11 @@ impl Worklist {
         &self.expected
     }
 
+    /// Those that have no outcome yet.
+    pub(crate) fn trials(&self) -> impl Iterator<Item = TrialId> {
+        self.trials.keys().copied()
+    }
+
     pub(super) fn specs(&self) -> impl Iterator<Item = &TrialSpec> {
         self.trials.values()
     }

@@ -1,6 +1,7 @@
 //! Connections: who listens, who may come in, and how each is served. Nothing here decides anything.
 
 mod arrive;
+mod depart;
 mod endpoint;
 mod greet;
 mod listen;
@@ -14,6 +15,7 @@ pub(crate) use peer::Outbox;
 pub(crate) use remote::Remote;
 pub use tls::Invitation;
 
+use crate::checkpoints::Checkpoints;
 use crate::core::PeerId;
 use frostline_protocol::{Command, FromWorker, Hello, Response};
 use std::path::Path;
@@ -29,13 +31,16 @@ pub(crate) struct House {
     pub(crate) token: Arc<str>,
     /// Where models go that workers send; none where none is kept.
     pub(crate) models: Option<Arc<Path>>,
+    /// Where checkpoints go that workers send, and come from that they ask for.
+    pub(crate) checkpoints: Arc<Checkpoints>,
     pub(crate) events: Sender<Event>,
 }
 
 #[cfg(test)]
 impl House {
     fn of_tests(events: Sender<Event>) -> House {
-        House { token: "token".into(), models: None, events }
+        let checkpoints = Arc::new(Checkpoints::new("nowhere".into(), Default::default()));
+        House { token: "token".into(), models: None, checkpoints, events }
     }
 }
 

@@ -1,22 +1,21 @@
 //! What lies on disk besides the database, and goes when nobody needs it: features, checkpoints, models.
 
-mod checkpoints;
 mod features;
 mod models;
 
-pub(crate) use checkpoints::remove as remove_checkpoints;
 pub(crate) use features::make_room;
 pub(crate) use models::Models;
 
+use crate::checkpoints::Checkpoints;
 use crate::core::Fact;
 use frostline_store::Reader;
 use frostline_sweep::record::Record;
 use frostline_sweep::trial::TrialId;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Follows what is committed.
 pub(crate) struct Upkeep {
-    pub(crate) checkpoints: PathBuf,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     /// None where none are kept.
     pub(crate) models: Option<Models>,
 }
@@ -30,7 +29,7 @@ impl Upkeep {
         };
         // The outcome is committed: from here on the checkpoint is of no use.
         if let Some(done) = fact.ended() {
-            remove_checkpoints(&self.checkpoints, |trial| trial == done);
+            self.checkpoints.ended(done);
         }
         removed
     }

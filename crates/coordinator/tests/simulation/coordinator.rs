@@ -1,14 +1,15 @@
 //! A coordinator's process: the real core, with the simulation's hands, journal and clock.
 
 use crate::plan::PlannedTrial;
-use crate::process::HEARTBEAT;
+use crate::process::{HEARTBEAT, epochs, pieces};
 use crate::world::{Bug, Doom, Happening, World};
 use frostline_coordinator::core::{Action, AskId, Committed, Core, Input, Journal, Outcome, PeerId, Terms, Worklist};
 use frostline_link::desk::PIECE;
-use frostline_protocol::{Command, FromWorker, Hello, Incarnation, Places, Who, WorkerId};
+use frostline_protocol::{
+    Claim, Command, Freight, FromWorker, Hello, Incarnation, Piece, Places, ToWorker, Who, WorkerId,
+};
 use frostline_scheduler::{Restored, RestoredTrial, Survivor, Time};
-use frostline_sweep::outcome::AttemptId;
-use frostline_sweep::record::Record;
+use frostline_sweep::record::{Record, TaskKey};
 use frostline_sweep::trial::TrialId;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -285,8 +286,10 @@ impl World {
                     let worker = self.processes[self.connections[connection].process].worker.0;
                     self.say(|| format!("worker {worker} reports {number} of {}: {}", claim.attempt, report.name()));
                 }
-                if let FromWorker::Piece { claim, at, of, .. } = &message {
-                    self.receive(connection, claim.attempt, *at, *of);
+                match &message {
+                    FromWorker::Piece { claim, freight, piece } => self.receive(connection, claim, *freight, piece),
+                    FromWorker::Fetch { claim, have } => self.give(connection, claim, have.as_deref()),
+                    _ => {}
                 }
                 let (connection, message) = self.misled(coordinator, connection, message);
                 Some(Input::Said { peer: peer(connection), message })
@@ -358,16 +361,36 @@ impl World {
         (from, FromWorker::Report { claim, number, report })
     }
 
-    /// A piece of a model comes: the first one begins anew, and each goes on where the one before has ended.
-    fn receive(&mut self, connection: usize, attempt: AttemptId, at: u64, of: u64) {
+    /// A piece of a file comes: the first one begins anew, and each goes on where the one before has ended.
+    fn receive(&mut self, connection: usize, claim: &Claim, freight: Freight, piece: &Piece) {
         let known = self.disk.arriving.get(&connection).copied();
-        if at > 0 && known != Some((attempt, at)) {
+        if piece.at > 0 && known != Some((claim.attempt, freight, piece.at)) {
             return;
         }
-        let bytes = (at + PIECE).min(of);
-        self.disk.arriving.insert(connection, (attempt, bytes));
-        if bytes == of {
-            self.disk.arrived.insert(attempt);
+        let bytes = (piece.at + PIECE).min(piece.of);
+        self.disk.arriving.insert(connection, (claim.attempt, freight, bytes));
+        match (freight, &claim.task) {
+            _ if bytes < piece.of => {}
+            (Freight::Model, _) => drop(self.disk.arrived.insert(claim.attempt)),
+            (Freight::Checkpoint, TaskKey::Trial(trial)) if !self.database.trials[trial].is_final() => {
+                self.disk.checkpoints.insert((None, *trial), epochs(piece));
+                self.see("a checkpoint that has travelled");
+            }
+            (Freight::Checkpoint, _) => self.see("a checkpoint that comes too late"),
+        }
+    }
+
+    /// Somebody asks for a checkpoint: whoever serves the connection answers.
+    fn give(&mut self, connection: usize, claim: &Claim, have: Option<&str>) {
+        let TaskKey::Trial(trial) = claim.task else { return };
+        let there = self.disk.checkpoints.get(&(None, trial)).copied();
+        let is_other = |epochs: &u32| have != Some(epochs.to_string().as_str());
+        let attempt = claim.attempt;
+        match there.filter(is_other) {
+            Some(epochs) => pieces(epochs)
+                .into_iter()
+                .for_each(|piece| self.send_below(connection, &ToWorker::Piece { attempt, piece })),
+            None => self.send_below(connection, &ToWorker::Kept { attempt, same: there.is_some() }),
         }
     }
 

@@ -96,8 +96,11 @@ fn every_sweep_ends_with_the_results_of_a_run_without_disturbances() {
 }
 
 /// A simulation that never sees one of these proves nothing about it.
-const REMARKABLE: [&str; 39] = [
+const REMARKABLE: [&str; 42] = [
     "a broken connection",
+    "a checkpoint that has travelled",
+    "a checkpoint that is asked for again",
+    "a checkpoint that is fetched",
     "a commit that fails",
     "a crash",
     "a death at a commit",
@@ -181,4 +184,9 @@ fn a_trial_that_starts_from_features_of_another_machine_is_seen() {
 #[test]
 fn a_model_of_which_a_part_was_lost_is_seen() {
     is_seen(Bug::SendsModelsOnce);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_asked_for_again_is_seen() {
+    is_seen(Bug::AsksOnce);
 }

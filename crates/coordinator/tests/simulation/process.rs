@@ -2,11 +2,12 @@
 
 use crate::plan::{Disturbance, FILL, evaluation, metrics};
 use crate::world::{Bug, Happening, World};
-use frostline_link::desk::{Desk, PIECE, Parcel, Piece};
+use frostline_link::desk::{Desk, PIECE, Parcel, Part};
 use frostline_protocol::Stop;
 use frostline_protocol::codec::read_message;
 use frostline_protocol::{
-    Assignment, FromWorker, Greeting, Hello, Report, Seat, ToWorker, VERSION, Welcome, Who, Work, WorkerId,
+    Assignment, Freight, FromWorker, Greeting, Hello, Piece, Report, Seat, ToWorker, VERSION, Welcome, Who, Work,
+    WorkerId,
 };
 use frostline_protocol::{Build, Claim, Filled};
 use frostline_sweep::outcome::{AttemptId, Failure, FailureKind};
@@ -70,6 +71,12 @@ pub(crate) struct Process {
     desk: Desk,
     /// The attempt whose model it has begun to send.
     sends: Option<AttemptId>,
+    /// The attempt that it has looked for a checkpoint for, and over which connection it has asked for one.
+    looks: Option<AttemptId>,
+    asks: Option<(AttemptId, usize)>,
+    /// Bytes of it that have come over a connection, and the attempt that was answered last.
+    coming: Option<(usize, u64)>,
+    answered: Option<AttemptId>,
     link: Link,
     training: Option<Training>,
     /// The step that counts; earlier ones were called off.
@@ -94,10 +101,23 @@ fn welcome(message: &ToWorker) -> &Welcome {
     }
 }
 
-/// Three pieces that nobody reads.
-fn model() -> Parcel {
+/// Bytes of everything that travels: three pieces, which nobody reads.
+const BYTES: u64 = 2 * PIECE + 1;
+
+fn parcel(digest: String) -> Parcel {
     let file = File::open("/dev/null").expect("every system has it");
-    Parcel { file: Arc::new(file), bytes: 2 * PIECE + 1, digest: String::new() }
+    Parcel { file: Arc::new(file), bytes: BYTES, digest }
+}
+
+/// What a checkpoint after so many epochs looks like on the wire.
+pub(crate) fn pieces(epochs: u32) -> Vec<Piece> {
+    let piece = |at| Piece { at, of: BYTES, digest: epochs.to_string(), bytes: Vec::new() };
+    (0..BYTES).step_by(PIECE as usize).map(piece).collect()
+}
+
+/// And after how many epochs it was written.
+pub(crate) fn epochs(piece: &Piece) -> u32 {
+    piece.digest.parse().expect("the digest of a checkpoint is its epochs")
 }
 
 /// What is in frames that lie one behind another.
@@ -137,6 +157,10 @@ impl World {
             is_evicted: false,
             desk: Desk::default(),
             sends: None,
+            looks: None,
+            asks: None,
+            coming: None,
+            answered: None,
             link: Link::Alone { since: self.now },
             training: None,
             token: 0,
@@ -283,7 +307,7 @@ impl World {
         if known.link == (Link::Greeting { connection }) {
             known.link = Link::Open { connection };
             let welcome = welcome(&message);
-            known.desk.connected(welcome.places.clone());
+            known.desk.connected(welcome.places.clone(), known.host.is_some());
             self.after(HEARTBEAT, Happening::Heartbeat { connection });
         } else if known.link != (Link::Open { connection }) {
             return Ok(());
@@ -293,6 +317,7 @@ impl World {
         {
             self.blame.stuck(assignment.attempt);
         }
+        self.fetches(process, connection, &message);
         let known = &mut self.processes[process];
         known.desk.on_message(message);
         if known.training.is_some() && known.desk.stop() >= Stop::AfterBatch {
@@ -300,6 +325,45 @@ impl World {
             self.step_after(process, pause);
         }
         self.wake(process)
+    }
+
+    /// What an attempt has asked for comes: the first piece begins anew, and each goes on where the one before has ended.
+    fn fetches(&mut self, process: usize, connection: usize, message: &ToWorker) {
+        let known = &mut self.processes[process];
+        let awaits = known.desk.awaits().map(|(attempt, _)| attempt);
+        let (attempt, piece) = match message {
+            ToWorker::Piece { attempt, piece } if awaits == Some(*attempt) => (*attempt, piece),
+            ToWorker::Kept { attempt, .. } => return known.answered = Some(*attempt),
+            _ => return,
+        };
+        if piece.at > 0 && known.coming != Some((connection, piece.at)) {
+            return;
+        }
+        let end = (piece.at + PIECE).min(piece.of);
+        known.coming = Some((connection, end));
+        let Some(TaskKey::Trial(trial)) = known.desk.running().map(|claim| claim.task) else { return };
+        if end == piece.of {
+            known.answered = Some(attempt);
+            known.desk.fetched(attempt, piece.digest.clone());
+            let host = known.host;
+            self.disk.checkpoints.insert((host, trial), epochs(piece));
+            self.see("a checkpoint that is fetched");
+        }
+    }
+
+    /// A trial that is to begin is looked for on this machine, so that the coordinator can be asked for what it has.
+    fn look(&mut self, process: usize) {
+        let known = &mut self.processes[process];
+        let Some((attempt, _)) = known.desk.looks() else { return };
+        let is_again = known.looks.replace(attempt) == Some(attempt);
+        let Some(TaskKey::Trial(trial)) = known.desk.running().map(|claim| claim.task) else { return };
+        if !(is_again && self.bug == Some(Bug::AsksOnce)) {
+            let here = self.disk.checkpoints.get(&(known.host, trial)).map(u32::to_string);
+            known.desk.has(attempt, here);
+        }
+        if is_again {
+            self.see("a checkpoint that is asked for again");
+        }
     }
 
     fn step_after(&mut self, process: usize, pause: u64) {
@@ -310,6 +374,7 @@ impl World {
 
     /// Does what the desk has to do: takes up work, sends what is unsent, leaves.
     fn wake(&mut self, process: usize) -> Result<(), String> {
+        self.look(process);
         let known = &mut self.processes[process];
         if known.training.is_none()
             && let Some((_, assignment)) = known.desk.take()
@@ -327,6 +392,11 @@ impl World {
                 ));
             }
             let known = &mut self.processes[process];
+            let is_hurried = known.desk.is_leaving() || known.desk.stop() != Stop::No;
+            let is_trial = matches!(assignment.work, Work::Train { .. });
+            if is_trial && host.is_some() && !is_hurried && known.answered != Some(assignment.attempt) {
+                return Err(format!("attempt {} begins before its checkpoint has come", assignment.attempt));
+            }
             known.training = Some(Training { assignment, epoch: 0, resumed: false });
             let pause = 1 + self.up_to(self.plan.step);
             self.step_after(process, pause);
@@ -335,14 +405,23 @@ impl World {
         let Link::Open { connection } = known.link else { return Ok(()) };
         loop {
             let desk = &mut self.processes[process].desk;
-            let (reports, piece) = (messages(&desk.unsent()), desk.piece());
+            let (reports, part) = (messages(&desk.unsent()), desk.part());
             for message in reports {
+                if let FromWorker::Fetch { claim, .. } = &message {
+                    self.processes[process].asks = Some((claim.attempt, connection));
+                }
                 for message in self.falsified(process, message) {
                     self.send_above(connection, &message);
                 }
             }
-            let Some(piece) = piece else { break };
-            self.send_piece(process, connection, piece);
+            let Some(part) = part else { break };
+            self.send_part(process, connection, part);
+        }
+        let known = &self.processes[process];
+        if let Some((attempt, _)) = known.desk.awaits()
+            && known.asks != Some((attempt, connection))
+        {
+            return Err(format!("attempt {attempt} waits for a checkpoint that nobody was asked for"));
         }
         if self.processes[process].desk.is_done() && self.processes[process].training.is_none() {
             self.say(|| format!("process {process} leaves"));
@@ -352,17 +431,20 @@ impl World {
         Ok(())
     }
 
-    fn send_piece(&mut self, process: usize, connection: usize, piece: Piece) {
-        let Piece { claim, parcel, at, .. } = piece;
-        let before = self.processes[process].sends.replace(claim.attempt);
-        if before == Some(claim.attempt) && at == 0 {
-            self.see("a model that is sent again");
-        }
-        if self.bug == Some(Bug::SendsModelsOnce) && before == Some(claim.attempt) && at == 0 {
-            return;
+    fn send_part(&mut self, process: usize, connection: usize, part: Part) {
+        let Part { claim, freight, parcel, at } = part;
+        if freight == Freight::Model {
+            let before = self.processes[process].sends.replace(claim.attempt);
+            if before == Some(claim.attempt) && at == 0 {
+                self.see("a model that is sent again");
+            }
+            if self.bug == Some(Bug::SendsModelsOnce) && before == Some(claim.attempt) && at == 0 {
+                return;
+            }
         }
         let Parcel { bytes: of, digest, .. } = parcel;
-        self.send_above(connection, &FromWorker::Piece { claim, at, of, digest, bytes: Vec::new() });
+        let piece = Piece { at, of, digest, bytes: Vec::new() };
+        self.send_above(connection, &FromWorker::Piece { claim, freight, piece });
     }
 
     /// A trainer's step ends.
@@ -401,7 +483,7 @@ impl World {
                 let epochs = spec.parameters.epochs;
                 if !training.resumed {
                     training.resumed = true;
-                    training.epoch = self.disk.checkpoints.get(&trial).copied().unwrap_or_default();
+                    training.epoch = self.disk.checkpoints.get(&(known.host, trial)).copied().unwrap_or_default();
                     reports.extend((1..=training.epoch).map(|epoch| Report::Epoch(metrics(trial, epoch))));
                 } else if training.epoch < epochs {
                     training.epoch += 1;
@@ -410,16 +492,18 @@ impl World {
                     } else {
                         // Not after every epoch: only so often, and where a trial is interrupted.
                         if stop != Stop::No || (training.epoch + u32::from(trial.0[0])).is_multiple_of(2) {
-                            self.disk.checkpoints.insert(trial, training.epoch);
+                            self.disk.checkpoints.insert((known.host, trial), training.epoch);
+                            let checkpoint = parcel(training.epoch.to_string());
+                            known.desk.attach(attempt, Freight::Checkpoint, checkpoint);
                         }
                         reports.push(Report::Epoch(metrics(trial, training.epoch)));
                     }
                 } else {
-                    self.disk.checkpoints.remove(&trial);
+                    self.disk.checkpoints.remove(&(known.host, trial));
                     // Where it does not see the coordinator's disk.
                     if known.host.is_some() {
                         self.blame.travels.insert(attempt);
-                        known.desk.attach(attempt, Some(model()));
+                        known.desk.attach(attempt, Freight::Model, parcel(String::new()));
                     }
                     reports.push(Report::Complete(evaluation(trial)));
                 }
@@ -429,6 +513,12 @@ impl World {
             }
         }
         let over = reports.iter().any(Report::is_last);
+        if reports.last() == Some(&Report::Stopped)
+            && let TaskKey::Trial(trial) = training.assignment.work.task()
+            && let Some(epochs) = self.disk.checkpoints.get(&(known.host, trial))
+        {
+            known.desk.attach(attempt, Freight::Checkpoint, parcel(epochs.to_string()));
+        }
         for report in reports {
             if let Report::Failed(failure) = &report {
                 self.blame.said(attempt, failure.kind);

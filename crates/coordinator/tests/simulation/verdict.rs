@@ -110,6 +110,7 @@ impl World {
                 }
             }
             Record::Completed { attempt, trial, evaluation: recorded } => {
+                self.disk.checkpoints.remove(&(None, *trial));
                 let planned = self.plan.trial(*trial);
                 let epochs = self.database.attempts.get(attempt).map_or(0, |attempt| attempt.epochs.len());
                 if epochs != planned.spec.parameters.epochs as usize {

@@ -6,7 +6,7 @@ use crate::plan::{Disturbance, Plan};
 use crate::process::Process;
 use crate::verdict::Blame;
 use frostline_protocol::codec::{Message, encode, read_message};
-use frostline_protocol::{FromWorker, Greeting, Incarnation, Seat, ToWorker, WorkerId};
+use frostline_protocol::{Freight, FromWorker, Greeting, Incarnation, Seat, ToWorker, WorkerId};
 use frostline_sweep::features::FeatureKey;
 use frostline_sweep::outcome::{AttemptId, FailureKind};
 use frostline_sweep::trial::TrialId;
@@ -40,6 +40,8 @@ pub(crate) enum Bug {
     IgnoresHosts,
     /// What was sent of a model before the connection was lost is not sent again.
     SendsModelsOnce,
+    /// A checkpoint that was asked for before the connection was lost is not asked for again.
+    AsksOnce,
 }
 
 /// What happens at a point in time. Processes, connections and runs are given by their place.
@@ -137,11 +139,11 @@ pub(crate) struct Connection {
 /// What outlives every process.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    /// Epochs done.
-    pub(crate) checkpoints: BTreeMap<TrialId, u32>,
+    /// Epochs done, by the machine where that is kept: the coordinator's, where none is given.
+    pub(crate) checkpoints: BTreeMap<(Option<u32>, TrialId), u32>,
     pub(crate) features: BTreeSet<(Option<u32>, FeatureKey)>,
-    /// Bytes of models that have come over each connection, with the attempt that they are of.
-    pub(crate) arriving: BTreeMap<usize, (AttemptId, u64)>,
+    /// Bytes of the file that has come over each connection, with the attempt that it is of.
+    pub(crate) arriving: BTreeMap<usize, (AttemptId, Freight, u64)>,
     /// Attempts whose models are there, as far as this coordinator knows.
     pub(crate) arrived: BTreeSet<AttemptId>,
 }

@@ -200,8 +200,8 @@ pub(super) static RUNNING: [Key; 46] = [
         name: "checkpoints",
         kind: Kind::Text("a folder"),
         default: Fallback::Follows("the results folder"),
-        meaning: "A folder for checkpoints that all machines see, where they do not see the results folder. Without it each machine \
-                  has its own, in `ssh.scratch`.",
+        meaning: "A folder for checkpoints that all machines see, where they do not see the results folder. Without it they travel \
+                  over each worker's connection.",
         example: r#""/shared/me""#,
     },
     Key {
