@@ -1,7 +1,7 @@
 //! Worker processes: they connect, train, report, come back; and crash, hang, fail and lie where they are made to.
 
 use crate::plan::{Disturbance, FILL, evaluation, metrics};
-use crate::world::{Bug, Happening, World};
+use crate::world::{Bug, Connection, Happening, World};
 use frostline_link::desk::{Desk, PIECE, Parcel, Part};
 use frostline_protocol::Stop;
 use frostline_protocol::codec::read_message;
@@ -68,6 +68,8 @@ pub(crate) struct Process {
     /// The run whose coordinator ended it.
     pub(crate) killed_by: Option<u64>,
     is_evicted: bool,
+    /// The run whose coordinator was the first to tell it to leave.
+    drained_by: Option<u64>,
     desk: Desk,
     /// The attempt whose model it has begun to send.
     sends: Option<AttemptId>,
@@ -155,6 +157,7 @@ impl World {
             poisoned: false,
             killed_by: None,
             is_evicted: false,
+            drained_by: None,
             desk: Desk::default(),
             sends: None,
             looks: None,
@@ -212,8 +215,8 @@ impl World {
         self.see("a process that is evicted");
         self.processes[process].is_evicted = true;
         if self.processes[process].is_guest {
-            // Nobody tells of it.
-            self.blame.worker(self.processes[process].worker, self.now + self.plan.latency);
+            // Nobody tells of it, and its connection is over once all has arrived that was under way.
+            self.blame.worker(self.processes[process].worker, self.now + 2 * self.plan.latency);
         }
         self.die(process);
     }
@@ -316,6 +319,9 @@ impl World {
             && self.processes[process].stuck
         {
             self.blame.stuck(assignment.attempt);
+        }
+        if message == ToWorker::Drain {
+            self.processes[process].drained_by.get_or_insert(self.connections[connection].run);
         }
         self.fetches(process, connection, &message);
         let known = &mut self.processes[process];
@@ -426,7 +432,13 @@ impl World {
         if self.processes[process].desk.is_done() && self.processes[process].training.is_none() {
             self.say(|| format!("process {process} leaves"));
             self.see("a process that leaves");
+            let (worker, drained_by) = (self.processes[process].worker, self.processes[process].drained_by);
             self.die(process);
+            // Of a coordinator that is gone the next one does not know what it said, and gives out work until it notices.
+            let Connection { run, over, .. } = &self.connections[connection];
+            if let Some((noticed, _)) = over.filter(|_| drained_by != Some(*run)) {
+                self.blame.worker(worker, noticed);
+            }
         }
         Ok(())
     }
@@ -462,7 +474,9 @@ impl World {
         }
         if known.sticks && !calm {
             known.stuck = true;
-            self.blame.stuck(attempt);
+            // What it was given meanwhile is not begun either.
+            let next = known.desk.running().map(|claim| claim.attempt);
+            [Some(attempt), next].into_iter().flatten().for_each(|attempt| self.blame.stuck(attempt));
             self.see("a trainer that stands still");
             return Ok(());
         }
@@ -564,7 +578,7 @@ impl World {
 
     pub(crate) fn crash(&mut self, process: usize) {
         self.see("a crash");
-        self.blame.worker(self.processes[process].worker, self.now + self.plan.latency);
+        self.blame.worker(self.processes[process].worker, self.now + 2 * self.plan.latency);
         self.die(process);
     }
 
