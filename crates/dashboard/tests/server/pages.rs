@@ -24,7 +24,7 @@ fn every_place_has_its_page() {
         ("/s/made", "Leaderboard"),
         ("/s/made/trials", "1 to 6 of 6"),
         ("/s/made/depth", "How deep to freeze"),
-        ("/s/made/effects", "matters most"),
+        ("/s/made/effects", "Most depends on frozen layers"),
         ("/s/made/cost", "against seconds"),
         ("/s/made/all", "parallel-data"),
         (&format!("/t/{trial}"), "Frost line"),

@@ -120,8 +120,8 @@ fn effects_finding(effects: &Effects, objective: &str) -> String {
         format!(" ({} to {})", bound(low), bound(high))
     });
     format!(
-        "{} matters most: {} instead of {} changes it by {}{interval}.",
-        number::sentence(&axis.name.replace('_', " ")),
+        "Most depends on {}: {} instead of {} changes {objective} by {}{interval}.",
+        axis.name.replace('_', " "),
         shown(&largest.to),
         shown(&largest.from),
         amount(largest.difference, objective)
@@ -132,8 +132,8 @@ fn shares_finding(shares: &[Share]) -> String {
     let most = shares.iter().filter(|it| !it.is_chance).max_by(|one, other| one.share.total_cmp(&other.share));
     let Some(most) = most else { return String::new() };
     let seeds = shares.iter().find(|it| it.is_chance);
-    let beside = seeds.map_or(String::new(), |seeds| format!(", chance between seeds {}", percent(seeds.share)));
-    format!("{} explains {}{beside}.", number::sentence(&most.name), percent(most.share))
+    let beside = seeds.map_or(String::new(), |seeds| format!(", {} from chance between seeds", percent(seeds.share)));
+    format!("{} of the differences come from {}{beside}.", percent(most.share), most.name)
 }
 
 #[cfg(test)]
@@ -142,6 +142,19 @@ mod tests {
     use frostline_sweep::metric;
     use frostline_view::effects::{Basis, Explained, Together as Cell};
     use serde_json::json;
+
+    #[test]
+    fn the_share_of_chance_is_said_where_seeds_tell_it() {
+        let of = |name: &str, share, is_chance| Share { name: name.to_owned(), share, p: None, is_chance };
+        let axes = [of("optimizer", 0.1, false), of("frozen layers", 0.7, false)];
+        assert_eq!(shares_finding(&axes), "70 % of the differences come from frozen layers.");
+        let with_seeds: Vec<Share> = axes.into_iter().chain([of("seeds", 0.8, true)]).collect();
+        assert_eq!(
+            shares_finding(&with_seeds),
+            "70 % of the differences come from frozen layers, 80 % from chance between seeds."
+        );
+        assert_eq!(shares_finding(&[]), "");
+    }
 
     #[test]
     fn pairs_of_axes_that_explain_something_are_drawn_the_one_that_explains_most_first() {
