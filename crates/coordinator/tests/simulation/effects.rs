@@ -64,15 +64,15 @@ impl World {
                         self.see("a survivor");
                         process
                     }
+                    None if self.jobs.contains_key(&worker) => {
+                        self.see("a job that still waits");
+                        coordinator.queued.insert(worker);
+                        return Ok(());
+                    }
                     None if self.bad_starts > 0 && !self.is_calm() && self.chance(0.3) => {
                         self.bad_starts -= 1;
                         self.see("a process that cannot be started");
                         coordinator.failed_starts.push(worker);
-                        return Ok(());
-                    }
-                    None if self.jobs.contains_key(&worker) => {
-                        self.see("a job that still waits");
-                        coordinator.queued.insert(worker);
                         return Ok(());
                     }
                     None if self.plan.settings.backlog.is_some() => {
