@@ -551,10 +551,11 @@ impl World {
         }
     }
 
-    /// The coordinator's clock goes on at once by more than a lease.
+    /// The coordinator's clock goes on at once by more than a lease. While its process stands still, so does its clock.
     pub(crate) fn jump(&mut self) {
         let most = self.up_to(2 * self.plan.settings.lease);
-        if let Some(coordinator) = &mut self.coordinator {
+        let now = self.now;
+        if let Some(coordinator) = self.coordinator.as_mut().filter(|it| it.stalled_until <= now) {
             coordinator.ahead += most;
             // Until every worker has been heard again.
             self.blame.everybody(self.now + 2 * (HEARTBEAT + self.plan.latency));
