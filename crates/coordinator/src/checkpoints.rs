@@ -4,7 +4,7 @@ use frostline_results::{Arriving, checkpoint};
 use frostline_sweep::trial::TrialId;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The folder of checkpoints, and whose may come to lie there. Any checkpoint of a trial is as right as another: one that is
@@ -50,7 +50,7 @@ impl Checkpoints {
     /// A trial's outcome is committed: what it has goes, and nothing comes any more.
     pub(crate) fn ended(&self, trial: TrialId) {
         self.unfinished().remove(&trial);
-        remove(&self.folder, |of| of == trial);
+        checkpoint::remove(&self.folder, |of| of == trial);
     }
 
     fn unfinished(&self) -> MutexGuard<'_, BTreeSet<TrialId>> {
@@ -58,40 +58,17 @@ impl Checkpoints {
     }
 }
 
-/// Removes the checkpoints of these trials. What cannot be removed costs disk only, and is tried again by the next run.
-pub(crate) fn remove(folder: &Path, unwanted: impl Fn(TrialId) -> bool) {
-    for (trial, path) in checkpoint::files(folder) {
-        if unwanted(trial) {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     fn names(folder: &Path) -> Vec<String> {
         let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
         let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(name).collect();
         names.sort();
         names
-    }
-
-    #[test]
-    fn the_files_of_the_unwanted_go_and_what_is_no_checkpoint_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let (gone, stays) = (TrialId([1; 16]), TrialId([2; 16]));
-        let newest = checkpoint::name(gone);
-        let before = checkpoint::before(newest.as_ref());
-        for name in [newest.as_ref(), before.as_path(), checkpoint::name(stays).as_ref()] {
-            fs::write(folder.path().join(name), "").unwrap();
-        }
-        fs::write(folder.path().join("notes.txt"), "").unwrap();
-        remove(folder.path(), |trial| trial == gone);
-        assert_eq!(names(folder.path()), [checkpoint::name(stays).as_str(), "notes.txt"]);
-        remove(&folder.path().join("absent"), |_| true);
     }
 
     #[test]

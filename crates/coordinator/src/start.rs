@@ -1,10 +1,10 @@
 //! What a run begins with: room in the cache, and the rows that its core is rebuilt from.
 
-use crate::checkpoints::remove as remove_checkpoints;
 use crate::core::Worklist;
 use crate::launch::Launcher;
 use crate::upkeep::make_room;
 use frostline_protocol::{Incarnation, WorkerId};
+use frostline_results::checkpoint;
 use frostline_scheduler::{FillPlan, Restored, RestoredTrial, Survivor};
 use frostline_store::{RestoreRow, StoreError, Writer};
 use frostline_sweep::outcome::EpochMetrics;
@@ -89,7 +89,7 @@ pub(crate) fn start(
         Ok(detail) => detail.row.state.is_final() || detail.sweeps.is_empty(),
         Err(error) => matches!(error, StoreError::UnknownTrial { .. }),
     };
-    remove_checkpoints(checkpoints, |trial| {
+    checkpoint::remove(checkpoints, |trial| {
         finished.contains(&trial) || !specs.contains_key(&trial) && is_abandoned(trial)
     });
     let fill = |cut: &Cut| match &cut.decision {

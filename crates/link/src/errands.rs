@@ -52,9 +52,9 @@ struct Coming {
 /// What was found where a checkpoint may lie.
 pub(crate) enum Look {
     /// For the question to the coordinator.
-    Here { attempt: AttemptId, path: PathBuf, found: io::Result<Parcel> },
+    Here { attempt: AttemptId, path: PathBuf, found: io::Result<Option<Parcel>> },
     /// For the coordinator.
-    Newest { attempt: AttemptId, path: PathBuf, mark: Mark, found: io::Result<Parcel> },
+    Newest { attempt: AttemptId, path: PathBuf, mark: Mark, found: io::Result<Option<Parcel>> },
 }
 
 impl Errands {
@@ -80,7 +80,7 @@ impl Errands {
         if let Some((attempt, path)) = desk.with(|desk| desk.looks()) {
             self.coming = Some(Coming { attempt, newest: path.clone(), arriving: None });
             self.looking = Some(spawn_blocking(move || {
-                let found = Parcel::open(&path);
+                let found = Parcel::find(&path);
                 Look::Here { attempt, path, found }
             }));
             return;
@@ -96,7 +96,7 @@ impl Errands {
             && self.seen != Some((attempt, mark))
         {
             self.looking = Some(spawn_blocking(move || {
-                let found = Parcel::open(&path);
+                let found = Parcel::find(&path);
                 Look::Newest { attempt, path, mark, found }
             }));
         }
@@ -241,16 +241,9 @@ fn mark(metadata: Metadata) -> Mark {
 }
 
 /// A checkpoint that goes to the coordinator, if there is one that can be read.
-pub(crate) fn readable(path: &Path, opened: io::Result<Parcel>) -> Option<Parcel> {
-    let is_there = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
-    let said = |error: &io::Error| tracing::warn!("the checkpoint {} stays behind: {error}", path.display());
-    opened
-        .inspect_err(|error| {
-            if is_there(error) {
-                said(error)
-            }
-        })
-        .ok()
+pub(crate) fn readable(path: &Path, found: io::Result<Option<Parcel>>) -> Option<Parcel> {
+    let said = |error: &_| tracing::warn!("the checkpoint {} stays behind: {error}", path.display());
+    found.inspect_err(said).ok().flatten()
 }
 
 #[cfg(test)]

@@ -155,7 +155,8 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
         if let Some((folder, trial)) = checkpoints.as_ref().zip(complete.take())
             && next.as_ref().map_or_else(|| desk.with(|desk| desk.is_done()), |(_, next)| is_other(&next.work, trial))
         {
-            forget(folder, trial);
+            // As the coordinator knows by now, which clears its own folder alone.
+            checkpoint::remove(folder, |of| of == trial);
         }
         let Some((places, assignment)) = next else { break };
         let attempt = assignment.attempt;
@@ -176,7 +177,7 @@ pub fn serve(options: Options, trainer: &mut dyn Trainer) -> Result<(), LinkErro
             Ok(Ended::Filled(filled)) => Report::Filled(filled),
             Ok(Ended::Stopped) => {
                 if let Some((_, newest)) = desk.with(|desk| desk.newest()) {
-                    let checkpoint = errands::readable(&newest, Parcel::open(&newest));
+                    let checkpoint = errands::readable(&newest, Parcel::find(&newest));
                     load = checkpoint.map(|checkpoint| (Freight::Checkpoint, checkpoint));
                 }
                 Report::Stopped
@@ -211,14 +212,6 @@ fn send(model: &Path) -> Option<Parcel> {
 
 fn is_other(work: &Work, than: TrialId) -> bool {
     !matches!(work, Work::Train { trial, .. } if *trial == than)
-}
-
-/// Removes the checkpoints of a trial that is complete, as the coordinator knows by now: it does so in its own folder alone.
-fn forget(folder: &Path, trial: TrialId) {
-    for (_, path) in checkpoint::files(folder).into_iter().filter(|(of, _)| *of == trial) {
-        // It costs disk only.
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 /// Ends the desk in every case, a panic included: the trainer must not wait for work that nobody can give it.

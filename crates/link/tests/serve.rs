@@ -60,7 +60,6 @@ impl Stage {
         let checkpoints = is_apart.then(|| folder.path().join("checkpoints"));
         let here = checkpoints.clone();
         let (sender, served) = channel();
-        let word = || "w".to_owned();
         std::thread::spawn(move || {
             let options = Options {
                 way: Way::Local { endpoint, token: "secret".to_owned() },
@@ -74,14 +73,7 @@ impl Stage {
                 checkpoints,
                 ends: None,
                 leaves_on_signals: false,
-                build: Build {
-                    version: word(),
-                    libtorch: word(),
-                    device: word(),
-                    threads: 1,
-                    host: word(),
-                    processor: None,
-                },
+                build: Build::default(),
                 log,
                 patience: FOR_EVER,
                 awaits: false,

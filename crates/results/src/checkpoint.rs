@@ -41,6 +41,13 @@ pub fn files(folder: &Path) -> Vec<(TrialId, PathBuf)> {
     files
 }
 
+/// Removes what the folder holds of these trials. What cannot be removed costs disk only, and goes with the next try.
+pub fn remove(folder: &Path, unwanted: impl Fn(TrialId) -> bool) {
+    for (_, path) in files(folder).into_iter().filter(|(trial, _)| unwanted(*trial)) {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// Whether a file has been written to its end.
 pub fn is_finished(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION)
@@ -69,5 +76,22 @@ mod tests {
         let finished: Vec<_> = all.iter().filter(|path| is_finished(path)).collect();
         assert_eq!(finished, [&all[1], &all[2]]);
         assert!(files(&folder.path().join("absent")).is_empty());
+    }
+
+    #[test]
+    fn the_files_of_the_unwanted_go_and_what_is_no_checkpoint_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gone, stays) = (TrialId([1; 16]), TrialId([2; 16]));
+        let newest = name(gone);
+        let before = super::before(newest.as_ref());
+        for file in [newest.as_ref(), before.as_path(), name(stays).as_ref()] {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        remove(folder.path(), |trial| trial == gone);
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [name(stays).as_str(), "notes.txt"]);
+        remove(&folder.path().join("absent"), |_| true);
     }
 }

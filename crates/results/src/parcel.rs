@@ -30,6 +30,17 @@ impl Parcel {
         Ok(Parcel { file: Arc::new(file), bytes, digest: hasher.finalize().to_hex().to_string() })
     }
 
+    /// The same; none where there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn find(path: &Path) -> io::Result<Option<Parcel>> {
+        match Parcel::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
     /// Bytes of the piece that begins at this byte.
     pub fn length(&self, at: u64) -> u64 {
         PIECE.min(self.bytes.saturating_sub(at))
@@ -156,6 +167,8 @@ mod tests {
         assert!(begin().add(0, 7, &digest, b"contend").is_err(), "another content");
         assert!(begin().add(0, 7, &digest, b"contents").is_err(), "more than was announced");
         assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+        assert!(Parcel::find(&folder.path().join("absent")).unwrap().is_none());
+        assert!(Parcel::find(folder.path()).is_err(), "a folder cannot be read");
         let short = Parcel { bytes: 9, ..Parcel::open(Path::new("/dev/null")).unwrap() };
         assert!(short.read(0).is_err(), "it is shorter than it was");
     }

@@ -21,7 +21,7 @@ pub enum TaskKey {
 }
 
 /// What a worker process is: the provenance of its attempts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     /// Version of Frostline.
     pub version: String,

@@ -5,14 +5,18 @@ use frostline_sweep::definition::Definition;
 mod common;
 use common::{CHANGES, GOOD};
 
+/// What is said of the good definition with this change.
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let text = GOOD.replacen(from, to, 1);
+    Definition::parse("demo.toml", &text, &[]).expect_err(to).to_string()
+}
+
 #[test]
 fn messages_name_place_value_and_remedy() {
     let mut report = String::new();
     for (from, to) in CHANGES {
-        assert!(GOOD.contains(from), "{from}");
-        let text = GOOD.replacen(from, to, 1);
-        let errors = Definition::parse("demo.toml", &text, &[]).expect_err(to);
-        report += &format!("--- {from:?} -> {to:?}\n{errors}\n\n");
+        report += &format!("--- {from:?} -> {to:?}\n{}\n\n", refusal(from, to));
     }
     insta::assert_snapshot!(report);
 }
@@ -54,9 +58,7 @@ fn keys_that_do_not_go_together_are_named_with_the_remedy() {
         ("image_size = 64", "lr = 0.1"),
         ("frozen_layers = 0.5\n", "lr = 0.1\n"),
     ] {
-        let text = GOOD.replacen(from, to, 1);
-        let errors = Definition::parse("demo.toml", &text, &[]).expect_err(to);
-        report += &format!("{errors}\n\n");
+        report += &(refusal(from, to) + "\n\n");
     }
     insta::assert_snapshot!(report);
 }

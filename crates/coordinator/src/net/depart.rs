@@ -5,7 +5,6 @@ use crate::checkpoints::Checkpoints;
 use frostline_protocol::{FromWorker, Piece, TaskKey, ToWorker};
 use frostline_results::Parcel;
 use frostline_sweep::outcome::AttemptId;
-use std::io::ErrorKind;
 use tokio::task::block_in_place;
 
 /// What one connection takes.
@@ -29,22 +28,18 @@ impl<'a> Departures<'a> {
     /// Looks for what a worker asks for.
     pub(super) fn hear(&mut self, message: &FromWorker) {
         let FromWorker::Fetch { claim, have } = message else { return };
-        let opened = match claim.task {
+        let found = match claim.task {
             TaskKey::Trial(trial) => {
                 let newest = self.checkpoints.newest(trial);
-                let opened = block_in_place(|| Parcel::open(&newest));
-                let is_there = opened.as_ref().is_err_and(|error| error.kind() != ErrorKind::NotFound);
-                opened.inspect_err(|error| {
-                    if is_there {
-                        tracing::warn!("the checkpoint {} cannot be sent: {error}", newest.display());
-                    }
-                })
+                let found = block_in_place(|| Parcel::find(&newest));
+                let said = |error: &_| tracing::warn!("the checkpoint {} cannot be sent: {error}", newest.display());
+                found.inspect_err(said).ok().flatten()
             }
-            TaskKey::Fill(_) => Err(ErrorKind::NotFound.into()),
+            TaskKey::Fill(_) => None,
         };
-        let going = match opened {
-            Ok(parcel) if have.as_ref() != Some(&parcel.digest) => Going::From(parcel, 0),
-            found => Going::Kept(found.is_ok()),
+        let going = match found {
+            Some(parcel) if have.as_ref() != Some(&parcel.digest) => Going::From(parcel, 0),
+            found => Going::Kept(found.is_some()),
         };
         self.going = Some((claim.attempt, going));
     }

@@ -44,6 +44,22 @@ impl House {
     }
 }
 
+/// What a worker of process 1 on machine `w` says first, with this token.
+#[cfg(test)]
+fn hello_of_tests(token: &str) -> Hello {
+    use frostline_protocol::{Build, VERSION, Who};
+    Hello {
+        protocol: VERSION,
+        token: token.to_owned(),
+        who: Who::Guest(1),
+        process: 1,
+        build: Build { host: "w".to_owned(), ..Build::default() },
+        host: None,
+        seconds_left: None,
+        running: None,
+    }
+}
+
 /// Bytes in both directions, whatever carries them.
 pub(crate) type Stream = Box<dyn Duplex>;
 

@@ -102,8 +102,9 @@ pub(super) async fn serve(peer: PeerId, hello: Hello, mut wire: Wire, house: &Ho
 mod tests {
     use super::*;
     use crate::checkpoints::Checkpoints;
+    use crate::net::hello_of_tests;
     use frostline_protocol::codec::encode;
-    use frostline_protocol::{Build, Claim, TaskKey, VERSION, Who};
+    use frostline_protocol::{Claim, TaskKey};
     use frostline_results::PIECE;
     use frostline_sweep::outcome::AttemptId;
     use frostline_sweep::trial::TrialId;
@@ -118,27 +119,6 @@ mod tests {
     /// No test waits as long as this for anything.
     const FOR_EVER: Duration = Duration::from_secs(60);
 
-    fn hello() -> Hello {
-        let word = || "w".to_owned();
-        Hello {
-            protocol: VERSION,
-            token: word(),
-            who: Who::Guest(1),
-            process: 1,
-            build: Build {
-                version: word(),
-                libtorch: word(),
-                device: word(),
-                threads: 1,
-                host: word(),
-                processor: None,
-            },
-            host: None,
-            seconds_left: None,
-            running: None,
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_acknowledged_meanwhile_comes_between_the_pieces_of_a_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
@@ -151,7 +131,7 @@ mod tests {
         let (theirs, ours) = duplex(64 << 10);
         let served = tokio::spawn(async move {
             let wire = Wire(Framed::new(Box::new(ours), Messages::default()));
-            serve(PeerId(1), hello(), wire, &house).await;
+            serve(PeerId(1), hello_of_tests("token"), wire, &house).await;
         });
         let Some(Event::Joined { outbox, .. }) = events.recv().await else { panic!("somebody joins") };
         let mut worker = Framed::new(theirs, Messages::<FromWorker, ToWorker>::default());

@@ -70,8 +70,9 @@ mod tests {
     use super::super::tls::tests::{access_of_old, invitation};
     use super::*;
     use crate::net::Event;
+    use crate::net::hello_of_tests;
     use frostline_protocol::codec::encode;
-    use frostline_protocol::{Build, Greeting, Hello, SERVER_NAME, ToWorker, VERSION, Who};
+    use frostline_protocol::{Greeting, SERVER_NAME, ToWorker};
     use frostline_results::Access;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use std::sync::Arc;
@@ -149,26 +150,8 @@ mod tests {
     }
 
     fn greeting(token: &str) -> Vec<u8> {
-        let word = || "w".to_owned();
-        let hello = Hello {
-            protocol: VERSION,
-            token: token.to_owned(),
-            who: Who::Guest(1),
-            process: 1,
-            build: Build {
-                version: word(),
-                libtorch: word(),
-                device: word(),
-                threads: 1,
-                host: word(),
-                processor: None,
-            },
-            host: None,
-            seconds_left: None,
-            running: None,
-        };
         let mut frame = Vec::new();
-        encode(&Greeting::Worker(hello), &mut frame).unwrap();
+        encode(&Greeting::Worker(hello_of_tests(token)), &mut frame).unwrap();
         frame
     }
 

@@ -81,6 +81,13 @@ fn what_was_noted_stays_until_it_is_noted_anew() {
     let after = results.writer.reader().updated().unwrap();
     assert!(before[0].0 == "demo" && after[0].1 > before[0].1, "whoever looks is told");
     assert!(matches!(results.writer.note("dem", "x"), Err(StoreError::UnknownSweep { .. })));
+
+    // In a run, of whichever sweep; a name that there is not undoes nothing of what comes with it.
+    results.writer.put_sweep(&sweep("other"), &trials, true).unwrap();
+    let noted = |sweep: &str| Record::Noted { sweep: sweep.to_owned(), text: "in its run".to_owned() };
+    results.writer.apply("other", &[noted("dem"), noted("demo")]).unwrap();
+    assert_eq!(note(&results).as_deref(), Some("in its run"));
+    assert_eq!(results.writer.reader().note("other").unwrap(), None);
 }
 
 #[test]
